@@ -1,0 +1,53 @@
+# Medical-Blocks from a fresh clone: needs git, make, and Python 3.11 or newer with venv and pip.
+# Each target does its own set-up first; when that is up to date it costs nothing.
+
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/.dev-installed
+PYTEST_ARGS ?=
+BENCH_ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-long lint bench clean
+
+help:
+	@echo "make demo        a server and two computers on real DICOM files (ONCE=1: check and end by itself)"
+	@echo "make test        all tests"
+	@echo "make test-long   the random histories, for much longer"
+	@echo "make lint        format, rules, types, and the arrows between the rooms"
+	@echo "make bench       against rsync, Unison, Syncthing and rclone, where installed (N=1: quick)"
+	@echo "make clean       removes what these targets made, the environment included"
+
+# pip may stop half-way: the stamp is written last, so the next call begins anew.
+$(INSTALLED): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "$(PYTHON) is older than 3.11. Name a newer one: make PYTHON=python3.12 …" >&2; exit 1; }
+	@echo "Setting up .venv (once) …"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+demo: $(INSTALLED)
+	@$(BIN)/python packaging/demo/run.py $(if $(ONCE),--once)
+
+test: $(INSTALLED)
+	$(BIN)/pytest -n auto $(PYTEST_ARGS)
+
+test-long: $(INSTALLED)
+	MB_BUDGET_SECONDS=$${MB_BUDGET_SECONDS:-900} $(BIN)/pytest -n auto --timeout 3600 $(PYTEST_ARGS)
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	MYPYPATH=packaging/demo $(BIN)/mypy packaging/demo
+	$(BIN)/mypy --explicit-package-bases benchmarks
+	$(BIN)/lint-imports --no-logo
+
+bench: $(INSTALLED)
+	$(BIN)/python -m benchmarks.run --rounds $(or $(N),3) $(BENCH_ARGS)
+
+clean:
+	rm -rf .venv demo-data bench-data build dist *.egg-info
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

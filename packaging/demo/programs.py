@@ -1,0 +1,180 @@
+"""The programs of the demo, run as a person runs them: the console scripts, one process each.
+
+Owns: starting, asking and stopping `mb-server` and `mb-sync`.  May import: the standard library.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+BIN = Path(sys.executable).parent
+QUIET_SECONDS = 60
+
+
+class DemoFailed(Exception):
+    """A program did not do what the demo asked of it."""
+
+
+def run(
+    program: str, *arguments: str, home: Path | None = None, stdin: str = ""
+) -> subprocess.CompletedProcess[str]:
+    """Run one command to its end and hand back what it said; bounded in time."""
+    environment = dict(os.environ, NO_COLOR="1", COLUMNS="100")
+    if home is not None:
+        environment["MB_SYNC_HOME"] = str(home)
+    try:
+        return subprocess.run(
+            [BIN / program, *arguments],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=2 * QUIET_SECONDS,
+            env=environment,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise DemoFailed(f"`{program} {' '.join(arguments)}` did not end") from error
+
+
+def must(program: str, *arguments: str, home: Path | None = None, stdin: str = "") -> str:
+    """Like `run`, and whatever is not exit code 0 ends the demo."""
+    done = run(program, *arguments, home=home, stdin=stdin)
+    if done.returncode != 0:
+        said = ((done.stderr or done.stdout).strip().splitlines() or ["nothing"])[-1]
+        raise DemoFailed(f"`{program} {' '.join(arguments)}` ended with {done.returncode} and said: {said}")
+    return done.stdout
+
+
+@dataclass(slots=True)
+class Server:
+    data: Path
+    url: str = ""
+    _process: subprocess.Popen[str] | None = None
+
+    def create(self, *, admin: str, password: str) -> None:
+        must(
+            "mb-server",
+            "init",
+            "--data",
+            str(self.data),
+            "--admin",
+            admin,
+            "--password-stdin",
+            stdin=f"{password}\n",
+        )
+
+    def add_user(self, name: str, *, password: str) -> None:
+        must(
+            "mb-server",
+            "user",
+            "add",
+            name,
+            "--data",
+            str(self.data),
+            "--password-stdin",
+            stdin=f"{password}\n",
+        )
+
+    def start(self) -> None:
+        """Serve on any free port of this machine; returns when it says that it listens."""
+        self._process = subprocess.Popen(
+            [BIN / "mb-server", "serve", "--data", str(self.data), "--listen", "127.0.0.1:0"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=(self.data.parent / "server.log").open("w"),
+            text=True,
+            start_new_session=True,  # Ctrl-C is for the demo, which then stops everything in order
+        )
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            if line.startswith("listening on "):
+                self.url = line.split()[-1]
+                return
+        log = (self.data.parent / "server.log").read_text().strip()
+        raise DemoFailed(f"The server did not start: {log.splitlines()[-1] if log else 'it said nothing'}")
+
+    def stop(self) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(timeout=15)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    def check(self) -> str | None:
+        """None when every invariant holds, else what `mb-server check --deep` found."""
+        done = run("mb-server", "check", "--deep", "--data", str(self.data))
+        return None if done.returncode == 0 else (done.stdout + done.stderr).strip()
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    sent_bytes: int
+    received_bytes: int
+
+    def since(self, before: Traffic) -> Traffic:
+        return Traffic(self.sent_bytes - before.sent_bytes, self.received_bytes - before.received_bytes)
+
+
+@dataclass(slots=True)
+class Computer:
+    """One computer of one person: a client home, and the folder that it keeps equal."""
+
+    name: str
+    home: Path
+    folder: Path
+    running: bool = False
+
+    def sign_in(self, server: Server, *, user: str, password: str) -> None:
+        self._must(
+            *("login", server.url, "--user", user, "--password-stdin", "--device-name", self.name),
+            stdin=f"{password}\n",
+        )
+
+    def follow(self, remote: str) -> None:
+        self._must("add", remote, str(self.folder), "--create")
+
+    def start(self) -> None:
+        self._must("start")
+        self.running = True
+
+    def stop(self) -> None:
+        if self.running:
+            self._must("stop")
+            self.running = False
+
+    def stop_quietly(self) -> None:
+        """At the end: whatever state it is in, it must not stay behind."""
+        if self.home.exists():
+            run("mb-sync", "stop", home=self.home)
+            self.running = False
+
+    def wait(self) -> None:
+        """Until disk and server have been looked at afresh and are equal."""
+        self._must("wait", "--timeout", str(QUIET_SECONDS))
+
+    def traffic(self) -> Traffic:
+        counted = self.asked("status")["traffic"]
+        return Traffic(counted["sent_bytes"], counted["received_bytes"])
+
+    def status(self) -> str:
+        return self._must("status")
+
+    def asked(self, *arguments: str) -> Any:
+        return json.loads(self._must(*arguments, "--json"))
+
+    def lists(self, remote: str) -> subprocess.CompletedProcess[str]:
+        return run("mb-sync", "ls", remote, home=self.home)
+
+    def _must(self, *arguments: str, stdin: str = "") -> str:
+        return must("mb-sync", *arguments, home=self.home, stdin=stdin)

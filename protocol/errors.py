@@ -1,0 +1,127 @@
+"""Every error raised on purpose, on both ends of the wire.
+
+Owns: the tree, the codes that clients branch on, their HTTP statuses.
+May import: the standard library.
+
+MedicalBlocksError
+├─ BadRequest        400  the request makes no sense
+├─ NotSignedIn       401  no token, an unknown one, or one that was revoked
+├─ WrongPassword     401  name and password do not belong together (never says which is wrong)
+├─ AccessDenied      403  signed in, and still not allowed
+├─ NotFound          404  absent, or not yours: the two are never told apart
+├─ Refused           409  a rule of the house says no, and trying again will not help
+├─ TooLarge          413  over a limit that stands in `GET /hello`
+├─ ContentDamaged    422  bytes do not match their chunk id; reported, never papered over
+├─ TooManyTries      429  throttled; `retry_after_seconds` says for how long
+├─ ServerFault       500  a fault of the server that it could not name
+├─ Unavailable       503  true now, maybe not in a minute; the only one that is retried
+└─ LocalProblem       –   something on this computer stands in the way; never crosses the wire
+"""
+
+from __future__ import annotations
+
+
+class MedicalBlocksError(Exception):
+    """`code` is part of the protocol: clients branch on it, never on the words."""
+
+    code = "internal"
+    status = 500
+
+    def __init__(self, what: str, *, hint: str) -> None:
+        super().__init__(f"{what}. {hint}")
+        self.what = what
+        self.hint = hint
+
+
+class BadRequest(MedicalBlocksError):
+    code, status = "bad-request", 400
+
+
+class NotSignedIn(MedicalBlocksError):
+    code, status = "not-signed-in", 401
+
+
+class WrongPassword(MedicalBlocksError):
+    code, status = "wrong-password", 401
+
+
+class AccessDenied(MedicalBlocksError):
+    code, status = "denied", 403
+
+
+class NotFound(MedicalBlocksError):
+    code, status = "not-found", 404
+
+
+class Refused(MedicalBlocksError):
+    code, status = "refused", 409
+
+
+class DeviceCloned(Refused):
+    """A batch number came twice with different operation ids: two copies of one client home are at work."""
+
+    code = "device-cloned"
+
+
+class TooLarge(MedicalBlocksError):
+    code, status = "too-large", 413
+
+
+class ContentDamaged(MedicalBlocksError):
+    code, status = "content-damaged", 422
+
+
+class TooManyTries(MedicalBlocksError):
+    code, status = "too-many-tries", 429
+
+    def __init__(self, what: str, *, hint: str, retry_after_seconds: float = 0.0) -> None:
+        super().__init__(what, hint=hint)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class ServerFault(MedicalBlocksError):
+    code, status = "internal", 500
+
+
+class Unavailable(MedicalBlocksError):
+    code, status = "unavailable", 503
+
+
+class LocalProblem(MedicalBlocksError):
+    code, status = "local", 500
+
+
+_ON_THE_WIRE: dict[str, type[MedicalBlocksError]] = {
+    kind.code: kind
+    for kind in (
+        BadRequest,
+        NotSignedIn,
+        WrongPassword,
+        AccessDenied,
+        NotFound,
+        Refused,
+        DeviceCloned,
+        TooLarge,
+        ContentDamaged,
+        TooManyTries,
+        ServerFault,
+        Unavailable,
+    )
+}
+
+
+def error_from_wire(code: str, message: str, status: int) -> MedicalBlocksError:
+    """The error that a reply `{"error": code, "message": message}` stands for.
+
+    A code of a newer server that we do not know becomes the class of its HTTP status.
+    """
+    kind = _ON_THE_WIRE.get(code)
+    if kind is None:
+        by_status = {known.status: known for known in reversed(_ON_THE_WIRE.values())}
+        kind = by_status.get(status, ServerFault)
+    error = kind.__new__(kind)
+    Exception.__init__(error, message)
+    error.what, error.hint = message, ""
+    if isinstance(error, TooManyTries):
+        error.retry_after_seconds = 0.0
+    return error

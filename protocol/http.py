@@ -1,0 +1,445 @@
+"""The one HTTP client: every call that our programs make to a server.
+
+Owns: one typed method for each resource, time-outs, retries, what counts as "not our server".
+May import: aiohttp, truststore, msgspec, protocol; nothing else in protocol imports this module.
+
+A call ends in an answer or in a MedicalBlocksError.  Unavailable is what passes by itself (no connection, a
+time-out, 503) and was tried again before it is raised; LocalProblem is what a person must put right.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import os
+import ssl
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Hashable,
+    Sequence,
+)
+from contextlib import aclosing, asynccontextmanager, suppress
+from functools import cache
+from types import TracebackType, UnionType
+from typing import Any, Self, TypeVar, cast
+from uuid import UUID
+
+import aiohttp
+import msgspec
+import truststore
+
+from protocol.errors import (
+    BadRequest,
+    LocalProblem,
+    MedicalBlocksError,
+    NotSignedIn,
+    ServerFault,
+    TooManyTries,
+    Unavailable,
+    error_from_wire,
+)
+from protocol.frames import Frame, FrameReader
+from protocol.messages import (
+    FRAMES,
+    JSON,
+    MAX_PAGE_NODES,
+    MSGPACK,
+    PROTOCOL_VERSION,
+    Changes,
+    Commit,
+    CommitAnswer,
+    Committed,
+    Content,
+    Devices,
+    Feed,
+    Hello,
+    Listing,
+    Login,
+    Missing,
+    Moved,
+    Problem,
+    Reset,
+    Revision,
+    SignedIn,
+    Stored,
+    ToUpload,
+    Trash,
+    Versions,
+    Views,
+    Wait,
+    WantedContent,
+    to_msgpack,
+)
+from protocol.patience import Patience, Tries
+from protocol.server_address import server_address
+from protocol.upload_body import Batches, UploadBody
+
+CONNECT_SECONDS = 10.0
+STALL_SECONDS = 30.0  # without a byte either way
+WAIT_GRACE_SECONDS = 15.0  # a long poll may be answered this much later than it asked for
+MAX_ANSWER_BYTES = 64 * 1024 * 1024
+_MAX_PROBLEM_BYTES = 64 * 1024
+_READ_BUFFER_BYTES = 512 * 1024
+_LARGE_BODY_BYTES = 512 * 1024  # aiohttp sends a longer one in pieces if it is a file
+
+T = TypeVar("T")
+
+
+class ServerApi:
+    """`async with ServerApi(url, token) as api:`.  Any number of calls may run at once.
+
+    bytes_sent, bytes_received: bytes of bodies so far, as they crossed the wire.
+    Raises LocalProblem: `url` may not stand as the address of a server.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        token: str | None = None,
+        *,
+        user_agent: str = "medical-blocks",
+        patience: Patience = Patience(),  # noqa: B008  # frozen: one for all is one for each
+        stall_seconds: float = STALL_SECONDS,
+    ) -> None:
+        self.url = server_address(url)
+        self.token = token
+        self.bytes_sent = 0
+        self.bytes_received = 0
+        self._user_agent = user_agent
+        self._patience = patience
+        self._stall_seconds = stall_seconds
+        self._open_session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        secure = self.url.startswith("https:")
+        self._open_session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(
+                limit=0,  # who calls decides how many calls run at once
+                ssl=truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if secure else True,
+            ),
+            headers={"User-Agent": self._user_agent, "Accept-Encoding": "identity"},
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            read_bufsize=_READ_BUFFER_BYTES,
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._open_session is not None:
+            await self._open_session.close()
+            self._open_session = None
+
+    # ---- who we are ------------------------------------------------------------------------------------
+
+    async def hello(self) -> Hello:
+        """What the server is.  Raises LocalProblem: it is none of ours, or speaks another protocol."""
+        hello = await self._ask("GET", "/hello", Hello)
+        if hello.protocol != PROTOCOL_VERSION:
+            older = "this program" if hello.protocol > PROTOCOL_VERSION else "the server"
+            raise LocalProblem(
+                f"The server {self.url} speaks version {hello.protocol} of the protocol, "
+                f"this program version {PROTOCOL_VERSION}",
+                hint=f"Update {older}.",
+            )
+        return hello
+
+    async def login(self, login: Login) -> SignedIn:
+        """Never repeated by itself: a try may count against the account."""
+        return await self._ask("POST", "/login", SignedIn, login, repeat=False)
+
+    async def logout(self) -> None:
+        with suppress(NotSignedIn):  # the first try did it, and its answer was lost
+            await self._tell("POST", "/logout")
+
+    async def devices(self) -> Devices:
+        return await self._ask("GET", "/devices", Devices)
+
+    async def revoke_device(self, device: UUID) -> None:
+        await self._tell("DELETE", f"/devices/{device}")
+
+    # ---- trees -----------------------------------------------------------------------------------------
+
+    async def views(self) -> Views:
+        return await self._ask("GET", "/views", Views)
+
+    async def changes(self, view: UUID, cursor: str, limit: int = MAX_PAGE_NODES) -> Feed:
+        query = {"after": cursor, "limit": str(limit)}
+        feed: Feed = await self._ask("GET", f"/views/{view}/changes", Changes | Reset, query=query)
+        return feed
+
+    async def wait(self, wait: Wait) -> Moved:
+        """Ends when one of the views has moved, or when the time that `wait` names is up."""
+        stall_seconds = wait.timeout_seconds + WAIT_GRACE_SECONDS
+        return await self._ask("POST", "/wait", Moved, wait, stall_seconds=stall_seconds)
+
+    async def commit(self, view: UUID, commit: Commit) -> CommitAnswer:
+        """Safe to repeat: a batch that the server has already is answered as it was the first time."""
+        path = f"/views/{view}/commit"
+        answer: CommitAnswer = await self._ask("POST", path, Committed | Reset, commit)
+        return answer
+
+    async def versions(self, view: UUID, node: UUID) -> Versions:
+        return await self._ask("GET", f"/views/{view}/nodes/{node}/versions", Versions)
+
+    async def version(self, view: UUID, node: UUID, revision: Revision) -> Content:
+        name = f"{revision.epoch}.{revision.number}"
+        return await self._ask("GET", f"/views/{view}/nodes/{node}/versions/{name}", Content)
+
+    async def trash(self, view: UUID, after: str = "") -> Trash:
+        return await self._ask("GET", f"/views/{view}/trash", Trash, query={"after": after})
+
+    async def listing(self, view: UUID, path: str, after: str = "") -> Listing:
+        """The children of the folder at `path` (like "/a/b"; "/" or "" is the root), a page at a time."""
+        return await self._ask("GET", f"/views/{view}/list", Listing, query={"path": path, "after": after})
+
+    # ---- chunks ----------------------------------------------------------------------------------------
+
+    async def missing(self, view: UUID, missing: Missing) -> ToUpload:
+        return await self._ask("POST", f"/views/{view}/missing", ToUpload, missing)
+
+    async def upload(self, view: UUID, frames: Batches | Callable[[], Batches]) -> Stored:
+        """Send chunks as one stream.
+
+        frames: lists of frames, each list written as soon as it is there.  An ordinary iterable is asked on
+        the event loop, so it must not block.  Only a list of lists, or a callable that makes the frames anew,
+        is sent again when the connection is lost.
+        """
+        if callable(frames):
+            return await self._patiently(lambda: self._upload_once(view, frames()))
+        if isinstance(frames, Sequence):
+            return await self._patiently(lambda: self._upload_once(view, frames))
+        return await self._upload_once(view, frames)
+
+    async def content(self, view: UUID, wanted: WantedContent) -> AsyncGenerator[list[Frame], None]:
+        """The frames of the wanted chunks, in order, as they come; the stream is whole when this ends.
+
+        Who leaves early says so: `async with aclosing(api.content(…)) as stream`.
+        Raises Unavailable: no answer after all tries, or the stream was cut after its first frames.
+        """
+        body = to_msgpack(wanted)
+        tries = Tries(self._patience)
+        while True:
+            given = False
+            try:
+                async with aclosing(self._content_once(view, body)) as stream:
+                    async for frames in stream:
+                        given = True
+                        yield frames
+            except Unavailable as error:
+                if given:
+                    raise
+                await tries.pause(error)
+            else:
+                return
+
+    async def _upload_once(self, view: UUID, frames: Batches) -> Stored:
+        body = UploadBody(frames, self._stall_seconds, self._count_sent)
+        pieces = body.pieces()
+        try:
+            async with (
+                asyncio.timeout(None) as body.clock,
+                self._exchange("POST", f"/views/{view}/chunks", pieces, FRAMES) as response,
+            ):
+                return await self._decoded(response, Stored)
+        except TimeoutError as error:
+            raise self._unreachable("it stopped taking bytes") from error
+        except Unavailable:
+            if body.problem is not None:  # the frames could not be made: no fault of the network
+                raise body.problem from None
+            raise
+        finally:
+            body.clock = None
+            with suppress(RuntimeError):  # aiohttp is just ending them itself
+                await pieces.aclose()
+
+    async def _content_once(self, view: UUID, body: bytes) -> AsyncGenerator[list[Frame], None]:
+        reader = FrameReader()
+        accept = f"{FRAMES}, {MSGPACK}"
+        async with self._exchange("POST", f"/views/{view}/content", body, accept=accept) as response:
+            if response.content_type != FRAMES:
+                raise self._not_ours(f"it answers with {response.content_type}")
+            try:
+                while piece := await response.content.readany():
+                    self.bytes_received += len(piece)
+                    if frames := reader.feed(piece):
+                        yield frames
+            except BadRequest as error:
+                raise ServerFault(error.what, hint=error.hint) from error
+            if not reader.finished:
+                raise self._unreachable("the stream of chunks was cut")
+
+    # ---- one request -----------------------------------------------------------------------------------
+
+    async def _ask(
+        self,
+        method: str,
+        path: str,
+        kind: type[T] | UnionType,
+        message: msgspec.Struct | None = None,
+        *,
+        query: dict[str, str] | None = None,
+        repeat: bool = True,
+        stall_seconds: float | None = None,
+    ) -> T:
+        body = None if message is None else to_msgpack(message)
+
+        async def once() -> T:
+            async with self._exchange(
+                method, path, body, query=query, stall_seconds=stall_seconds
+            ) as response:
+                return await self._decoded(response, kind)
+
+        return await self._patiently(once) if repeat else await once()
+
+    async def _tell(self, method: str, path: str) -> None:
+        """As `_ask`, where success says all."""
+
+        async def once() -> None:
+            async with self._exchange(method, path) as response:
+                await self._read_all(response, MAX_ANSWER_BYTES)
+
+        await self._patiently(once)
+
+    async def _patiently(self, once: Callable[[], Awaitable[T]]) -> T:
+        tries = Tries(self._patience)
+        while True:
+            try:
+                return await once()
+            except Unavailable as error:
+                await tries.pause(error)
+
+    @asynccontextmanager
+    async def _exchange(
+        self,
+        method: str,
+        path: str,
+        body: bytes | AsyncIterator[bytes] | None = None,
+        content_type: str = MSGPACK,
+        *,
+        accept: str = MSGPACK,
+        query: dict[str, str] | None = None,
+        stall_seconds: float | None = None,
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """One request and its successful response; leaving the block before its end closes the connection."""
+        if self._open_session is None:
+            raise RuntimeError("ServerApi is used outside its `async with`")
+        headers = {"Accept": accept}
+        if self.token is not None:
+            headers["Authorization"] = f"Bearer {self.token}"
+        if body is not None:
+            headers["Content-Type"] = content_type
+        if isinstance(body, bytes):
+            self.bytes_sent += len(body)
+        try:
+            async with self._open_session.request(
+                method,
+                f"{self.url}/api/v1{path}",
+                params=query,
+                data=io.BytesIO(body) if isinstance(body, bytes) and len(body) > _LARGE_BODY_BYTES else body,
+                headers=headers,
+                allow_redirects=False,
+                timeout=aiohttp.ClientTimeout(
+                    total=None,
+                    connect=CONNECT_SECONDS,
+                    sock_read=self._stall_seconds if stall_seconds is None else stall_seconds,
+                ),
+            ) as response:
+                if not response.ok or 300 <= response.status < 400:
+                    raise await self._problem(response)
+                yield response
+        except (aiohttp.ClientError, TimeoutError, ConnectionError) as error:
+            raise self._translated(error) from error
+
+    async def _decoded(self, response: aiohttp.ClientResponse, kind: type[T] | UnionType) -> T:
+        if response.content_type != MSGPACK:
+            raise self._not_ours(f"it answers with {response.content_type}")
+        body = await self._read_all(response, MAX_ANSWER_BYTES)
+        try:
+            decoder = _decoder(kind)  # type: ignore[arg-type]  # classes can be hashed, mypy doubts it
+            return cast(T, decoder.decode(body))
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise self._not_ours(f"its answer is not understood ({error})") from error
+
+    async def _read_all(self, response: aiohttp.ClientResponse, limit_bytes: int) -> bytes:
+        pieces: list[bytes] = []
+        size = 0
+        while piece := await response.content.readany():
+            size += len(piece)
+            self.bytes_received += len(piece)
+            if size > limit_bytes:
+                raise self._not_ours(f"its answer is longer than {limit_bytes} bytes")
+            pieces.append(piece)
+        return b"".join(pieces)
+
+    def _count_sent(self, size: int) -> None:
+        self.bytes_sent += size
+
+    # ---- what went wrong -------------------------------------------------------------------------------
+
+    async def _problem(self, response: aiohttp.ClientResponse) -> MedicalBlocksError:
+        """The error that a response without success stands for."""
+        status = response.status
+        if 300 <= status < 400:
+            return LocalProblem(
+                f"{self.url} sends us on to another address, and a token follows no redirect",
+                hint="Give the address that it leads to, if you trust it.",
+            )
+        if response.content_type in {MSGPACK, JSON}:
+            decode = msgspec.msgpack.decode if response.content_type == MSGPACK else msgspec.json.decode
+            body = await self._read_all(response, _MAX_PROBLEM_BYTES)
+            with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+                problem = decode(body, type=Problem)
+                error = error_from_wire(problem.error, problem.message, status)
+                if isinstance(error, TooManyTries):
+                    error.retry_after_seconds = _seconds(response.headers.get("Retry-After", ""))
+                return error
+        if status in {502, 503, 504}:  # a proxy that stands before the server speaks like this
+            return self._unreachable(f"HTTP {status}")
+        return self._not_ours(f"it answers {status} to {response.url.path}")
+
+    def _translated(self, error: Exception) -> MedicalBlocksError:
+        match error:
+            case aiohttp.ClientSSLError():
+                return LocalProblem(
+                    f"The certificate of {self.url} is not trusted ({_reason(error)})",
+                    hint="Check the address; a hospital's own authority must be known to this computer.",
+                )
+            case aiohttp.ClientResponseError() | aiohttp.InvalidURL():
+                return self._not_ours("it does not speak HTTP as a server does")
+            case TimeoutError():
+                return self._unreachable("it does not answer in time")
+            case _:
+                return self._unreachable(_reason(error))
+
+    def _unreachable(self, why: str) -> Unavailable:
+        return Unavailable(
+            f"The server {self.url} cannot be reached ({why})",
+            hint="Check the address, the network, and that the server is running.",
+        )
+
+    def _not_ours(self, why: str) -> LocalProblem:
+        return LocalProblem(
+            f"{self.url} is not a Medical-Blocks server of this version ({why})", hint="Check the address."
+        )
+
+
+@cache
+def _decoder(kind: Hashable) -> msgspec.msgpack.Decoder[Any]:
+    return msgspec.msgpack.Decoder(cast(Any, kind))
+
+
+def _seconds(text: str) -> float:
+    return float(text) if text.isascii() and text.isdigit() else 0.0
+
+
+def _reason(error: Exception) -> str:
+    """What the system says of a failed connection, in its plain words."""
+    cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+    if isinstance(cause, OSError) and cause.errno is not None and cause.errno > 0:
+        return os.strerror(cause.errno)  # asyncio puts words and addresses of its own into strerror
+    return getattr(cause, "strerror", None) or str(cause) or type(cause).__name__

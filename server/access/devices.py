@@ -1,0 +1,173 @@
+"""Devices and their tokens.
+
+Owns: signing in and out, tokens, finding who a token speaks for, the list of one's devices.
+May import: sqlalchemy, protocol, server.access, server.database.
+
+A token is 256 random bits; only its SHA-256 is kept, and it is looked up anew for each request, so that what
+was revoked is dead at the next one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Collection
+from uuid import UUID
+
+from sqlalchemy import or_, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from protocol.errors import NotFound, NotSignedIn, Refused, WrongPassword
+from protocol.ids import DeviceId, UserId
+from protocol.messages import Device, Devices, Login, SignedIn
+from protocol.names import name_key
+from server.access.passwords import Passwords
+from server.access.rights import Principal
+from server.access.throttle import count_try, take_back
+from server.database.session import Database
+from server.database.tables import DeviceRow, UserRow
+
+TOKEN_PREFIX = "mbt_"  # noqa: S105 - how a token begins, so that scanners for secrets know one
+TOKEN_BYTES = 32
+SEEN_EVERY_MS = 60_000
+_BULK = 500
+
+
+async def sign_in(
+    database: Database, passwords: Passwords, login: Login, *, address: str, now_ms: int
+) -> SignedIn:
+    """A token for this device.  address: where the request came from.
+
+    Two short transactions, and the slow look at the password between them.
+    Raises TooManyTries.  Raises WrongPassword: a wrong password, an unknown name, a disabled account alike.
+    Raises Refused: the device is another user's.
+    """
+    account = name_key(login.user)
+    async with database.writing() as session:
+        await count_try(session, account=account, address=address, now_ms=now_ms)
+        user = await session.scalar(select(UserRow).where(UserRow.name_key == account))
+    fits = await passwords.verify(login.password, None if user is None else user.password_hash)
+    if not fits or user is None or user.disabled_at_ms is not None:
+        raise WrongPassword("Name and password do not belong together", hint="Check both and try again.")
+    async with database.writing() as session:
+        await take_back(session, account=account, address=address)
+        token = await _give_token(session, user.id, login, now_ms=now_ms)
+    return SignedIn(token=token, user=user.name, user_id=UUID(bytes=user.id), device=login.device)
+
+
+async def _give_token(session: AsyncSession, user: bytes, login: Login, *, now_ms: int) -> str:
+    token = TOKEN_PREFIX + secrets.token_urlsafe(TOKEN_BYTES)
+    device = await session.get(DeviceRow, login.device.bytes)
+    if device is None:
+        device = DeviceRow(id=login.device.bytes, user=user, created_at_ms=now_ms)
+        session.add(device)
+    elif device.user != user:
+        raise Refused(
+            "This computer's settings folder is signed in for another user",
+            hint="Log that user out, or use another settings folder (--home).",
+        )
+    device.name = login.device_name
+    device.token_hash = _hash(token)
+    device.last_seen_at_ms = now_ms
+    device.revoked_at_ms = None
+    await session.flush()
+    return token
+
+
+async def principal_of(session: AsyncSession, token: str) -> Principal:
+    """Raises NotSignedIn: an unknown or revoked token, or its user was disabled."""
+    row = (
+        await session.execute(
+            select(
+                DeviceRow.id,
+                DeviceRow.name,
+                DeviceRow.last_seen_at_ms,
+                DeviceRow.revoked_at_ms,
+                UserRow.id.label("user"),
+                UserRow.name.label("user_name"),
+                UserRow.is_admin,
+                UserRow.disabled_at_ms,
+            )
+            .join(UserRow, UserRow.id == DeviceRow.user)
+            .where(DeviceRow.token_hash == _hash(token))
+        )
+    ).one_or_none()
+    if row is None or row.revoked_at_ms is not None or row.disabled_at_ms is not None:
+        raise NotSignedIn("This token is not valid, or not any more", hint="Log in again.")
+    return Principal(
+        user=UserId(UUID(bytes=row.user)),
+        user_name=row.user_name,
+        device=DeviceId(UUID(bytes=row.id)),
+        device_name=row.name,
+        is_admin=row.is_admin,
+        last_seen_at_ms=row.last_seen_at_ms,
+    )
+
+
+def seen_is_due(principal: Principal, *, now_ms: int) -> bool:
+    """Whether `note_seen` is worth a transaction: once a minute."""
+    return now_ms - principal.last_seen_at_ms >= SEEN_EVERY_MS
+
+
+async def note_seen(session: AsyncSession, principal: Principal, *, now_ms: int) -> None:
+    await session.execute(
+        update(DeviceRow).where(DeviceRow.id == principal.device.bytes).values(last_seen_at_ms=now_ms)
+    )
+
+
+async def list_devices(session: AsyncSession, principal: Principal) -> Devices:
+    """All devices of this user, the newest first."""
+    rows = await session.scalars(
+        select(DeviceRow)
+        .where(DeviceRow.user == principal.user.bytes)
+        .order_by(DeviceRow.created_at_ms.desc(), DeviceRow.id)
+    )
+    return Devices(
+        devices=[
+            Device(
+                device=UUID(bytes=row.id),
+                name=row.name,
+                created_at_ms=row.created_at_ms,
+                last_seen_at_ms=row.last_seen_at_ms,
+                current=row.id == principal.device.bytes,
+                revoked=row.revoked_at_ms is not None,
+            )
+            for row in rows
+        ]
+    )
+
+
+async def revoke_device(
+    session: AsyncSession, principal: Principal, device: DeviceId, *, now_ms: int
+) -> None:
+    """Its token is dead at the next request.  Raises NotFound: absent or another user's."""
+    row = await session.get(DeviceRow, device.bytes)
+    if row is None or row.user != principal.user.bytes:
+        raise NotFound("There is no such device", hint="Look at the list of your devices.")
+    if row.revoked_at_ms is None:
+        row.revoked_at_ms = now_ms
+
+
+async def sign_out(session: AsyncSession, principal: Principal, *, now_ms: int) -> None:
+    await revoke_device(session, principal, principal.device, now_ms=now_ms)
+
+
+async def dead_among(session: AsyncSession, devices: Collection[DeviceId]) -> set[DeviceId]:
+    """Those whose tokens no longer open anything: what has a request under way for one ends it."""
+    ids = [device.bytes for device in devices]
+    dead: set[DeviceId] = set()
+    for at in range(0, len(ids), _BULK):
+        rows = await session.scalars(
+            select(DeviceRow.id)
+            .join(UserRow, UserRow.id == DeviceRow.user)
+            .where(
+                DeviceRow.id.in_(ids[at : at + _BULK]),
+                or_(DeviceRow.revoked_at_ms.is_not(None), UserRow.disabled_at_ms.is_not(None)),
+            )
+        )
+        dead.update(DeviceId(UUID(bytes=found)) for found in rows)
+    return dead
+
+
+def _hash(token: str) -> bytes:
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()

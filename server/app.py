@@ -1,0 +1,174 @@
+"""The running service: every room opened, wired and closed in its order.
+
+Owns: that order, the listening socket, signals, the watch for tokens that died.
+May import: aiohttp, protocol, server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+from aiohttp import web
+
+from protocol.errors import LocalProblem, MedicalBlocksError
+from protocol.ids import DeviceId
+from server.access.cursors import CURSOR_KEY_INFO, Cursors
+from server.access.devices import dead_among
+from server.access.passwords import Passwords
+from server.access.throttle import forget_old_tries
+from server.chunks.keys import open_keys
+from server.chunks.packs import FolderPacks
+from server.chunks.store import ChunkStore
+from server.config import Settings, listen_address
+from server.data_folder import DataFolder
+from server.database.facts import server_id_of
+from server.database.session import Database
+from server.http.middleware import around, mark
+from server.http.open_requests import OpenRequests
+from server.http.routes import add_routes, check_declared
+from server.http.service import SERVICE, Service
+from server.http.table import ROUTES
+from server.spaces.commit import forget_old_batches
+from server.spaces.wakeups import Wakeups
+
+log = logging.getLogger(__name__)
+
+TIDY_SECONDS = 3_600.0
+WATCH_SECONDS = 0.25  # how often we look whether someone else changed the database
+READ_BUFFER_BYTES = 512 * 1024
+
+
+def make_app(service: Service) -> web.Application:
+    """Raises RuntimeError: a route without a declaration."""
+    app = web.Application(middlewares=[around])
+    app.on_response_prepare.append(mark)
+    app[SERVICE] = service
+    add_routes(app, ROUTES)
+    check_declared(app)
+    return app
+
+
+async def serve_until_told(folder: DataFolder, settings: Settings, *, ready: Callable[[str], None]) -> None:
+    """Serve `folder` until SIGTERM or SIGINT.  ready: called once with the URL.
+
+    Raises LocalProblem: the port is taken, or the data cannot be opened.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with opened(folder, settings) as service, listening(service, settings) as url, watched(service):
+        ready(url)
+        await stop.wait()
+
+
+@asynccontextmanager
+async def opened(folder: DataFolder, settings: Settings) -> AsyncIterator[Service]:
+    """The parts of the server on the data in `folder`, which the caller has locked."""
+    database = await Database.open(folder.database, migrate=True)
+    passwords = Passwords()
+    try:
+        keys = open_keys(folder.keys)
+        async with database.reading() as session:
+            server_id = await server_id_of(session)
+        store = ChunkStore(database, FolderPacks.open(folder.packs), keys, clock=now_ms)
+        adopted = await store.adopt()
+        if adopted:
+            log.warning("adopted packs=%d that a killed server had written but not named", adopted)
+        yield Service(
+            database=database,
+            store=store,
+            cursors=Cursors(keys.subkey(CURSOR_KEY_INFO)),
+            passwords=passwords,
+            wakeups=Wakeups(database),
+            open_requests=OpenRequests(),
+            clock=now_ms,
+            server_id=server_id,
+            version=version("medical-blocks"),
+            behind_proxy=settings.behind_proxy,
+        )
+    finally:
+        passwords.close()
+        await database.close()
+
+
+@asynccontextmanager
+async def listening(service: Service, settings: Settings) -> AsyncIterator[str]:
+    """The URL under which the service answers while the block runs."""
+    host, port = listen_address(settings)
+    runner = web.AppRunner(
+        make_app(service),
+        handler_cancellation=True,
+        access_log=None,
+        shutdown_timeout=settings.shutdown_seconds,
+        auto_decompress=False,  # we ask for no Content-Encoding; a body that has one is not understood
+        read_bufsize=READ_BUFFER_BYTES,
+    )
+    await runner.setup()
+    try:
+        try:
+            await web.TCPSite(runner, host, port, backlog=512).start()
+        except OSError as error:
+            raise LocalProblem(
+                f"{settings.listen} cannot be listened on: {error.strerror or error}",
+                hint="Another program may have this port; choose another one with --listen.",
+            ) from error
+        bound = runner.addresses[0]
+        yield f"http://{f'[{bound[0]}]' if ':' in bound[0] else bound[0]}:{bound[1]}"
+    finally:
+        service.open_requests.end_all()
+        await runner.cleanup()
+
+
+@asynccontextmanager
+async def watched(service: Service) -> AsyncIterator[None]:
+    """While the block runs, what other processes change is noticed, and what is old is forgotten."""
+    async with service.wakeups.watching(), asyncio.TaskGroup() as group:
+        tasks = (
+            group.create_task(_end_what_is_revoked(service), name="watch for revoked tokens"),
+            group.create_task(_forget_what_is_old(service), name="forget what is old"),
+        )
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+
+
+async def _end_what_is_revoked(service: Service) -> None:
+    """A token may die by a command beside the server: end what it has open within a second."""
+    seen, looked_at = service.database.data_version(), frozenset[DeviceId]()
+    while True:
+        await asyncio.sleep(WATCH_SECONDS)
+        devices = service.open_requests.devices()
+        now = service.database.data_version()
+        if now == seen and devices <= looked_at:
+            continue
+        try:
+            async with service.database.reading() as session:
+                service.open_requests.end(await dead_among(session, devices))
+            seen, looked_at = now, frozenset(devices)
+        except MedicalBlocksError as error:  # busy for a moment: `seen` stays, so we look again
+            log.warning("could not look for revoked tokens code=%s", error.code)
+
+
+async def _forget_what_is_old(service: Service) -> None:
+    """Answers of batches that nobody repeats any more, and tries of passwords long ago."""
+    while True:
+        try:
+            async with service.database.writing() as session:
+                await forget_old_batches(session, now_ms=service.clock())
+                await forget_old_tries(session, now_ms=service.clock())
+        except MedicalBlocksError as error:
+            log.warning("could not forget what is old code=%s", error.code)
+        await asyncio.sleep(TIDY_SECONDS)
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,387 @@
+"""`mb-server`: what an operator types.
+
+Owns: commands, their words, exit codes (0 done, 1 error, 2 usage).
+May import: click, protocol, server.  All that is heavy is imported inside the commands that need it.
+"""
+
+# ruff: noqa: PLC0415 - what is heavy is imported inside the commands that need it
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from protocol.errors import LocalProblem, MedicalBlocksError
+
+if TYPE_CHECKING:
+    from server.chunks.keys import StoreKeys
+    from server.chunks.packs import FolderPacks
+    from server.data_folder import DataFolder
+    from server.database.session import Database
+
+SWITCH_INTERVAL_SECONDS = 0.0005  # a cutter or a cipher in a thread gets its turn beside the event loop
+T = TypeVar("T")
+_EXIT_CODES = "Exit codes: 0 done, 1 error, 2 usage."
+
+
+def main() -> None:
+    """The console script: every error on purpose is one sentence on stderr and exit code 1."""
+    try:
+        commands.main(prog_name="mb-server", standalone_mode=False)
+    except click.exceptions.Exit as ended:
+        sys.exit(ended.exit_code)
+    except click.UsageError as error:
+        error.show()
+        sys.exit(2)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(1)
+    except MedicalBlocksError as error:
+        click.echo(str(error), err=True)
+        sys.exit(1)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("Stopped.", err=True)
+        sys.exit(1)
+    except BrokenPipeError:  # whoever read our lines has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+
+
+_data_option = click.option(
+    "--data",
+    required=True,
+    envvar="MB_SERVER_DATA",
+    show_envvar=True,
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="The server's data folder.",
+)
+_password_option = click.option(
+    "--password-stdin", is_flag=True, help="Read the password from standard input: one line."
+)
+_json_option = click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
+
+
+def _command(
+    name: str, *, example: str, codes: str = _EXIT_CODES
+) -> Callable[[Callable[..., Any]], click.Command]:
+    return click.command(name, epilog=f"\b\nExample:\n  {example}\n\n{codes}")
+
+
+@click.group(
+    epilog="\b\nExample:\n  mb-server init --data /srv/medical-blocks --admin ada --password-stdin\n"
+    f"  mb-server serve --data /srv/medical-blocks\n\n{_EXIT_CODES}"
+)
+@click.version_option(package_name="medical-blocks", prog_name="mb-server")
+def commands() -> None:
+    """The Medical-Blocks server: make a data folder, serve it, look after its users and its data."""
+
+
+# ---- init and serve --------------------------------------------------------------------------------------
+
+
+@_command("init", example="mb-server init --data /srv/medical-blocks --admin ada --password-stdin < password")
+@_data_option
+@click.option("--admin", required=True, metavar="NAME", help="The first user, who administers the server.")
+@_password_option
+def init(data: Path, admin: str, *, password_stdin: bool) -> None:
+    """Make a new data folder with its keys, its database and a first user.
+
+    Prints the recovery key once, to stderr: keep it away from the server.  A folder that holds a
+    server's data already is left as it is.
+    """
+    from server.initialise import initialise
+
+    folder = _folder(data)
+    folder.check_free()
+    password = _read_password(from_stdin=password_stdin)
+    recovery_key = asyncio.run(initialise(folder, admin=admin, password=password, clock=_now_ms))
+    click.echo(f"A new server lies in {data}; {admin} may sign in.", err=True)
+    click.echo("Its recovery key, shown only this once (write it down, keep it elsewhere):", err=True)
+    click.echo(f"\n    {recovery_key}\n", err=True)
+    click.echo(f"Start it with: mb-server serve --data {data}", err=True)
+
+
+@_command("serve", example="mb-server serve --data /srv/medical-blocks --listen 127.0.0.1:8850")
+@_data_option
+@click.option("--listen", metavar="HOST:PORT", help="Where to listen; port 0 takes any free one.")
+@click.option("--behind-proxy", is_flag=True, default=None, help="A proxy in front does TLS.")
+@click.option("--log-level", metavar="LEVEL", help="debug, info, warning or error.")
+def serve(data: Path, listen: str | None, *, behind_proxy: bool | None, log_level: str | None) -> None:
+    """Serve a data folder until SIGTERM or Ctrl-C.
+
+    Prints `listening on http://HOST:PORT` to stdout when it is ready.  It listens beyond this computer
+    only with --behind-proxy.
+    """
+    import logging
+
+    from server.app import serve_until_told
+    from server.config import listen_address, load_settings
+
+    logging.basicConfig(
+        level="WARNING", stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s"
+    )
+    folder = _folder(data)
+    folder.check_there()
+    flags = {"listen": listen, "behind_proxy": behind_proxy, "log_level": log_level}
+    settings = load_settings(data, environment=os.environ, flags=flags)
+    listen_address(settings)
+    logging.getLogger().setLevel(settings.log_level.upper())
+    sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
+    with folder.locked():
+        asyncio.run(serve_until_told(folder, settings, ready=_say_ready))
+
+
+def _say_ready(url: str) -> None:
+    click.echo(f"listening on {url}")
+    sys.stdout.flush()
+
+
+# ---- users -----------------------------------------------------------------------------------------------
+
+
+@click.group()
+def user() -> None:
+    """Add, list, disable and enable users, or give one a new password; works while the server runs."""
+
+
+@_command("add", example="mb-server user add ben --data /srv/medical-blocks --password-stdin < password")
+@click.argument("name")
+@_data_option
+@click.option("--admin", is_flag=True, help="May administer the server.")
+@_password_option
+def user_add(name: str, data: Path, *, admin: bool, password_stdin: bool) -> None:
+    """Add a user, with an empty home."""
+    from server.access.users import add_user
+
+    password = _read_password(from_stdin=password_stdin)
+
+    async def add() -> None:
+        async with _database(data) as database, database.writing() as session:
+            await add_user(session, name, password, is_admin=admin, now_ms=_now_ms())
+
+    _run(add())
+    click.echo(f"{name} may sign in.", err=True)
+
+
+@_command("list", example="mb-server user list --data /srv/medical-blocks --json")
+@_data_option
+@_json_option
+def user_list(data: Path, *, as_json: bool) -> None:
+    """List the users: name, whether they may sign in, when they were added."""
+    from server.access.users import list_users
+
+    async def look() -> list[dict[str, object]]:
+        async with _database(data) as database, database.reading() as session:
+            return [
+                {
+                    "name": found.name,
+                    "admin": found.is_admin,
+                    "disabled": found.is_disabled,
+                    "created_at": _when(found.created_at_ms),
+                }
+                for found in await list_users(session)
+            ]
+
+    users = _run(look())
+    if as_json:
+        click.echo(json.dumps(users, ensure_ascii=False))
+        return
+    width = max((len(str(found["name"])) for found in users), default=0)
+    for found in users:
+        state = "disabled" if found["disabled"] else "admin" if found["admin"] else "user"
+        click.echo(f"{found['name']!s:<{width}}  {state:<8}  {found['created_at']}")
+
+
+@_command("disable", example="mb-server user disable ben --data /srv/medical-blocks")
+@click.argument("name")
+@_data_option
+def user_disable(name: str, data: Path) -> None:
+    """Shut a user out: no sign-in, and every device's token is dead within a second.  Files stay."""
+    from server.access.users import disable_user
+
+    async def disable() -> None:
+        async with _database(data) as database, database.writing() as session:
+            await disable_user(session, name, now_ms=_now_ms())
+
+    _run(disable())
+    click.echo(f"{name} is disabled.", err=True)
+
+
+@_command("enable", example="mb-server user enable ben --data /srv/medical-blocks")
+@click.argument("name")
+@_data_option
+def user_enable(name: str, data: Path) -> None:
+    """Let a disabled user in again."""
+    from server.access.users import enable_user
+
+    async def enable() -> None:
+        async with _database(data) as database, database.writing() as session:
+            await enable_user(session, name)
+
+    _run(enable())
+    click.echo(f"{name} may sign in again.", err=True)
+
+
+@_command("passwd", example="mb-server user passwd ben --data /srv/medical-blocks --password-stdin < new.txt")
+@click.argument("name")
+@_data_option
+@_password_option
+def user_passwd(name: str, data: Path, *, password_stdin: bool) -> None:
+    """Give a user a new password.  Devices that are signed in stay so."""
+    from server.access.users import set_password
+
+    password = _read_password(from_stdin=password_stdin)
+
+    async def change() -> None:
+        async with _database(data) as database, database.writing() as session:
+            await set_password(session, name, password)
+
+    _run(change())
+    click.echo(f"{name} has a new password.", err=True)
+
+
+# ---- looking after the data ------------------------------------------------------------------------------
+
+
+@_command(
+    "check",
+    example="mb-server check --data /srv/medical-blocks --deep",
+    codes="Exit codes: 0 every invariant holds, 1 something is broken (listed) or an error, 2 usage.",
+)
+@_data_option
+@click.option("--deep", is_flag=True, help="Also read, decrypt and hash every chunk.")
+@_json_option
+def check(data: Path, *, deep: bool, as_json: bool) -> None:
+    """Look at every invariant of the data: rows, packs and, with --deep, all bytes.  Changes nothing."""
+    from server.upkeep.check import check as check_all
+
+    async def look() -> list[dict[str, str]]:
+        async with _opened(data) as (database, packs, keys):
+            return [
+                {"code": found.code, "message": found.message}
+                for found in await check_all(database, packs, keys, deep=deep)
+            ]
+
+    findings = _run(look())
+    if as_json:
+        click.echo(json.dumps({"deep": deep, "findings": findings}, ensure_ascii=False))
+    else:
+        for found in findings:
+            click.echo(f"{found['code']}  {found['message']}")
+    words = "Every invariant holds." if not findings else f"{len(findings)} broken: see the lines above."
+    click.echo(words, err=True)
+    sys.exit(1 if findings else 0)
+
+
+@_command("manifest", example="mb-server manifest --data /srv/medical-blocks --versions --trash")
+@_data_option
+@click.option("--versions", is_flag=True, help="Also older versions of files.")
+@click.option("--trash", is_flag=True, help="Also files in the trash.")
+def manifest(data: Path, *, versions: bool, trash: bool) -> None:
+    """List every file: SHA-256, bytes, state (current, version or trash) and path, one a line."""
+    from server.upkeep.manifest import manifest_lines
+
+    async def look() -> None:
+        async with _opened(data) as (database, packs, keys):
+            async for line in manifest_lines(database, packs, keys, versions=versions, trash=trash):
+                click.echo(line)
+
+    _run(look())
+
+
+@_command("recover", example="mb-server recover --data /srv/medical-blocks < recovery-key.txt")
+@_data_option
+def recover(data: Path) -> None:
+    """Make the master key anew from the recovery key that `init` printed.
+
+    The recovery key is read from standard input, one line.  Nothing else is changed.
+    """
+    from server.chunks.keys import recover_keys
+
+    folder = _folder(data)
+    folder.check_there()
+    recover_keys(folder.keys, sys.stdin.readline().strip())
+    click.echo("The master key is back.", err=True)
+
+
+# ---- shared by the commands ------------------------------------------------------------------------------
+
+
+def _folder(data: Path) -> DataFolder:
+    from server.data_folder import DataFolder
+
+    return DataFolder(data)
+
+
+@asynccontextmanager
+async def _database(data: Path) -> AsyncIterator[Database]:
+    from server.database.session import Database
+
+    folder = _folder(data)
+    folder.check_there()
+    database = await Database.open(folder.database, migrate=False)
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
+@asynccontextmanager
+async def _opened(data: Path) -> AsyncIterator[tuple[Database, FolderPacks, StoreKeys]]:
+    from server.chunks.keys import open_keys
+    from server.chunks.packs import FolderPacks
+
+    async with _database(data) as database:
+        folder = _folder(data)
+        yield database, FolderPacks(folder.packs), open_keys(folder.keys)
+
+
+def _run(work: Coroutine[Any, Any, T]) -> T:
+    return asyncio.run(work)
+
+
+def _read_password(*, from_stdin: bool) -> str:
+    """One line of standard input, or asked for twice on a terminal.
+
+    Raises LocalProblem: it is empty.
+    """
+    if not from_stdin:
+        if not sys.stdin.isatty():
+            raise LocalProblem("No password was given", hint="Say --password-stdin and give it in one line.")
+        return str(click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True))
+    try:
+        password = sys.stdin.readline().rstrip("\r\n")
+    except UnicodeDecodeError as error:
+        raise LocalProblem("The password is no UTF-8 text", hint="Give it as text, in one line.") from error
+    if not password:
+        raise LocalProblem("The password is empty", hint="Give it in the first line of standard input.")
+    return password
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def _when(at_ms: int) -> str:
+    return datetime.fromtimestamp(at_ms / 1000, tz=UTC).isoformat(timespec="seconds")
+
+
+commands.add_command(init)
+commands.add_command(serve)
+commands.add_command(user)
+commands.add_command(check)
+commands.add_command(manifest)
+commands.add_command(recover)
+for subcommand in (user_add, user_list, user_disable, user_enable, user_passwd):
+    user.add_command(subcommand)

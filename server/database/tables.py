@@ -1,0 +1,243 @@
+"""The tables of the server.
+
+Owns: columns, keys, named constraints.  May import: sqlalchemy.
+
+Ids and digests are kept as raw bytes (16 and 32): half the size of text, and equal on SQLite and PostgreSQL.
+Times end in `_at_ms`: milliseconds since 1970, UTC.  Rows never leave the room that reads them; values do.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    UniqueConstraint,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+Id = LargeBinary(16)
+Digest = LargeBinary(32)
+BigId = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts up only plain INTEGER keys
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+
+
+class MetaRow(Base):
+    """One fact about the whole server: `server_id`, `epoch` (an integer), `name_rules`, `created_at_ms`."""
+
+    __tablename__ = "meta"
+    key: Mapped[str] = mapped_column(String(64), primary_key=True)
+    value: Mapped[str] = mapped_column(String)
+
+
+# ---- access ----------------------------------------------------------------------------------------------
+
+
+class UserRow(Base):
+    __tablename__ = "users"
+    id: Mapped[bytes] = mapped_column(Id, primary_key=True)
+    name: Mapped[str] = mapped_column(String(200))
+    name_key: Mapped[str] = mapped_column(String(400), unique=True)
+    password_hash: Mapped[str] = mapped_column(String)  # Argon2id, PHC text
+    is_admin: Mapped[bool] = mapped_column(Boolean, default=False)
+    disabled_at_ms: Mapped[int | None] = mapped_column(BigInteger)
+    created_at_ms: Mapped[int] = mapped_column(BigInteger)
+
+
+class DeviceRow(Base):
+    """A client home that signed in.  `token_hash` is the SHA-256 of its bearer token; a new sign-in of the
+    same home replaces it."""
+
+    __tablename__ = "devices"
+    id: Mapped[bytes] = mapped_column(Id, primary_key=True)
+    user: Mapped[bytes] = mapped_column(Id, ForeignKey("users.id"), index=True)
+    name: Mapped[str] = mapped_column(String(100))
+    token_hash: Mapped[bytes] = mapped_column(Digest, unique=True)
+    created_at_ms: Mapped[int] = mapped_column(BigInteger)
+    last_seen_at_ms: Mapped[int] = mapped_column(BigInteger)
+    revoked_at_ms: Mapped[int | None] = mapped_column(BigInteger)
+
+
+class LoginTryRow(Base):
+    """Failed log-ins, by what was tried: "user:NAMEKEY" or "address:ADDRESS".  Outlives a restart."""
+
+    __tablename__ = "login_tries"
+    subject: Mapped[str] = mapped_column(String(400), primary_key=True)
+    failures: Mapped[int] = mapped_column(Integer)
+    last_at_ms: Mapped[int] = mapped_column(BigInteger)
+    day_failures: Mapped[int] = mapped_column(Integer)
+    day_started_at_ms: Mapped[int] = mapped_column(BigInteger)
+
+
+class ViewRow(Base):
+    """A root node that people see as a tree of its own.  A home has its space's root as root."""
+
+    __tablename__ = "views"
+    id: Mapped[bytes] = mapped_column(Id, primary_key=True)
+    space: Mapped[int] = mapped_column(ForeignKey("spaces.id"), index=True)
+    root: Mapped[bytes] = mapped_column(Id)
+    kind: Mapped[str] = mapped_column(String(16))  # "home"
+    name: Mapped[str] = mapped_column(String(400))  # "/Home"
+    owner: Mapped[bytes] = mapped_column(Id, ForeignKey("users.id"), index=True)
+
+
+# ---- spaces ----------------------------------------------------------------------------------------------
+
+
+class SpaceRow(Base):
+    """A tree with one counter and one feed.  A transaction that changes the tree locks this row first and
+    holds it until commit, so that stamps become visible in order."""
+
+    __tablename__ = "spaces"
+    id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=True)
+    kind: Mapped[str] = mapped_column(String(16))  # "home"
+    root: Mapped[bytes] = mapped_column(Id)
+    stamp: Mapped[int] = mapped_column(BigInteger, default=0)
+    purged_stamp: Mapped[int] = mapped_column(BigInteger, default=0)  # tombstones up to here may be gone
+    used_bytes: Mapped[int] = mapped_column(BigInteger, default=0)  # logical bytes of current versions
+    created_at_ms: Mapped[int] = mapped_column(BigInteger)
+
+
+class NodeRow(Base):
+    """A node as it is now.  A root has sixteen zero bytes as parent.
+
+    `name_key` is NULL for a tombstone, so that its name is free.  `deleted_at_ms` not NULL: a tombstone;
+    what lies below it is deleted with it and keeps its own row untouched.
+    """
+
+    __tablename__ = "nodes"
+    space: Mapped[int] = mapped_column(ForeignKey("spaces.id"), primary_key=True)
+    id: Mapped[bytes] = mapped_column(Id, primary_key=True)
+    parent: Mapped[bytes] = mapped_column(Id)
+    name: Mapped[str] = mapped_column(String(255))
+    name_key: Mapped[str | None] = mapped_column(String(1024))
+    kind: Mapped[str] = mapped_column(String(8))
+    place_epoch: Mapped[int] = mapped_column(Integer)
+    place_number: Mapped[int] = mapped_column(BigInteger)
+    content_epoch: Mapped[int] = mapped_column(Integer)
+    content_number: Mapped[int] = mapped_column(BigInteger)
+    place_operation: Mapped[bytes] = mapped_column(Id)
+    content_operation: Mapped[bytes] = mapped_column(Id)
+    stamp: Mapped[int] = mapped_column(BigInteger)
+    changed_at_ms: Mapped[int] = mapped_column(BigInteger)
+    changed_by: Mapped[bytes] = mapped_column(Id)  # a device
+    deleted_at_ms: Mapped[int | None] = mapped_column(BigInteger)
+    conflict_of: Mapped[bytes | None] = mapped_column(Id)
+    conflict_device: Mapped[str] = mapped_column(String(100), default="")
+    __table_args__ = (
+        UniqueConstraint("space", "parent", "name_key"),
+        Index("ix_nodes_feed", "space", "stamp"),
+        {"sqlite_with_rowid": False},
+    )
+
+
+class VersionRow(Base):
+    """One content of a node.  The current one is named by the node's content revision.
+
+    chunks: 32·n bytes.  lengths: n little-endian uint32.  indirect: the chunks hold the manifest.
+    """
+
+    __tablename__ = "versions"
+    space: Mapped[int] = mapped_column(ForeignKey("spaces.id"), primary_key=True)
+    node: Mapped[bytes] = mapped_column(Id, primary_key=True)
+    epoch: Mapped[int] = mapped_column(Integer, primary_key=True)
+    number: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    size: Mapped[int] = mapped_column(BigInteger)
+    mtime_ns: Mapped[int] = mapped_column(BigInteger)
+    executable: Mapped[bool] = mapped_column(Boolean)
+    chunks: Mapped[bytes] = mapped_column(LargeBinary)
+    lengths: Mapped[bytes] = mapped_column(LargeBinary)
+    indirect: Mapped[bool] = mapped_column(Boolean)
+    operation: Mapped[bytes] = mapped_column(Id)
+    device: Mapped[bytes] = mapped_column(Id)
+    committed_at_ms: Mapped[int] = mapped_column(BigInteger)
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+
+class ChunkUseRow(Base):
+    """Which version of which node holds a chunk: what "a node readable in this view holds it" asks.
+    Of an indirect manifest both the manifest's chunks and the file's chunks have rows."""
+
+    __tablename__ = "chunk_uses"
+    space: Mapped[int] = mapped_column(ForeignKey("spaces.id"), primary_key=True)
+    chunk: Mapped[bytes] = mapped_column(Digest, primary_key=True)
+    node: Mapped[bytes] = mapped_column(Id, primary_key=True)
+    epoch: Mapped[int] = mapped_column(Integer, primary_key=True)
+    number: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+
+class ArrivalRow(Base):
+    """A restored folder (later: a folder moved into a view): the feed lists its subtree again at `stamp`."""
+
+    __tablename__ = "arrivals"
+    space: Mapped[int] = mapped_column(ForeignKey("spaces.id"), primary_key=True)
+    stamp: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    node: Mapped[bytes] = mapped_column(Id, primary_key=True)
+
+
+class BatchRow(Base):
+    """The answer that a batch got, kept for seven days and repeated when the batch comes again."""
+
+    __tablename__ = "batches"
+    device: Mapped[bytes] = mapped_column(Id, primary_key=True)
+    number: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    operation: Mapped[bytes] = mapped_column(Id)
+    answer: Mapped[bytes] = mapped_column(LargeBinary)  # a Committed, MessagePack
+    committed_at_ms: Mapped[int] = mapped_column(BigInteger)
+
+
+# ---- chunks ----------------------------------------------------------------------------------------------
+
+
+class PackRow(Base):
+    """An immutable pack.  The row is written after the pack is on the disk under its name, and synced.
+
+    file_digest: xxh3-128 of the whole file: bit rot shows in a fast scrub.
+    """
+
+    __tablename__ = "packs"
+    id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=True)
+    name: Mapped[str] = mapped_column(String(64), unique=True)  # file or object name, without folder
+    size: Mapped[int] = mapped_column(BigInteger)
+    file_digest: Mapped[bytes] = mapped_column(Id)
+    created_at_ms: Mapped[int] = mapped_column(BigInteger)
+
+
+class ChunkRow(Base):
+    """Where a chunk lies.  One chunk may lie in several packs until gc merges them: an upload is always
+    written as if it were new, so that neither answers nor times tell what others store."""
+
+    __tablename__ = "chunks"
+    id: Mapped[bytes] = mapped_column(Digest, primary_key=True)
+    pack: Mapped[int] = mapped_column(ForeignKey("packs.id"), primary_key=True)
+    offset: Mapped[int] = mapped_column(BigInteger, primary_key=True)  # of the record in the pack
+    stored_length: Mapped[int] = mapped_column(Integer)  # of the whole record, header and seal included
+    length: Mapped[int] = mapped_column(Integer)  # plain bytes
+    codec: Mapped[int] = mapped_column(Integer)  # protocol.frames.Codec
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+
+class PossessionRow(Base):
+    """This device uploaded this chunk and may name it in a commit until then."""
+
+    __tablename__ = "possessions"
+    device: Mapped[bytes] = mapped_column(Id, primary_key=True)
+    chunk: Mapped[bytes] = mapped_column(Digest, primary_key=True)
+    leased_until_ms: Mapped[int] = mapped_column(BigInteger)
+    __table_args__ = ({"sqlite_with_rowid": False},)

@@ -1,0 +1,1 @@
+"""The interface of the server: thin resources, one module each, and what they share."""

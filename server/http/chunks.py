@@ -1,0 +1,66 @@
+"""Chunks in and out.
+
+Owns: `missing`, `chunks`, `content`.
+May import: aiohttp, protocol, server.access, server.chunks, server.spaces, server.http.
+"""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from protocol.ids import split_chunk_ids
+from protocol.messages import Missing, Stored, ToUpload, WantedContent
+from server.access.rights import Action
+from server.http.exchange import MAX_BULK_MESSAGE_BYTES
+from server.http.routes import Call, On, Stream, route
+from server.http.streams import received_frames, send_frames
+from server.spaces.content import wanted_chunks
+from server.spaces.missing import to_upload
+
+
+@route(
+    "POST",
+    "/views/{view}/missing",
+    on=On.VIEW,
+    action=Action.WRITE,
+    request=Missing,
+    answer=ToUpload,
+    max_bytes=MAX_BULK_MESSAGE_BYTES,
+)
+async def post_missing(call: Call, asked: Missing) -> ToUpload:
+    """Which of these chunks this device must upload before it may name them in a commit."""
+    chunks = split_chunk_ids(asked.chunks)
+    async with call.service.database.reading() as session:
+        wanted = await to_upload(session, call.principal, call.view, chunks, now_ms=call.service.clock())
+    return ToUpload(wanted=wanted)
+
+
+@route(
+    "POST",
+    "/views/{view}/chunks",
+    on=On.VIEW,
+    action=Action.WRITE,
+    request=Stream.FRAMES,
+    answer=Stored,
+)
+async def post_chunks(call: Call) -> Stored:
+    """Take a stream of frames.  Each chunk is verified; what is answered as stored lies on the disk."""
+    async with call.service.open_requests.track(call.principal.device):
+        return await call.service.store.take(call.principal.device, received_frames(call.request))
+
+
+@route(
+    "POST",
+    "/views/{view}/content",
+    on=On.VIEW,
+    action=Action.READ,
+    request=WantedContent,
+    answer=Stream.FRAMES,
+)
+async def post_content(call: Call, wanted: WantedContent) -> web.StreamResponse:
+    """The asked chunks of many files as one stream of frames."""
+    service = call.service
+    async with service.database.reading() as session:
+        chunks = await wanted_chunks(session, service.store, call.principal, call.view, wanted)
+        located = await service.store.locate(session, chunks)
+    return await send_frames(call, service.store.stream(located))

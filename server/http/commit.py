@@ -1,0 +1,36 @@
+"""The one way to change a tree.  Owns: `POST commit`.  May import: protocol, server.spaces, server.http."""
+
+from __future__ import annotations
+
+from protocol.messages import Commit, CommitAnswer, Committed, Status
+from server.access.rights import Action
+from server.http.exchange import MAX_BULK_MESSAGE_BYTES
+from server.http.routes import Call, On, route
+from server.spaces.commit import commit
+
+
+@route(
+    "POST",
+    "/views/{view}/commit",
+    on=On.VIEW,
+    action=Action.WRITE,
+    request=Commit,
+    answer=CommitAnswer,
+    max_bytes=MAX_BULK_MESSAGE_BYTES,
+)
+async def post_commit(call: Call, batch: Commit) -> CommitAnswer:
+    """Do a batch in one transaction, and say for each operation what became of it."""
+    service = call.service
+    async with service.database.writing() as session:
+        answer = await commit(
+            session,
+            service.store,
+            service.cursors,
+            call.principal,
+            call.view,
+            batch,
+            now_ms=service.clock(),
+        )
+    if isinstance(answer, Committed) and any(result.status is Status.DONE for result in answer.results):
+        service.wakeups.notify(call.view.space)
+    return answer

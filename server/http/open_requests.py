@@ -1,0 +1,82 @@
+"""Requests that last: long polls and streams.
+
+Owns: which of them are open and for which device; ending them when the token dies or the server stops.
+May import: the standard library, protocol.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+
+from protocol.errors import MedicalBlocksError, NotSignedIn, Unavailable
+from protocol.ids import DeviceId
+
+
+class _Open:
+    """One request.  Its scope is ended by moving the deadline to now."""
+
+    __slots__ = ("reason", "scope")
+
+    def __init__(self, scope: asyncio.Timeout) -> None:
+        self.scope = scope
+        self.reason: MedicalBlocksError | None = None
+
+    def end(self, reason: MedicalBlocksError) -> None:
+        if self.reason is None:
+            self.reason = reason
+            self.scope.reschedule(asyncio.get_running_loop().time())
+
+
+class OpenRequests:
+    """All requests under way that may last longer than a moment."""
+
+    def __init__(self) -> None:
+        self._open: defaultdict[DeviceId, set[_Open]] = defaultdict(set)
+        self._stopping = False
+
+    @asynccontextmanager
+    async def track(self, device: DeviceId) -> AsyncIterator[None]:
+        """Let the body run until it is done, its device is ended, or the server stops.
+
+        Raises NotSignedIn: the token was revoked meanwhile.  Raises Unavailable: the server stops.
+        """
+        if self._stopping:
+            raise _stopping()
+        mine: _Open | None = None
+        try:
+            async with asyncio.timeout(None) as scope:
+                mine = _Open(scope)
+                self._open[device].add(mine)
+                yield
+        except TimeoutError as error:
+            if mine is None or mine.reason is None:
+                raise
+            raise mine.reason from error
+        finally:
+            if mine is not None:
+                self._open[device].discard(mine)
+                if not self._open[device]:
+                    del self._open[device]
+
+    def devices(self) -> set[DeviceId]:
+        return set(self._open)
+
+    def end(self, devices: Collection[DeviceId]) -> None:
+        """These tokens are dead: what they have open ends now."""
+        for device in devices:
+            for request in list(self._open.get(device, ())):
+                request.end(NotSignedIn("This device was signed out", hint="Sign in again."))
+
+    def end_all(self) -> None:
+        """The server stops: nothing new lasts, what lasts ends."""
+        self._stopping = True
+        for requests in list(self._open.values()):
+            for request in list(requests):
+                request.end(_stopping())
+
+
+def _stopping() -> Unavailable:
+    return Unavailable("The server is stopping", hint="Try again in a moment.")

@@ -1,0 +1,39 @@
+"""What every handler may use.
+
+Owns: nothing of its own; it holds what server.app opened.
+May import: aiohttp, protocol, server.access, server.chunks, server.database, server.http, server.spaces.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from uuid import UUID
+
+from aiohttp import web
+
+from server.access.cursors import Cursors
+from server.access.passwords import Passwords
+from server.chunks.store import ChunkStore
+from server.database.session import Database
+from server.http.open_requests import OpenRequests
+from server.spaces.wakeups import Wakeups
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """The parts of a running server.  clock: milliseconds since 1970."""
+
+    database: Database
+    store: ChunkStore
+    cursors: Cursors
+    passwords: Passwords
+    wakeups: Wakeups
+    open_requests: OpenRequests
+    clock: Callable[[], int]
+    server_id: UUID
+    version: str
+    behind_proxy: bool
+
+
+SERVICE = web.AppKey("service", Service)

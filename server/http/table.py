@@ -1,0 +1,42 @@
+"""Every route of the server.
+
+Owns: the list; `GET /openapi.json`, which describes it.  May import: aiohttp, protocol, server.http.
+"""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from protocol.messages import JSON, to_json
+from server.http import chunks, commit, feed, files, hello, history, login
+from server.http.openapi import describe
+from server.http.routes import Call, On, Stream, route
+
+
+@route("GET", "/openapi.json", on=On.NOTHING, answer=Stream.SCHEMA, below="")
+async def get_openapi(call: Call) -> web.Response:
+    """This interface, described."""
+    return web.Response(body=to_json(describe(ROUTES, version=call.service.version)), content_type=JSON)
+
+
+ROUTES = (
+    get_openapi,
+    hello.get_hello,
+    login.post_login,
+    login.post_logout,
+    login.get_devices,
+    login.delete_device,
+    feed.get_views,
+    feed.get_changes,
+    feed.post_wait,
+    chunks.post_missing,
+    chunks.post_chunks,
+    chunks.post_content,
+    commit.post_commit,
+    files.get_file,
+    files.head_file,
+    history.get_versions,
+    history.get_version,
+    history.get_trash,
+    history.get_list,
+)

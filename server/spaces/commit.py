@@ -1,0 +1,286 @@
+"""A batch of operations: one transaction, one answer per operation.
+
+Owns: the order of a commit, the bulk reads before deciding, the answers of batches that come again.
+May import: sqlalchemy, msgspec, protocol, server.access, server.chunks, server.database, server.spaces.
+
+The space's row is locked first, so stamps become visible in order.  What an operation means is decided in
+`deciding`, in memory; the number of statements here does not grow with the batch, but by one per delete_tree
+and per copy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+import msgspec
+from sqlalchemy import delete, func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from protocol.errors import AccessDenied, DeviceCloned, NotFound
+from protocol.ids import Cursor, NodeId, SpaceId, ViewId, split_chunk_ids
+from protocol.messages import (
+    AnyOp,
+    Commit,
+    CommitAnswer,
+    Committed,
+    Content,
+    Copy,
+    Delete,
+    DeleteTree,
+    Make,
+    Move,
+    Put,
+    Reset,
+    ResetCause,
+    Restore,
+    Revision,
+    to_msgpack,
+)
+from protocol.names import name_key
+from server.access.cursors import START, Cursors, Position
+from server.access.rights import Action, Principal, ReadableView, authorise
+from server.access.views import readable_view
+from server.chunks.store import ChunkStore
+from server.database.facts import epoch_of
+from server.database.session import in_groups
+from server.database.tables import BatchRow, NodeRow, SpaceRow, VersionRow
+from server.spaces.content import version_of
+from server.spaces.deciding import Circumstances, Holding, decide
+from server.spaces.holdings import holdings_of, resolve
+from server.spaces.rows import (
+    CONTENT_COLUMNS,
+    IS_CURRENT_VERSION,
+    content_of,
+    live_below,
+    load_with_ancestors,
+    rows_of,
+    standing_at,
+)
+from server.spaces.staging import StagedTree
+from server.spaces.writing import write_tree
+
+BATCHES_KEPT_MS = 7 * 24 * 3_600_000
+MAX_NEWER = 1_000  # of these a refused delete_tree names at most so many
+
+
+async def commit(
+    session: AsyncSession,
+    store: ChunkStore,
+    cursors: Cursors,
+    principal: Principal,
+    view: ReadableView,
+    batch: Commit,
+    *,
+    now_ms: int,
+) -> CommitAnswer:
+    """Do the batch in the caller's writing transaction, all of it, in order.
+
+    Raises NotFound, AccessDenied: not this principal's to write.  Raises DeviceCloned: another batch had this
+    number.  Raises BadRequest: a cursor of another view, or a group that does not stand together.
+    """
+    authorise(principal, Action.WRITE, view)
+    stamp = await session.scalar(select(SpaceRow.stamp).where(SpaceRow.id == view.space).with_for_update())
+    assert stamp is not None  # a view's space is there
+    epoch = await epoch_of(session)
+    repeated = await _first_answer(session, principal, batch)
+    if repeated is not None:
+        return repeated
+    positions = {
+        index: cursors.open(view.id, op.cursor) or START.of_epoch(epoch)
+        for index, op in enumerate(batch.ops)
+        if isinstance(op, DeleteTree)
+    }
+    if _from_another_past(batch.ops, positions.values(), epoch):
+        return Reset(cause=ResetCause.RESTORED, cursor=start_of(cursors, view.id, epoch))
+    newer = await _newer_inside(session, view.space, batch.ops, positions)
+    tree = await _read_tree(session, view, batch.ops, newer)
+    around = Circumstances(
+        epoch=epoch,
+        operation=batch.operation.bytes,
+        device=principal.device.bytes,
+        device_name=principal.device_name,
+        now_ms=now_ms,
+        holdings=await _holdings(session, store, principal, view, batch.ops, now_ms),
+        newer=newer,
+    )
+    answer = Committed(operation=batch.operation, results=decide(tree, batch.ops, around))
+    await write_tree(session, view.space, tree, around, stamp=stamp)
+    await _keep_answer(session, principal, batch, answer, now_ms)
+    return answer
+
+
+def start_of(cursors: Cursors, view: ViewId, epoch: int) -> Cursor:
+    """Where a client begins that knows nothing of this view."""
+    return cursors.seal(view, START.of_epoch(epoch))
+
+
+async def forget_old_batches(session: AsyncSession, *, now_ms: int) -> None:
+    """After seven days nobody repeats a batch."""
+    await session.execute(delete(BatchRow).where(BatchRow.committed_at_ms < now_ms - BATCHES_KEPT_MS))
+
+
+# ---- batches that come again -----------------------------------------------------------------------------
+
+
+async def _first_answer(session: AsyncSession, principal: Principal, batch: Commit) -> Committed | None:
+    row = (
+        await session.execute(
+            select(BatchRow.operation, BatchRow.answer).where(
+                BatchRow.device == principal.device.bytes, BatchRow.number == batch.number
+            )
+        )
+    ).one_or_none()
+    if row is None:
+        return None
+    if row.operation != batch.operation.bytes:
+        raise DeviceCloned(
+            f"Batch {batch.number} of this device came already, with other contents",
+            hint="Two copies of one client home are at work: log in anew on one of the two computers.",
+        )
+    return msgspec.msgpack.decode(row.answer, type=Committed)
+
+
+async def _keep_answer(
+    session: AsyncSession, principal: Principal, batch: Commit, answer: Committed, now_ms: int
+) -> None:
+    session.add(
+        BatchRow(
+            device=principal.device.bytes,
+            number=batch.number,
+            operation=batch.operation.bytes,
+            answer=to_msgpack(answer),
+            committed_at_ms=now_ms,
+        )
+    )
+    await session.flush()
+
+
+def _from_another_past(ops: Sequence[AnyOp], positions: Collection[Position], epoch: int) -> bool:
+    """Whether the batch speaks of what happened after the backup that this server came back from."""
+    return any(position.epoch != epoch for position in positions) or any(
+        revision.epoch > epoch for op in ops for revision in _revisions(op)
+    )
+
+
+def _revisions(op: AnyOp) -> tuple[Revision, ...]:
+    match op:
+        case Put():
+            return (op.content_revision,)
+        case Delete():
+            return (op.place_revision, op.content_revision)
+        case Move() | DeleteTree() | Restore():
+            return (op.place_revision,)
+        case Copy():
+            return (op.from_revision,)
+        case Make():
+            return ()
+
+
+# ---- what a decision needs -------------------------------------------------------------------------------
+
+
+async def _read_tree(
+    session: AsyncSession, view: ReadableView, ops: Sequence[AnyOp], newer: Mapping[int, list[bytes]]
+) -> StagedTree:
+    wanted = [op.node.bytes for op in ops]
+    wanted += [op.parent.bytes for op in ops if not isinstance(op, Put | Delete | DeleteTree) and op.parent]
+    wanted += [node for inside in newer.values() for node in inside]
+    nodes = await load_with_ancestors(session, view.space, wanted)
+    places: set[tuple[bytes, str]] = set()
+    contents: list[bytes] = []
+    folders: list[bytes] = []
+    for op in ops:
+        node = nodes.get(op.node.bytes)
+        match op:
+            case Make() | Copy() | Move():
+                places.add((op.parent.bytes, name_key(op.name)))
+            case Restore() if node is not None:
+                parent = node.parent if op.parent is None else op.parent.bytes
+                places.add((parent, name_key(op.name or node.name)))
+            case _:
+                pass
+        if node is not None:
+            if isinstance(op, Make | Copy | Put):
+                contents.append(node.id)
+            elif isinstance(op, Delete):
+                folders.append(node.id)
+    taken = [place for place in places if place[0] in nodes]  # who is made by this batch has no children yet
+    for holder in await standing_at(session, view.space, taken):
+        nodes.setdefault(holder.id, holder)
+    return StagedTree(
+        view.root.bytes,
+        nodes.values(),
+        contents=await _current_contents(session, view.space, contents),
+        child_counts=await _child_counts(session, view.space, folders),
+    )
+
+
+async def _current_contents(
+    session: AsyncSession, space: SpaceId, nodes: Sequence[bytes]
+) -> dict[bytes, Content]:
+    found: dict[bytes, Content] = {}
+    for group in in_groups(nodes):
+        query = (
+            select(NodeRow.id, NodeRow.kind, *CONTENT_COLUMNS)
+            .join(VersionRow, IS_CURRENT_VERSION)
+            .where(NodeRow.space == space, NodeRow.id.in_(group))
+        )
+        for row in await session.execute(query):
+            found[row.id] = content_of(row)
+    return found
+
+
+async def _child_counts(session: AsyncSession, space: SpaceId, folders: Sequence[bytes]) -> dict[bytes, int]:
+    found: dict[bytes, int] = {}
+    for group in in_groups(folders):
+        query = (
+            select(NodeRow.parent, func.count())
+            .where(NodeRow.space == space, NodeRow.parent.in_(group), NodeRow.deleted_at_ms.is_(None))
+            .group_by(NodeRow.parent)
+        )
+        found.update((await session.execute(query)).tuples().all())
+    return found
+
+
+async def _newer_inside(
+    session: AsyncSession, space: SpaceId, ops: Sequence[AnyOp], positions: Mapping[int, Position]
+) -> dict[int, list[bytes]]:
+    """For each delete_tree, what lives in its folder and was stamped after its cursor."""
+    found: dict[int, list[bytes]] = {}
+    for index, position in positions.items():
+        query = rows_of(live_below(space, ops[index].node.bytes), space, NodeRow.id)
+        query = query.where(NodeRow.stamp > position.stamp).limit(MAX_NEWER)
+        found[index] = list(await session.scalars(query))
+    return found
+
+
+async def _holdings(
+    session: AsyncSession,
+    store: ChunkStore,
+    principal: Principal,
+    view: ReadableView,
+    ops: Sequence[AnyOp],
+    now_ms: int,
+) -> dict[int, Holding]:
+    manifests = {
+        index: op.content.manifest
+        for index, op in enumerate(ops)
+        if isinstance(op, Make | Put) and op.content.manifest.chunks
+    }
+    holdings = await holdings_of(session, store, view, principal.device, manifests, now_ms=now_ms)
+    for index, op in enumerate(ops):
+        if isinstance(op, Copy):
+            holdings[index] = await _copied(session, store, principal, op)
+    return holdings
+
+
+async def _copied(session: AsyncSession, store: ChunkStore, principal: Principal, op: Copy) -> Holding:
+    """The source of a copy, in any view that this principal may read; one answer for all that is absent."""
+    try:
+        source = await readable_view(session, principal, ViewId(op.from_view))
+        content = await version_of(session, principal, source, NodeId(op.from_node), op.from_revision)
+    except (NotFound, AccessDenied):
+        return Holding()
+    chunks = [chunk for chunk, _ in await resolve(session, store, content.manifest)]
+    own = split_chunk_ids(content.manifest.chunks)
+    return Holding(uses=tuple(dict.fromkeys([*own, *chunks])), copied=content)

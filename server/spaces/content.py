@@ -1,0 +1,129 @@
+"""Contents that may be read: versions by node and revision, never by chunk id.
+
+Owns: finding a version and the right that it needs, its chunks in order; one answer for all that is absent.
+May import: sqlalchemy, protocol, server.access, server.chunks, server.database, server.spaces.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from protocol.errors import BadRequest, NotFound
+from protocol.ids import ChunkId, NodeId, split_chunk_ids
+from protocol.messages import Content, Part, Revision, WantedContent
+from server.access.rights import Action, Principal, ReadableView, authorise
+from server.chunks.store import ChunkStore
+from server.database.tables import NodeRow
+from server.spaces.holdings import resolve
+from server.spaces.rows import versions_named
+
+_Name = tuple[bytes, int, int]  # node, epoch, number
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """One version with the chunks of its bytes, in order, and their plain lengths."""
+
+    name: str
+    revision: Revision
+    content: Content
+    chunks: list[tuple[ChunkId, int]]
+
+
+async def wanted_chunks(
+    session: AsyncSession,
+    store: ChunkStore,
+    principal: Principal,
+    view: ReadableView,
+    wanted: WantedContent,
+) -> list[ChunkId]:
+    """The chunks of all parts, in order.
+
+    Raises NotFound: a node, a revision or the right to it is not there.  Raises BadRequest: a position beyond
+    the last chunk.
+    """
+    authorise(principal, Action.READ, view)
+    names = {_name(part.node.bytes, part.revision) for part in wanted.parts}
+    versions = await _versions(session, principal, view, names)
+    resolved: dict[_Name, list[ChunkId]] = {}
+    chunks: list[ChunkId] = []
+    for part in wanted.parts:
+        name = _name(part.node.bytes, part.revision)
+        manifest = versions[name].manifest
+        if part.through and manifest.indirect:
+            if name not in resolved:
+                resolved[name] = [chunk for chunk, _ in await resolve(session, store, manifest)]
+            chunks += _positions(resolved[name], part)
+        elif part.positions is None and len(manifest.lengths) == 1:
+            chunks.append(ChunkId(manifest.chunks))
+        else:
+            chunks += _positions(split_chunk_ids(manifest.chunks), part)
+    return chunks
+
+
+async def version_of(
+    session: AsyncSession, principal: Principal, view: ReadableView, node: NodeId, revision: Revision
+) -> Content:
+    """One content of a file or link.  Raises NotFound."""
+    authorise(principal, Action.READ, view)
+    name = _name(node.bytes, revision)
+    return (await _versions(session, principal, view, [name]))[name]
+
+
+async def stored_file(
+    session: AsyncSession,
+    store: ChunkStore,
+    principal: Principal,
+    view: ReadableView,
+    node: NodeId,
+    revision: Revision | None = None,
+) -> StoredFile:
+    """A file as a browser wants it.  revision: None for the current one.  Raises NotFound."""
+    authorise(principal, Action.READ, view)
+    query = select(NodeRow.name, NodeRow.content_epoch, NodeRow.content_number)
+    row = (
+        await session.execute(query.where(NodeRow.space == view.space, NodeRow.id == node.bytes))
+    ).one_or_none()
+    if row is None:
+        raise _nothing()
+    revision = revision or Revision(epoch=row.content_epoch, number=row.content_number)
+    content = await version_of(session, principal, view, node, revision)
+    return StoredFile(row.name, revision, content, await resolve(session, store, content.manifest))
+
+
+async def _versions(
+    session: AsyncSession, principal: Principal, view: ReadableView, names: Iterable[_Name]
+) -> dict[_Name, Content]:
+    """All of these versions.  What is superseded or in the trash needs the right to versions.
+
+    Raises NotFound: one is missing, or that right is.
+    """
+    wanted = set(names)
+    found = await versions_named(session, view.space, wanted)
+    if len(found) != len(wanted):
+        raise _nothing()
+    if any(version.is_past for version in found):
+        authorise(principal, Action.VERSIONS, view)
+    return {version.name: version.content for version in found}
+
+
+def _positions(chunks: Sequence[ChunkId], part: Part) -> Iterable[ChunkId]:
+    if part.positions is None:
+        return chunks
+    if part.positions and max(part.positions) >= len(chunks):
+        raise BadRequest(
+            f"Position {max(part.positions)} of {len(chunks)} chunks", hint="Look at the manifest again."
+        )
+    return [chunks[position] for position in part.positions]
+
+
+def _name(node: bytes, revision: Revision) -> _Name:
+    return node, revision.epoch, revision.number
+
+
+def _nothing() -> NotFound:
+    return NotFound("There is no such file or version", hint="Look at the folder again.")

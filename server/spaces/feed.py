@@ -1,0 +1,217 @@
+"""The change feed: the nodes of a view as they are now, in the order they last changed.
+
+Owns: what a page holds, where it ends, and when a cursor is of no use any more.
+May import: sqlalchemy, protocol, server.access, server.database, server.spaces.
+
+What a page says, and why that is enough to follow a tree:
+
+* every node stamped after the cursor; a deleted one only if it was deleted after the client began its listing;
+* a node that lies below a tombstone is deleted too, and is told as deleted if it was stamped after the cursor:
+  the client may know it at another place, from before it was moved there;
+* every folder above what it tells, unless it was told before;
+* for a folder that came back from the trash, after it, all that lives below it.
+
+Tombstones count only at the head: until then a client must not drop what lies below one, since it may have been
+moved out and be told on a later page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from protocol.ids import Cursor
+from protocol.messages import MAX_PAGE_NODES, Changes, Feed, NodeState, Reset, ResetCause
+from server.access.cursors import START, Cursors, Position
+from server.access.rights import ReadableView
+from server.database.facts import epoch_of
+from server.database.session import in_groups
+from server.database.tables import ArrivalRow, NodeRow, SpaceRow
+from server.spaces.rows import BULK, AnyRow, live_below, rows_of, with_ancestors
+from server.spaces.states import node_states, states_query
+
+_NO_NODE = START.arrival_after
+
+
+async def changes(
+    session: AsyncSession,
+    view: ReadableView,
+    cursor: Cursor,
+    *,
+    limit: int = MAX_PAGE_NODES,
+    cursors: Cursors,
+) -> Feed:
+    """The page after `cursor`, from the caller's snapshot.
+
+    limit: of nodes that are told in their turn; folders above them come on top.
+
+    Raises BadRequest: the cursor is not of this view.
+    """
+    space = (
+        await session.execute(select(SpaceRow.stamp, SpaceRow.purged_stamp).where(SpaceRow.id == view.space))
+    ).one()
+    epoch = await epoch_of(session)
+    position = cursors.open(view.id, cursor) or START.of_epoch(epoch)
+    cause = _reset_cause(position, epoch=epoch, head=space.stamp, purged=space.purged_stamp)
+    if cause is not None:
+        return Reset(cause=cause, cursor=cursors.seal(view.id, START.of_epoch(epoch)))
+    if position.is_start:
+        position = replace(position, listing=space.stamp)
+    page = _Page(session, view, position, head=space.stamp, room=limit)
+    more = await page.fill()
+    return Changes(nodes=await page.states(), more=more, cursor=cursors.seal(view.id, page.position))
+
+
+def _reset_cause(position: Position, *, epoch: int, head: int, purged: int) -> ResetCause | None:
+    if position.epoch != epoch or position.stamp > head:
+        return ResetCause.RESTORED
+    if not position.is_start and max(position.stamp, position.listing) < purged:
+        return ResetCause.PURGED
+    return None
+
+
+@dataclass(slots=True)
+class _Page:
+    """A page being filled: stretches of changes, and after each the subtrees that arrived at its end."""
+
+    session: AsyncSession
+    view: ReadableView
+    position: Position
+    head: int
+    room: int
+    changed: list[AnyRow] = field(default_factory=list)
+    arrived: list[AnyRow] = field(default_factory=list)
+
+    async def fill(self) -> bool:
+        """Whether there is more after it."""
+        while True:
+            if self.position.arrival_stamp:
+                if await self._list_arrived():
+                    return True
+            elif await self._list_changed():
+                return True
+            elif not self.position.arrival_stamp:
+                return False
+
+    async def _list_changed(self) -> bool:
+        """Up to the next arrival, or the head; True if that was too much for this page."""
+        position = self.position
+        space = self.view.space
+        arrival = await self.session.scalar(
+            select(ArrivalRow.stamp)
+            .where(ArrivalRow.space == space, ArrivalRow.stamp > max(position.stamp, position.listing))
+            .order_by(ArrivalRow.stamp)
+            .limit(1)
+        )
+        end = self.head if arrival is None else arrival
+        query = (
+            states_query(space)
+            .where(
+                NodeRow.stamp > position.stamp,
+                NodeRow.stamp <= end,
+                NodeRow.deleted_at_ms.is_(None) | (NodeRow.stamp > position.listing),
+            )
+            .order_by(NodeRow.stamp)
+            .limit(self.room + 1)
+        )
+        rows = (await self.session.execute(query)).all()
+        self.changed += rows[: self.room]
+        if len(rows) > self.room:
+            if self.room:
+                self.position = replace(position, stamp=rows[self.room - 1].stamp)
+            return True
+        self.room -= len(rows)
+        self.position = replace(position, stamp=end, arrival_stamp=arrival or 0, arrival_after=_NO_NODE)
+        return False
+
+    async def _list_arrived(self) -> bool:
+        """What lives below a folder that came back, by id; True if that was too much for this page."""
+        position = self.position
+        space = self.view.space
+        folder = await self.session.scalar(
+            select(ArrivalRow.node).where(
+                ArrivalRow.space == space, ArrivalRow.stamp == position.arrival_stamp
+            )
+        )
+        rows: Sequence[AnyRow] = ()
+        if folder is not None and await self._lives(folder):
+            below = live_below(space, folder)
+            query = (
+                states_query(space)
+                .join(below, NodeRow.id == below.c.id)
+                .where(NodeRow.id > position.arrival_after)
+                .order_by(NodeRow.id)
+                .limit(self.room + 1)
+            )
+            rows = (await self.session.execute(query)).all()
+        self.arrived += rows[: self.room]
+        if len(rows) > self.room:
+            if self.room:
+                self.position = replace(position, arrival_after=rows[self.room - 1].id)
+            return True
+        self.room -= len(rows)
+        self.position = replace(position, arrival_stamp=0, arrival_after=_NO_NODE)
+        return False
+
+    async def _lives(self, node: bytes) -> bool:
+        above = with_ancestors(self.view.space, [node])
+        deleted = await self.session.scalars(rows_of(above, self.view.space, NodeRow.deleted_at_ms))
+        return all(at_ms is None for at_ms in deleted)
+
+    async def states(self) -> list[NodeState]:
+        """All that the page tells, folders above it first."""
+        told = {row.id: row for row in (*self.changed, *self.arrived)}
+        above = await self._above(told.values())
+        hidden = self._hidden(told.values(), above)
+        rows = [row for row in told.values() if row.id not in hidden or row.stamp > self.position.listing]
+        extra = self._not_told_yet([row for row in rows if row.id not in hidden], told, above)
+        return await node_states(self.session, [*extra, *rows], hidden)
+
+    async def _above(self, rows: Iterable[AnyRow]) -> dict[bytes, AnyRow]:
+        """All folders above these, by id."""
+        found: dict[bytes, AnyRow] = {}
+        for group in in_groups({row.parent for row in rows}, BULK):
+            ids = with_ancestors(self.view.space, group)
+            query = states_query(self.view.space).join(ids, NodeRow.id == ids.c.id)
+            found.update((row.id, row) for row in await self.session.execute(query))
+        return found
+
+    def _hidden(self, rows: Iterable[AnyRow], above: Mapping[bytes, AnyRow]) -> set[bytes]:
+        """Those of `rows` with a tombstone above them."""
+        verdicts: dict[bytes, bool] = {self.view.root.bytes: False}  # whether what lies in a folder is hidden
+
+        def hides(folder: bytes) -> bool:
+            way: list[bytes] = []
+            while folder not in verdicts:
+                row = above.get(folder)
+                if row is None or row.deleted_at_ms is not None:
+                    verdicts[folder] = True
+                else:
+                    way.append(folder)
+                    folder = row.parent
+            verdicts.update(dict.fromkeys(way, verdicts[folder]))
+            return verdicts[folder]
+
+        return {row.id for row in rows if hides(row.parent)}
+
+    def _not_told_yet(
+        self, rows: Iterable[AnyRow], told: Mapping[bytes, AnyRow], above: Mapping[bytes, AnyRow]
+    ) -> list[AnyRow]:
+        """The folders above live rows that only a later page would tell, from the root down."""
+        extra: dict[bytes, AnyRow] = {}
+        seen: set[bytes] = {self.view.root.bytes}
+        for row in rows:
+            way: list[AnyRow] = []
+            parent = row.parent
+            while parent not in seen and parent in above:
+                seen.add(parent)
+                way.append(above[parent])
+                parent = above[parent].parent
+            for folder in reversed(way):
+                late = bool(self.arrived) or folder.stamp > self.position.stamp
+                if late and folder.id not in told:
+                    extra[folder.id] = folder
+        return list(extra.values())

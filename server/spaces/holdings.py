@@ -1,0 +1,141 @@
+"""Which chunks a device may name in a view, and what the contents of a batch hold.
+
+Owns: possession (uploaded within the lease, or held by a node readable in the view), manifests that are true.
+May import: sqlalchemy, protocol, server.chunks, server.database, server.spaces.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from protocol.errors import ContentDamaged
+from protocol.ids import ChunkId, DeviceId, split_chunk_ids
+from protocol.manifests import RECORD_BYTES, check_shape, read_records
+from protocol.messages import Manifest, OpResult, Status
+from server.access.rights import ReadableView
+from server.chunks.possession import leased
+from server.chunks.store import ChunkStore
+from server.database.session import in_groups
+from server.database.tables import ChunkUseRow
+from server.spaces.deciding import Holding
+
+MAX_INDIRECT_BYTES = 64 * 1024 * 1024  # of the manifest: more than a terabyte of file
+_MISSING = OpResult(status=Status.MISSING_CHUNKS)
+Lengths = Mapping[ChunkId, int]
+
+
+async def possessed(
+    session: AsyncSession, view: ReadableView, device: DeviceId, chunks: Collection[ChunkId], now_ms: int
+) -> set[ChunkId]:
+    """Those of `chunks` that this device may name: nothing is said of what others store.
+
+    All nodes of a home's space lie in its view, the trash and old versions too.
+    """
+    found = await leased(session, device, chunks, now_ms)
+    for group in in_groups([chunk for chunk in chunks if chunk not in found]):
+        query = select(ChunkUseRow.chunk).where(ChunkUseRow.space == view.space, ChunkUseRow.chunk.in_(group))
+        found.update(ChunkId(chunk) for chunk in await session.scalars(query.distinct()))
+    return found
+
+
+async def holdings_of(
+    session: AsyncSession,
+    store: ChunkStore,
+    view: ReadableView,
+    device: DeviceId,
+    manifests: Mapping[int, Manifest],
+    *,
+    now_ms: int,
+) -> dict[int, Holding]:
+    """What each manifest holds, or why it may not be named, by the same numbers."""
+    holdings: dict[int, Holding] = {}
+    named: dict[int, list[ChunkId]] = {}
+    for index, manifest in manifests.items():
+        problem = _misshapen(manifest)
+        if problem is not None:
+            holdings[index] = Holding(problem=problem)
+        elif manifest.chunks:
+            named[index] = split_chunk_ids(manifest.chunks)
+    lengths = await _usable(session, store, view, device, named.values(), now_ms)
+    for index, chunks in named.items():
+        problem = _refused(chunks, manifests[index].lengths, lengths)
+        holdings[index] = Holding(problem=problem) if problem else Holding(uses=_each_once(chunks))
+    indirect = [index for index in named if manifests[index].indirect and holdings[index].problem is None]
+    for index in indirect:
+        holdings[index] = await _through(session, store, view, device, manifests[index], now_ms)
+    return holdings
+
+
+async def _through(
+    session: AsyncSession,
+    store: ChunkStore,
+    view: ReadableView,
+    device: DeviceId,
+    manifest: Manifest,
+    now_ms: int,
+) -> Holding:
+    """An indirect manifest, whose own chunks may be named: the same for the chunks of the file."""
+    own = split_chunk_ids(manifest.chunks)
+    try:
+        records = await resolve(session, store, manifest)
+    except ContentDamaged as error:
+        return Holding(problem=OpResult(status=Status.CONTENT_REFUSED, message=str(error)))
+    leaves = [chunk for chunk, _ in records]
+    lengths = await _usable(session, store, view, device, [leaves], now_ms)
+    problem = _refused(leaves, [length for _, length in records], lengths)
+    return Holding(problem=problem) if problem else Holding(uses=_each_once([*own, *leaves]))
+
+
+async def resolve(session: AsyncSession, store: ChunkStore, manifest: Manifest) -> list[tuple[ChunkId, int]]:
+    """The file's own chunks with their lengths, in order.  Raises ContentDamaged: the manifest is broken."""
+    chunks = split_chunk_ids(manifest.chunks)
+    if not manifest.indirect:
+        return list(zip(chunks, manifest.lengths, strict=True))
+    return list(read_records(await store.read_bytes(session, chunks), size=manifest.size))
+
+
+async def _usable(
+    session: AsyncSession,
+    store: ChunkStore,
+    view: ReadableView,
+    device: DeviceId,
+    named: Iterable[Sequence[ChunkId]],
+    now_ms: int,
+) -> Lengths:
+    """The lengths of those that are stored and that this device may name."""
+    chunks = _each_once(chunk for group in named for chunk in group)
+    if not chunks:
+        return {}
+    allowed = await possessed(session, view, device, chunks, now_ms)
+    return await store.lengths(session, list(allowed))
+
+
+def _misshapen(manifest: Manifest) -> OpResult | None:
+    why = check_shape(manifest)
+    if not why and manifest.indirect:
+        total = sum(manifest.lengths)
+        if total > MAX_INDIRECT_BYTES:
+            why = f"an indirect manifest of more than {MAX_INDIRECT_BYTES} bytes"
+        elif manifest.size < total // RECORD_BYTES:
+            why = "an indirect manifest with more chunks than the file has bytes"
+    return OpResult(status=Status.CONTENT_REFUSED, message=why) if why else None
+
+
+def _refused(chunks: Sequence[ChunkId], lengths: Sequence[int], usable: Lengths) -> OpResult | None:
+    for chunk, length in zip(chunks, lengths, strict=True):
+        stored = usable.get(chunk)
+        if stored is None:
+            return _MISSING
+        if stored != length:
+            return OpResult(
+                status=Status.CONTENT_REFUSED,
+                message="the length of a chunk is not the one that was uploaded",
+            )
+    return None
+
+
+def _each_once(chunks: Iterable[ChunkId]) -> tuple[ChunkId, ...]:
+    return tuple(dict.fromkeys(chunks))

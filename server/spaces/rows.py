@@ -1,0 +1,222 @@
+"""Rows of nodes and versions, and the values they stand for.
+
+Owns: which columns are read, turning them into values, ways up and down a tree in one query each.
+May import: sqlalchemy, protocol, server.database, server.spaces.staging.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import CTE, Row, Select, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from protocol.ids import SpaceId
+from protocol.messages import Content, Kind, Manifest, Revision
+from server.database.session import in_groups
+from server.database.tables import NodeRow, VersionRow
+from server.spaces.staging import StagedNode
+
+BULK = 5_000  # ids, or rows of values, in one statement
+AnyRow = Row[*tuple[Any, ...]]
+_KINDS = {kind.value: kind for kind in Kind}
+
+NODE_COLUMNS = (
+    NodeRow.id,
+    NodeRow.parent,
+    NodeRow.name,
+    NodeRow.name_key,
+    NodeRow.kind,
+    NodeRow.place_epoch,
+    NodeRow.place_number,
+    NodeRow.content_epoch,
+    NodeRow.content_number,
+    NodeRow.place_operation,
+    NodeRow.content_operation,
+    NodeRow.changed_by,
+    NodeRow.deleted_at_ms,
+    NodeRow.conflict_of,
+    NodeRow.conflict_device,
+)
+CONTENT_COLUMNS = (
+    VersionRow.size,
+    VersionRow.mtime_ns,
+    VersionRow.executable,
+    VersionRow.chunks,
+    VersionRow.lengths,
+    VersionRow.indirect,
+)
+_CONTENT_NAMES = ", ".join(f"versions.{column.name}" for column in CONTENT_COLUMNS)
+_NODE_NAMES = ", ".join(f"nodes.{column.name}" for column in NODE_COLUMNS)
+IS_CURRENT_VERSION = (
+    (VersionRow.space == NodeRow.space)
+    & (VersionRow.node == NodeRow.id)
+    & (VersionRow.epoch == NodeRow.content_epoch)
+    & (VersionRow.number == NodeRow.content_number)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class FoundVersion:
+    """name: node, epoch, number.  is_past: superseded, or of a node in the trash."""
+
+    name: tuple[bytes, int, int]
+    is_past: bool
+    content: Content
+
+
+def kind_of(text: str) -> Kind:
+    return _KINDS[text]
+
+
+def staged_node(row: AnyRow) -> StagedNode:
+    """From NODE_COLUMNS."""
+    (node, parent, name, key, kind, place_epoch, place_number, content_epoch, content_number, *rest) = row
+    place_operation, content_operation, changed_by, deleted_at_ms, conflict_of, conflict_device = rest
+    return StagedNode(
+        id=node,
+        parent=parent,
+        name=name,
+        name_key=key,
+        kind=_KINDS[kind],
+        place=Revision(epoch=place_epoch, number=place_number),
+        content=Revision(epoch=content_epoch, number=content_number),
+        place_operation=place_operation,
+        content_operation=content_operation,
+        changed_by=changed_by,
+        deleted_at_ms=deleted_at_ms,
+        conflict_of=conflict_of,
+        conflict_device=conflict_device,
+    )
+
+
+def content_of(row: AnyRow) -> Content:
+    """From a row with `kind` and CONTENT_COLUMNS."""
+    return content_value(
+        _KINDS[row.kind], row.size, row.mtime_ns, row.executable, row.chunks, row.lengths, row.indirect
+    )
+
+
+def content_value(
+    kind: Kind,
+    size: int,
+    mtime_ns: int,
+    executable: bool,  # noqa: FBT001 - in the order of CONTENT_COLUMNS
+    chunks: bytes,
+    lengths: bytes,
+    indirect: bool,  # noqa: FBT001 - in the order of CONTENT_COLUMNS
+) -> Content:
+    """From CONTENT_COLUMNS."""
+    return Content(
+        kind=kind,
+        manifest=Manifest(size=size, chunks=chunks, lengths=unpack_lengths(lengths), indirect=bool(indirect)),
+        mtime_ns=mtime_ns,
+        executable=bool(executable),
+    )
+
+
+def pack_lengths(lengths: list[int]) -> bytes:
+    return _lengths(len(lengths)).pack(*lengths)
+
+
+def unpack_lengths(packed: bytes) -> list[int]:
+    return list(_lengths(len(packed) // 4).unpack(packed))
+
+
+@lru_cache(maxsize=4_096)
+def _lengths(count: int) -> struct.Struct:
+    return struct.Struct(f"<{count}I")
+
+
+# ---- ways up and down ------------------------------------------------------------------------------------
+
+
+def with_ancestors(space: SpaceId, nodes: Collection[bytes]) -> CTE:
+    """The ids of these nodes and of all above them, each once."""
+    up = (
+        select(NodeRow.id.label("id"))
+        .where(NodeRow.space == space, NodeRow.id.in_(nodes))
+        .cte(recursive=True)
+    )
+    return up.union(select(NodeRow.parent).where(NodeRow.space == space, NodeRow.id == up.c.id))
+
+
+def live_below(space: SpaceId, folder: bytes) -> CTE:
+    """The ids of what lives below this folder, itself not among them; nothing below a tombstone."""
+    alive = (NodeRow.space == space, NodeRow.deleted_at_ms.is_(None))
+    down = select(NodeRow.id.label("id")).where(*alive, NodeRow.parent == folder).cte(recursive=True)
+    return down.union_all(select(NodeRow.id).where(*alive, NodeRow.parent == down.c.id))
+
+
+def rows_of(ids: CTE, space: SpaceId, *columns: Any) -> Select[Any]:
+    return select(*columns).join(ids, NodeRow.id == ids.c.id).where(NodeRow.space == space)
+
+
+async def load_with_ancestors(
+    session: AsyncSession, space: SpaceId, nodes: Iterable[bytes]
+) -> dict[bytes, StagedNode]:
+    """These nodes (those that exist) and all above them."""
+    found: dict[bytes, StagedNode] = {}
+    for group in in_groups(dict.fromkeys(nodes), BULK):
+        for row in await session.execute(rows_of(with_ancestors(space, group), space, *NODE_COLUMNS)):
+            found[row[0]] = staged_node(row)
+    return found
+
+
+# ---- rows by several columns -----------------------------------------------------------------------------
+#
+# Written out, since SQLite walks the whole space for `(parent, name_key) IN (VALUES …)`, and uses the index
+# for a join with the values.
+
+
+async def standing_at(
+    session: AsyncSession, space: SpaceId, places: Iterable[tuple[bytes, str]]
+) -> list[StagedNode]:
+    """Who holds these places (parent, name key) now."""
+    join = (
+        f"SELECT {_NODE_NAMES} FROM wanted JOIN nodes ON nodes.space = ?"  # noqa: S608 - names of our own columns
+        " AND nodes.parent = wanted.parent AND nodes.name_key = wanted.name_key"
+    )
+    return [staged_node(row) for row in await _joined(session, ("parent", "name_key"), places, join, space)]
+
+
+async def versions_named(
+    session: AsyncSession, space: SpaceId, names: Iterable[tuple[bytes, int, int]]
+) -> list[FoundVersion]:
+    """Those of these versions (node, epoch, number) that there are."""
+    join = (
+        "SELECT versions.node, versions.epoch, versions.number, nodes.kind, nodes.deleted_at_ms IS NOT NULL,"  # noqa: S608 - names of our own columns
+        " versions.epoch <> nodes.content_epoch OR versions.number <> nodes.content_number,"
+        f" {_CONTENT_NAMES} FROM wanted JOIN versions ON versions.space = ? AND versions.node = wanted.node"
+        " AND versions.epoch = wanted.epoch AND versions.number = wanted.number"
+        " JOIN nodes ON nodes.space = versions.space AND nodes.id = versions.node"
+    )
+    return [
+        FoundVersion(
+            (node, epoch, number), bool(deleted or superseded), content_value(_KINDS[kind], *columns)
+        )
+        for node, epoch, number, kind, deleted, superseded, *columns in await _joined(
+            session, ("node", "epoch", "number"), names, join, space
+        )
+    ]
+
+
+async def _joined(
+    session: AsyncSession,
+    columns: Sequence[str],
+    wanted: Iterable[tuple[Any, ...]],
+    join: str,
+    space: SpaceId,
+) -> list[AnyRow]:
+    connection = await session.connection()
+    marks = f"({', '.join('?' * len(columns))})"
+    found: list[AnyRow] = []
+    for group in in_groups(wanted, BULK):
+        sql = f"WITH wanted({', '.join(columns)}) AS (VALUES {', '.join([marks] * len(group))}) {join}"
+        bound = (*(value for values in group for value in values), space)
+        found += await connection.exec_driver_sql(sql, bound)
+    return found

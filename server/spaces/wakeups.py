@@ -1,0 +1,118 @@
+"""Waking who waits for a space to move.
+
+Owns: who waits for which space, and seeing what another process changed.
+May import: sqlalchemy, protocol, server.database.
+
+A commit of this process wakes those who wait for its space, and nobody else.  What another process commits is
+seen by a look at the database every 250 ms, which costs microseconds while nothing changes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import AsyncIterator, Collection, Mapping
+from contextlib import asynccontextmanager
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from protocol.errors import Unavailable
+from protocol.ids import SpaceId
+from server.database.session import Database, in_groups
+from server.database.tables import SpaceRow
+
+log = logging.getLogger(__name__)
+LOOK_SECONDS = 0.25
+
+
+class _Waiter:
+    """One long poll.  seen: the stamps up to which it has read its spaces."""
+
+    __slots__ = ("moved", "seen", "woken")
+
+    def __init__(self, seen: Mapping[SpaceId, int]) -> None:
+        self.seen = seen
+        self.moved: set[SpaceId] = set()
+        self.woken = asyncio.Event()
+
+    def wake(self, space: SpaceId) -> None:
+        self.moved.add(space)
+        self.woken.set()
+
+
+class Wakeups:
+    """`notify` after each commit; `wait` in each long poll; `watching()` around the life of the server."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._waiters: defaultdict[SpaceId, set[_Waiter]] = defaultdict(set)
+
+    def notify(self, space: SpaceId) -> None:
+        """This space moved: its transaction has ended."""
+        for waiter in self._waiters.get(space, ()):
+            waiter.wake(space)
+
+    async def wait(self, seen: Mapping[SpaceId, int], timeout: float) -> set[SpaceId]:
+        """Those that have a stamp above the one seen, as soon as there is one; none when the time is up."""
+        waiter = _Waiter(seen)
+        for space in seen:
+            self._waiters[space].add(waiter)
+        try:
+            async with self._database.reading() as session:  # after we are listed: nothing falls in between
+                stamps = await stamps_of(session, seen)
+            for space, stamp in stamps.items():
+                if stamp > seen[space]:
+                    waiter.wake(space)
+            async with asyncio.timeout(timeout):
+                await waiter.woken.wait()
+        except TimeoutError:
+            return set()
+        else:
+            return waiter.moved
+        finally:
+            for space in seen:
+                self._waiters[space].discard(waiter)
+                if not self._waiters[space]:
+                    del self._waiters[space]
+
+    @asynccontextmanager
+    async def watching(self) -> AsyncIterator[None]:
+        """While this is open, commits of other processes wake their waiters too."""
+        async with asyncio.TaskGroup() as group:
+            looking = group.create_task(self._look_again_and_again(), name="watch the database")
+            try:
+                yield
+            finally:
+                looking.cancel()
+
+    async def _look_again_and_again(self) -> None:
+        known = self._database.data_version()
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            version = self._database.data_version()
+            if version != known and self._waiters:
+                try:
+                    await self._wake_moved()
+                except Unavailable:
+                    log.warning("the database is busy; looking again")
+                    continue
+            known = version
+
+    async def _wake_moved(self) -> None:
+        async with self._database.reading() as session:
+            stamps = await stamps_of(session, list(self._waiters))
+        for space, stamp in stamps.items():
+            for waiter in self._waiters.get(space, ()):
+                if stamp > waiter.seen[space]:
+                    waiter.wake(space)
+
+
+async def stamps_of(session: AsyncSession, spaces: Collection[SpaceId]) -> dict[SpaceId, int]:
+    """The stamp of the last change of each."""
+    found: dict[SpaceId, int] = {}
+    for group in in_groups(spaces):
+        rows = await session.execute(select(SpaceRow.id, SpaceRow.stamp).where(SpaceRow.id.in_(group)))
+        found.update((SpaceId(space), stamp) for space, stamp in rows)
+    return found

@@ -1,0 +1,113 @@
+"""What a batch changed, written.
+
+Owns: the order of the writes, and stamps.
+May import: sqlalchemy, protocol, server.database, server.spaces.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from protocol.ids import SpaceId
+from server.database.session import in_groups, insert_rows
+from server.database.tables import ArrivalRow, ChunkUseRow, NodeRow, SpaceRow, VersionRow
+from server.spaces.deciding import Circumstances
+from server.spaces.rows import pack_lengths
+from server.spaces.staging import StagedTree
+
+
+async def write_tree(
+    session: AsyncSession, space: SpaceId, tree: StagedTree, around: Circumstances, *, stamp: int
+) -> None:
+    """Write all that changed in `tree`.
+
+    stamp: of the space so far; each changed node gets one of its own.
+    """
+    if not tree.changed:
+        return
+    stamps = {node: stamp + count for count, node in enumerate(tree.changed, start=1)}
+    await _park(session, space, tree)
+    await insert_rows(
+        session,
+        NodeRow,
+        [_node_values(space, tree, node, node_stamp, around) for node, node_stamp in stamps.items()],
+        renew=True,
+    )
+    await _write_versions(session, space, tree, around)
+    await insert_rows(
+        session, ArrivalRow, [(space, stamps[node], node) for node in dict.fromkeys(tree.arrivals)]
+    )
+    await session.execute(
+        update(SpaceRow)
+        .where(SpaceRow.id == space)
+        .values(stamp=stamp + len(stamps), used_bytes=SpaceRow.used_bytes + tree.used_bytes)
+        .execution_options(synchronize_session=False)
+    )
+
+
+async def _park(session: AsyncSession, space: SpaceId, tree: StagedTree) -> None:
+    """Free the names of all that moves: a unique index is checked row by row, in the middle of a swap too."""
+    for group in in_groups(tree.displaced()):
+        await session.execute(
+            update(NodeRow)
+            .where(NodeRow.space == space, NodeRow.id.in_(group))
+            .values(name_key=None)
+            .execution_options(synchronize_session=False)
+        )
+
+
+def _node_values(
+    space: SpaceId, tree: StagedTree, node: bytes, stamp: int, around: Circumstances
+) -> tuple[object, ...]:
+    """In the order of NodeRow's columns."""
+    row = tree.nodes[node]
+    return (
+        space,
+        row.id,
+        row.parent,
+        row.name,
+        row.name_key,
+        row.kind.value,
+        row.place.epoch,
+        row.place.number,
+        row.content.epoch,
+        row.content.number,
+        row.place_operation,
+        row.content_operation,
+        stamp,
+        around.now_ms,
+        row.changed_by,
+        row.deleted_at_ms,
+        row.conflict_of,
+        row.conflict_device,
+    )
+
+
+async def _write_versions(
+    session: AsyncSession, space: SpaceId, tree: StagedTree, around: Circumstances
+) -> None:
+    versions: list[tuple[object, ...]] = []
+    uses: list[tuple[object, ...]] = []
+    for version in tree.versions:
+        node, revision, content = version.node, version.revision, version.content
+        versions.append(
+            (
+                space,
+                node,
+                revision.epoch,
+                revision.number,
+                content.manifest.size,
+                content.mtime_ns,
+                content.executable,
+                content.manifest.chunks,
+                pack_lengths(content.manifest.lengths),
+                content.manifest.indirect,
+                around.operation,
+                around.device,
+                around.now_ms,
+            )
+        )
+        uses += [(space, chunk, node, revision.epoch, revision.number) for chunk in version.uses]
+    await insert_rows(session, VersionRow, versions)
+    await insert_rows(session, ChunkUseRow, uses)

@@ -1,0 +1,88 @@
+"""The one walk over everything that holds chunks.
+
+Owns: which chunks are reachable, and through what.  May import: sqlalchemy, protocol, server.
+
+What nothing reaches may be dropped, so `check` and garbage collection walk here and nowhere else.  Versions
+of nodes in the trash hold their chunks like all others; an uploaded chunk is held by its lease.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from sqlalchemy import select, tuple_
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from protocol.errors import MedicalBlocksError
+from protocol.ids import ChunkId, split_chunk_ids
+from protocol.manifests import check_shape, read_records
+from protocol.messages import Manifest
+from server.chunks.store import ChunkStore
+from server.database.tables import VersionRow
+
+PAGE_VERSIONS = 2_000
+_KEY = (VersionRow.space, VersionRow.node, VersionRow.epoch, VersionRow.number)
+_COLUMNS = (*_KEY, VersionRow.size, VersionRow.chunks, VersionRow.lengths, VersionRow.indirect)
+VersionKey = tuple[int, bytes, int, int]  # space, node, epoch, number
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A version, and every chunk it holds: of an indirect manifest first its own, then the file's.
+
+    lengths: as the manifest says them, one for each of `chunks`.
+    fault: "" or why the manifest cannot be followed; whoever drops chunks must then drop nothing.
+    """
+
+    key: VersionKey
+    manifest: Manifest
+    chunks: list[ChunkId]
+    lengths: list[int]
+    fault: str = ""
+
+
+async def reachable(session: AsyncSession, store: ChunkStore) -> AsyncIterator[list[Held]]:
+    """All versions of all spaces in the order of their keys, some thousand at a time."""
+    after: VersionKey = (0, b"", 0, 0)
+    while True:
+        query = select(*_COLUMNS).where(tuple_(*_KEY) > tuple_(*after)).order_by(*_KEY).limit(PAGE_VERSIONS)
+        page: list[Held] = []
+        for space, node, epoch, number, size, chunks, lengths, indirect in await session.execute(query):
+            after = (space, node, epoch, number)
+            manifest = manifest_of(size, chunks, lengths, indirect=indirect)
+            page.append(await _held(session, store, after, manifest))
+        if not page:
+            return
+        yield page
+
+
+async def _held(session: AsyncSession, store: ChunkStore, key: VersionKey, manifest: Manifest) -> Held:
+    fault = check_shape(manifest)
+    if fault:
+        return Held(key, manifest, [], [], fault)
+    own = split_chunk_ids(manifest.chunks)
+    if not manifest.indirect:
+        return Held(key, manifest, own, manifest.lengths)
+    try:
+        records = list(read_records(await store.read_bytes(session, own), size=manifest.size))
+    except MedicalBlocksError as error:
+        return Held(key, manifest, own, manifest.lengths, error.what)
+    chunks = own + [chunk for chunk, _ in records]
+    return Held(key, manifest, chunks, manifest.lengths + [length for _, length in records])
+
+
+def manifest_of(size: int, chunks: bytes, lengths: bytes, *, indirect: bool) -> Manifest:
+    """From the columns of a version."""
+    whole = lengths[: len(lengths) // 4 * 4]
+    return Manifest(size, chunks, list(struct.unpack(f"<{len(whole) // 4}I", whole)), indirect)
+
+
+async def file_chunks(session: AsyncSession, store: ChunkStore, manifest: Manifest) -> list[ChunkId]:
+    """The chunks that put together are the file.  Raises ContentDamaged."""
+    own = split_chunk_ids(manifest.chunks)
+    if not manifest.indirect:
+        return own
+    records = read_records(await store.read_bytes(session, own), size=manifest.size)
+    return [chunk for chunk, _ in records]

@@ -1,0 +1,70 @@
+"""What a command reaches out to: the client that runs, else an engine of its own; or the server itself.
+
+Owns: which of them it is, how long a person is kept waiting for a server.
+May import: protocol, engine, control, home, lock, operations.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from sync_client.control import Json, NotRunning, ask
+from sync_client.home import ClientHome, read_account
+from sync_client.lock import HomeInUse, only_one
+from sync_client.operations import perform
+
+if TYPE_CHECKING:
+    from protocol.http import ServerApi
+    from sync_client.engine.engine import Engine
+
+STARTING_SECONDS = 5.0  # a client that holds the lock and does not answer yet is given this long
+
+SERVER_TRIES = 3  # somebody sits there and looks at it
+SERVER_SECONDS = 15.0
+
+
+def reach(home: ClientHome, do: str, **arguments: Json) -> Json:
+    """The answer to `do`, from the running client if there is one.  Raises MedicalBlocksError."""
+    read_account(home)
+    ends = time.monotonic() + STARTING_SECONDS
+    while True:
+        try:
+            return ask(home.path, do, seconds=None, **arguments)
+        except NotRunning:
+            pass
+        try:
+            with only_one(home.lock):
+                return asyncio.run(_alone(home, do, arguments))
+        except HomeInUse:
+            if time.monotonic() > ends:
+                raise
+            time.sleep(0.1)
+
+
+async def _alone(home: ClientHome, do: str, arguments: dict[str, Json]) -> Json:
+    async with opened_engine(home) as engine:
+        return await perform(engine, do, arguments)
+
+
+@asynccontextmanager
+async def opened_engine(home: ClientHome) -> AsyncIterator[Engine]:
+    """The engine of a home whose lock the caller holds."""
+    from sync_client.engine.engine import Engine  # noqa: PLC0415 - not needed where a client runs
+
+    engine = await Engine.open(home.path, read_account(home))
+    try:
+        yield engine
+    finally:
+        await engine.close()
+
+
+def server_api(server: str, token: str | None = None) -> ServerApi:
+    """The server, for a question of a person who waits for the answer."""
+    from protocol.http import ServerApi  # noqa: PLC0415 - 0.3 s that most commands need not pay
+    from protocol.patience import Patience  # noqa: PLC0415 - as above
+
+    return ServerApi(server, token, patience=Patience(tries=SERVER_TRIES, total_seconds=SERVER_SECONDS))

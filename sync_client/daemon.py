@@ -1,0 +1,178 @@
+"""The running client: an engine that is kept alive, and the socket that answers for it.
+
+Owns: start and end of both, what `status` says while there is no engine, the back-off after a fault.
+May import: the standard library, protocol, engine, control, control_server, home, operations.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import time
+from typing import TYPE_CHECKING
+
+from protocol.errors import MedicalBlocksError, NotSignedIn, Unavailable
+from sync_client.control import Json
+from sync_client.control_server import ControlServer
+from sync_client.home import ClientHome, NotSignedInHere, read_account, read_identity
+from sync_client.operations import perform
+
+if TYPE_CHECKING:
+    from sync_client.engine.engine import Engine
+
+log = logging.getLogger(__name__)
+
+FIRST_RETRY_SECONDS = 1.0
+LAST_RETRY_SECONDS = 300.0
+STEADY_SECONDS = 60.0  # an engine that ran this long is well: its next fault is a first one
+SIGN_IN_AGAIN = "The sign-in of this computer has ended. Sign in again with `mb-sync login URL --user NAME`."
+
+
+class Daemon:
+    """Works in `home` until it is told to stop.  Whoever runs it holds the lock of the home."""
+
+    def __init__(self, home: ClientHome) -> None:
+        self._home = home
+        self._engine: Engine | None = None
+        self._trouble: str | None = None  # why there is no engine; None: it is being opened
+        self._stop = asyncio.Event()
+        self._reload = asyncio.Event()
+        self._known = asyncio.Event()  # set while there is an engine, or a reason why not
+
+    async def run(self) -> None:
+        """Answer and sync until `stop`, SIGTERM or SIGINT."""
+        self._listen_to_signals()
+        async with ControlServer(self._home.path, self.handle), asyncio.TaskGroup() as group:
+            keeper = group.create_task(self._keep_engine(), name="engine")
+            log.info("started pid=%d", os.getpid())
+            await self._stop.wait()
+            keeper.cancel()
+        log.info("stopped pid=%d", os.getpid())
+
+    def _listen_to_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            try:
+                loop.add_signal_handler(number, self._stop.set)
+            except NotImplementedError:  # Windows: Ctrl-C ends asyncio.run, `mb-sync stop` asks by the socket
+                return
+
+    # ---- questions ---------------------------------------------------------------------------------------
+
+    async def handle(self, do: str, arguments: dict[str, Json]) -> Json:
+        """The answer to one question of a command."""
+        match do:
+            case "ping":
+                return {"pid": os.getpid()}
+            case "stop":
+                self._stop.set()
+                return {"pid": os.getpid()}
+            case "reload":
+                self._reload.set()
+                return {"pid": os.getpid()}
+            case "status":
+                return self._status() | {"pid": os.getpid()}
+            case "wait":
+                await self._engine_there()
+        if self._engine is None:
+            raise Unavailable(
+                "MB-Sync cannot do that now", hint=self._trouble or "It is starting: try again in a moment."
+            )
+        return await perform(self._engine, do, arguments)
+
+    async def _engine_there(self) -> None:
+        """`wait` waits for an engine that is on its way; its caller sets the limit."""
+        await self._known.wait()
+
+    def _status(self) -> dict[str, Json]:
+        if self._engine is not None:
+            status: dict[str, Json] = self._engine.status()
+            return status
+        who = read_identity(self._home)
+        return {
+            "state": "starting" if self._trouble is None else "error",
+            "words": self._trouble or "Starting",
+            "server": who.server,
+            "user": who.user,
+            "device": who.device_name,
+            "folders": [],
+            "conflicts": 0,
+            "traffic": {"sent_bytes": 0, "received_bytes": 0},
+            "progress": None,
+            "notes": [],
+            "retention": "",
+        }
+
+    # ---- the engine --------------------------------------------------------------------------------------
+
+    async def _keep_engine(self) -> None:
+        """Run an engine; after a fault say so, wait longer each time, and run a fresh one."""
+        faults = 0
+        while True:
+            began = time.monotonic()
+            try:
+                await self._run_engine()
+            except (
+                Exception
+            ) as error:  # the edge of the program: whatever it was, status tells it and we go on
+                faults = 1 if time.monotonic() - began > STEADY_SECONDS else faults + 1
+                self._trouble = self._explained(_cause(error))
+                self._known.set()
+            else:
+                faults = 0
+                self._trouble = None
+                self._known.clear()
+            if faults:
+                await self._pause_after(faults)
+            self._reload.clear()
+
+    async def _run_engine(self) -> None:
+        """Until it fails, or until a new sign-in asks for another one."""
+        from sync_client.engine.engine import Engine  # noqa: PLC0415 - half a second: the socket answers before it
+
+        engine = await Engine.open(self._home.path, read_account(self._home))
+        self._engine, self._trouble = engine, None
+        self._known.set()
+        try:
+            async with asyncio.TaskGroup() as group:
+                work = group.create_task(engine.run(), name="sync")
+                again = group.create_task(self._reload.wait(), name="reload")
+                await asyncio.wait({work, again}, return_when=asyncio.FIRST_COMPLETED)
+                work.cancel()
+                again.cancel()
+        finally:
+            self._engine = None
+            await engine.close()
+
+    def _explained(self, error: Exception) -> str:
+        match error:
+            case NotSignedIn() | NotSignedInHere():
+                log.error("engine: not signed in")
+                return SIGN_IN_AGAIN
+            case MedicalBlocksError():
+                log.error("engine: stopped code=%s", error.code)
+                return str(error)
+            case _:
+                log.error("engine: met a fault", exc_info=error)
+                return (
+                    f"MB-Sync met a fault ({type(error).__name__}) and tries again by itself. If this stays,"
+                    f" restart it and show {self._home.log} to whoever looks after the server."
+                )
+
+    async def _pause_after(self, faults: int) -> None:
+        seconds = min(FIRST_RETRY_SECONDS * 2 ** min(faults - 1, 20), LAST_RETRY_SECONDS)
+        log.info("engine: next try seconds=%.0f", seconds)
+        try:
+            async with asyncio.timeout(seconds):
+                await self._reload.wait()
+        except TimeoutError:
+            return
+
+
+def _cause(error: Exception) -> Exception:
+    """The first error inside a task group's: the others were cancelled because of it."""
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    return error

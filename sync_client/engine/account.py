@@ -1,0 +1,21 @@
+"""Whose files are synced, from which computer.
+
+Owns: the account value.  May import: protocol.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from protocol.ids import DeviceId
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A user on a server, signed in from this client home.  The token never shows in a repr."""
+
+    server: str
+    user: str
+    token: str = field(repr=False)
+    device: DeviceId
+    device_name: str

@@ -1,0 +1,61 @@
+"""Sends a batch of operations.
+
+Owns: its number and its operation id, written down before it is sent.
+May import: protocol, engine.database.
+
+A lost answer must not make a conflict with ourselves: the batch stays written down until it was answered, and is
+sent again, as it was, before anything else is planned.  The server then repeats its first answer.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Sequence
+from uuid import UUID
+
+import msgspec
+
+from protocol.errors import LocalProblem
+from protocol.http import ServerApi
+from protocol.ids import OperationId, uuid7
+from protocol.messages import AnyOp, Commit, CommitAnswer, OpResult, Reset, to_msgpack
+from sync_client.engine.database import StateDatabase
+
+NO_FOLDER = 0  # a batch that belongs to no followed folder
+
+
+async def send(
+    api: ServerApi, state: StateDatabase, view: UUID, ops: Sequence[AnyOp], *, folder: int, cursor: str
+) -> CommitAnswer:
+    number = state.next_batch_number()
+    operation = OperationId(uuid7(time.time_ns() // 1_000_000, secrets.randbits(74)))
+    batch = Commit(operation=operation, number=number, ops=list(ops), cursor=cursor)
+    state.write_batch(folder, number, to_msgpack(batch))
+    answer = await api.commit(view, batch)
+    with state.transaction():
+        state.drop_batch(number)
+    return answer
+
+
+async def send_again(api: ServerApi, state: StateDatabase, view: UUID, *, folder: int) -> bool:
+    """What was written down and not answered.  The feed shows what it did.  True: there was something."""
+    batches = state.batches(folder)
+    for number, body in batches:
+        await api.commit(view, msgspec.msgpack.decode(body, type=Commit))
+        with state.transaction():
+            state.drop_batch(number)
+    return bool(batches)
+
+
+async def commit(api: ServerApi, state: StateDatabase, view: UUID, ops: Sequence[AnyOp]) -> list[OpResult]:
+    """For what a person asks once: no folder, no cursor, and not repeated at the next start."""
+    try:
+        answer = await send(api, state, view, ops, folder=NO_FOLDER, cursor="")
+    finally:
+        with state.transaction():
+            for number, _ in state.batches(NO_FOLDER):
+                state.drop_batch(number)
+    if isinstance(answer, Reset):
+        raise LocalProblem("The server came back from a backup", hint="Try again when the folder is synced.")
+    return answer.results

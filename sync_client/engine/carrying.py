@@ -1,0 +1,480 @@
+"""Carries out the steps of a plan, and folds the effect of each into the trees.
+
+Owns: the order of disk, rows and wire; the batch that is written down before it is sent.
+May import: asyncio, protocol, the engine's disk, transfer and trees modules.
+
+A disk step is carried out only if the disk still shows what the step expects; what was refused leaves the rows as
+they are and the node dirty, and asks for a fresh look (`Carried.look_at`).  Rows follow the disk, never the other
+way round: first the file is in its place and synced, then the row says so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+
+from protocol.errors import ContentDamaged, MedicalBlocksError
+from protocol.frames import open_frame
+from protocol.http import ServerApi
+from protocol.ids import ChunkId, Cursor, NodeId, split_chunk_ids
+from protocol.messages import (
+    MAX_BATCH_OPS,
+    AnyOp,
+    Delete,
+    DeleteTree,
+    Kind,
+    Make,
+    Manifest,
+    Move,
+    OpResult,
+    Part,
+    Put,
+    Reset,
+    Status,
+    WantedContent,
+)
+from protocol.messages import (
+    Content as WireContent,
+)
+from sync_client.engine import placement
+from sync_client.engine.batches import send, send_again
+from sync_client.engine.database import Followed, StateDatabase
+from sync_client.engine.disk import FollowedRoot, parked_parts
+from sync_client.engine.effects import fold_disk_step, fold_tree_step, fold_wire_step
+from sync_client.engine.incoming import NotPlaced
+from sync_client.engine.manifests import Manifests
+from sync_client.engine.reading import ReadFile
+from sync_client.engine.steps import (
+    Adopt,
+    Agree,
+    DeleteRemote,
+    DeleteTreeRemote,
+    DiskStep,
+    Fetch,
+    Forget,
+    KeepBoth,
+    MakeFolder,
+    MakeRemote,
+    MoveRemote,
+    PutRemote,
+    Relocate,
+    Remove,
+    Renew,
+    Replace,
+    Step,
+    TreeStep,
+    WireStep,
+)
+from sync_client.engine.stored_trees import WORTH_COPYING, StoredTrees
+from sync_client.engine.transfer import Outgoing, Wanted, fetch, upload
+from sync_client.engine.trees import PARKED, Content, Local, Place, Side
+
+log = logging.getLogger(__name__)
+Parts = tuple[str, ...]
+
+_STALE_LOOK = {
+    Status.STALE,
+    Status.NAME_TAKEN,
+    Status.PARENT_GONE,
+    Status.CYCLE,
+    Status.NEWER_INSIDE,
+    Status.NOT_EMPTY,
+    Status.ID_TAKEN,
+}
+
+
+@dataclass(slots=True)
+class Carried:
+    """What came of a list of steps."""
+
+    done: int = 0
+    finished: list[NodeId] = field(default_factory=list)
+    look_at: set[Parts] = field(default_factory=set)  # folders of this disk to be scanned again
+    look_later: set[Parts] = field(default_factory=set)  # the same, when what stands there is older
+    look_at_server: bool = False
+    problems: dict[NodeId, tuple[str, str]] = field(default_factory=dict)  # node → code, words
+    notes: list[tuple[str, str, str, int]] = field(default_factory=list)  # activity
+    reset: Reset | None = None
+
+
+class Carrier:
+    """The hands of one followed folder."""
+
+    def __init__(
+        self, folder: Followed, state: StateDatabase, trees: StoredTrees, root: FollowedRoot, api: ServerApi
+    ) -> None:
+        self._folder = folder
+        self._state = state
+        self._trees = trees
+        self._root = root
+        self._api = api
+        self._manifests = Manifests(state)
+        self.kept: dict[NodeId, ReadFile] = {}  # what was just read: small files need no second reading
+        self.distrusted: set[NodeId] = set()  # the server lacked chunks that we thought it had
+
+    # ---- a plan ------------------------------------------------------------------------------------------
+
+    async def carry_out(self, steps: Sequence[Step]) -> Carried:
+        carried = Carried()
+        tree_steps = [step for step in steps if isinstance(step, TreeStep)]
+        if tree_steps:
+            self._fold_tree_steps(tree_steps, carried)
+        disk_steps = [step for step in steps if isinstance(step, DiskStep)]
+        if disk_steps:
+            await self._on_disk(disk_steps, carried)
+        wire_steps = [step for step in steps if isinstance(step, WireStep)]
+        if wire_steps:
+            await self._on_the_wire(wire_steps, carried)
+        with self._state.transaction():
+            if carried.notes:
+                self._state.note_activity(self._folder.id, carried.notes)
+        return carried
+
+    def _fold_tree_steps(self, steps: Sequence[Agree | Forget | Adopt | Renew], carried: Carried) -> None:
+        with self._folding():
+            for step in steps:
+                fold_tree_step(self._trees, step)
+        carried.done += len(steps)
+
+    def _folding(self) -> AbstractContextManager[None]:
+        return self._trees.transaction()
+
+    # ---- the disk ----------------------------------------------------------------------------------------
+
+    async def _on_disk(self, steps: Sequence[DiskStep], carried: Carried) -> None:
+        """In order; what is fetched comes last and all at once, since nothing in a plan waits for it."""
+        for kind, run in itertools.groupby(
+            (step for step in steps if not isinstance(step, Fetch | Replace)), key=type
+        ):
+            if kind is MakeFolder:
+                await self._make_folders([step for step in run if isinstance(step, MakeFolder)], carried)
+            elif kind is Remove:
+                await self._remove([step for step in run if isinstance(step, Remove)], carried)
+            else:
+                for step in run:
+                    if isinstance(step, Relocate | KeepBoth):
+                        await self._relocate(step, carried)
+        incoming = [step for step in steps if isinstance(step, Fetch | Replace)]
+        if incoming:
+            await self._bring_in(incoming, carried)
+
+    async def _make_folders(self, steps: Sequence[MakeFolder], carried: Carried) -> None:
+        paths: dict[NodeId, Parts] = {}
+        for step in steps:
+            above = paths.get(step.place.parent)
+            parts = (*above, step.place.name) if above is not None else self._path(step.place)
+            if parts is not None:
+                paths[step.node] = parts
+        steps = [step for step in steps if step.node in paths]
+        placed = await asyncio.to_thread(
+            placement.make_folders, self._root, [(step.node, paths[step.node]) for step in steps]
+        )
+        with self._folding():
+            for step, result in zip(steps, placed, strict=True):
+                parts = paths[step.node]
+                if isinstance(result, NotPlaced):
+                    self._not_placed(step.node, result, parts, carried)
+                    continue
+                fold_disk_step(self._trees, step, Local(step.place, Content(Kind.FOLDER), result.fingerprint))
+                carried.done += 1
+                carried.notes.append(("added", "down", "/".join(parts), 0))
+
+    async def _remove(self, steps: Sequence[Remove], carried: Carried) -> None:
+        removals: list[tuple[Remove, Parts]] = []
+        for step in steps:
+            parts = self._path(step.place, step.node)
+            if parts is not None:
+                removals.append((step, parts))
+        results = await asyncio.to_thread(
+            placement.remove_all,
+            self._root,
+            [placement.Removal(step.node, parts, step.expected) for step, parts in removals],
+        )
+        with self._folding():
+            for (step, parts), result in zip(removals, results, strict=True):
+                if isinstance(result, NotPlaced):
+                    self._not_placed(step.node, result, parts, carried)
+                    continue
+                fold_disk_step(self._trees, step, None)
+                carried.done += 1
+                carried.notes.append(("deleted", "down", "/".join(parts), 0))
+
+    async def _relocate(self, step: Relocate | KeepBoth, carried: Carried) -> None:
+        row = self._trees.row(step.node)
+        if row is None or row.local is None:
+            return
+        target = Place(step.source.parent, step.name) if isinstance(step, KeepBoth) else step.target
+        from_parts, to_parts = self._path(step.source, step.node), self._path(target, step.node)
+        if from_parts is None or to_parts is None:
+            return
+        moved = await asyncio.to_thread(placement.relocate, self._root, from_parts, to_parts, step.expected)
+        if isinstance(moved, NotPlaced):
+            self._not_placed(step.node, moved, from_parts, carried)
+            carried.look_at.add(to_parts[:-1])
+            return
+        with self._folding():
+            local = Local(target, row.local.content, moved, row.local.conflict_of)
+            fold_disk_step(self._trees, step, local)
+        carried.done += 1
+        if isinstance(step, KeepBoth):
+            carried.notes.append(("kept both", "down", "/".join(to_parts), 0))
+        elif PARKED not in (step.source.parent, step.target.parent):
+            carried.notes.append(("moved", "down", "/".join(to_parts), 0))
+
+    async def _bring_in(self, steps: Sequence[Fetch | Replace], carried: Carried) -> None:
+        """Fetch all, then place all: two syncs for the batch."""
+        by_node = {step.node: step for step in steps}
+        wanted: list[Wanted] = []
+        paths: dict[NodeId, Parts] = {}
+        for step in steps:
+            parts = self._path(step.place)
+            if parts is None:
+                continue
+            paths[step.node] = parts
+            try:
+                manifest = await self._leaves_of_remote(step)
+            except MedicalBlocksError as error:
+                carried.problems[step.node] = (error.code, str(error))
+                carried.look_at_server = True
+                continue
+            wanted.append(
+                Wanted(step.node, step.revision, step.content, manifest, self._sources(step, parts))
+            )
+        if not wanted:
+            return
+        fetched = await fetch(self._api, self._folder.view, self._root, wanted)
+        for node, failure in fetched.failed.items():
+            carried.problems[node] = (failure.code, str(failure))
+            if isinstance(failure, ContentDamaged):
+                carried.look_at_server = True
+        targets = [
+            placement.Target(
+                node,
+                paths[node],
+                step.expected if isinstance(step, Replace) else None,
+                step.content,
+            )
+            for node in fetched.ready
+            for step in (by_node[node],)
+        ]
+        replacing = [(target.node, target.parts) for target in targets if target.expected is not None]
+        if replacing:
+            with self._state.transaction():
+                self._state.write_intents(self._folder.id, replacing)
+        placed = await asyncio.to_thread(placement.place, self._root, targets)
+        with self._folding():
+            for result in placed:
+                step = by_node[result.node]
+                parts = paths[result.node]
+                if isinstance(result, NotPlaced):
+                    self._not_placed(result.node, result, parts, carried)
+                    continue
+                fold_disk_step(self._trees, step, Local(step.place, step.content, result.fingerprint))
+                carried.done += 1
+                if result.fingerprint.ctime_ns == 0:
+                    carried.look_later.add(parts[:-1])
+                action = "added" if isinstance(step, Fetch) else "changed"
+                carried.notes.append((action, "down", "/".join(parts), step.content.size))
+            if replacing:
+                self._state.drop_intents(self._folder.id)
+
+    async def _leaves_of_remote(self, step: Fetch | Replace) -> Manifest:
+        """The file's own chunks, in order; those of a huge file are fetched first."""
+        leaves = self._manifests.leaves_of(step.content)
+        if leaves is not None:
+            return leaves
+        wanted = WantedContent(parts=[Part(node=step.node, revision=step.revision)])
+        records = b""
+        async for frames in self._api.content(self._folder.view, wanted):
+            records += b"".join([await asyncio.to_thread(open_frame, frame) for frame in frames])
+        with self._folding():
+            return self._manifests.take_records(step.content, records)
+
+    def _sources(self, step: Fetch | Replace, parts: Parts) -> tuple[tuple[Parts, Manifest], ...]:
+        """Local files that hold all of this content, or (the version to be replaced) much of it."""
+        content = step.content
+        if content.kind is not Kind.FILE or content.size < WORTH_COPYING:
+            return ()
+        sources: list[tuple[Parts, Manifest]] = []
+        for node in self._trees.holding(content.digest):
+            row = self._trees.row(node)
+            path = self._trees.path(Side.LOCAL, node)
+            if row and row.local and row.local.content and path:
+                leaves = self._manifests.leaves_of(row.local.content)
+                if leaves is not None:
+                    sources.append((path, leaves))
+        if isinstance(step, Replace):
+            row = self._trees.row(step.node)
+            if row and row.local and row.local.content and row.local.content.size >= WORTH_COPYING:
+                leaves = self._manifests.leaves_of(row.local.content)
+                if leaves is not None:
+                    sources.append((parts, leaves))
+        return tuple(sources)
+
+    def _not_placed(self, node: NodeId, result: NotPlaced, parts: Parts, carried: Carried) -> None:
+        carried.look_at.add(parts[:-1])
+        carried.problems[node] = (result.code, result.message)
+
+    def _path(self, place: Place, node: NodeId | None = None) -> Parts | None:
+        if place.parent == PARKED:
+            return parked_parts(node) if node is not None else None
+        return self._trees.path_of_place(Side.LOCAL, place)
+
+    # ---- the wire ----------------------------------------------------------------------------------------
+
+    async def _on_the_wire(self, steps: Sequence[WireStep], carried: Carried) -> None:
+        steps = await self._with_content(steps, carried)
+        if not steps:
+            return
+        for batch in _batches(steps):
+            await self._send(batch, carried)
+            if carried.reset is not None:
+                return
+
+    async def _send(self, steps: Sequence[WireStep], carried: Carried) -> None:
+        answer = await send(
+            self._api,
+            self._state,
+            self._folder.view,
+            [self._operation(step) for step in steps],
+            folder=self._folder.id,
+            cursor=self._folder.cursor,
+        )
+        if isinstance(answer, Reset):
+            carried.reset = answer
+            return
+        with self._folding():
+            if answer.cursor:
+                self._folder.cursor = Cursor(answer.cursor)
+                self._state.save_folder(self._folder)
+            for step, result in zip(steps, answer.results, strict=True):
+                path = self._shown_path(step)
+                fold_wire_step(self._trees, step, result)
+                self._note_result(step, result, path, carried)
+
+    def _note_result(self, step: WireStep, result: OpResult, path: str, carried: Carried) -> None:
+        if result.status is Status.DONE:
+            carried.done += 1
+            self.distrusted.discard(step.node)
+            size = step.content.size if isinstance(step, MakeRemote | PutRemote) else 0
+            carried.notes.append((_ACTIONS[type(step)], "up", path, size))
+        elif result.status in _STALE_LOOK:
+            carried.look_at_server = True
+            log.info("refused op=%s status=%s", type(step).__name__, result.status)
+        elif result.status is Status.MISSING_CHUNKS:
+            self.distrusted.add(step.node)
+            carried.look_at_server = True
+        elif result.status is not Status.GROUP_FAILED:
+            carried.problems[step.node] = (result.status.value, result.message or result.status.value)
+
+    async def _with_content(self, steps: Sequence[WireStep], carried: Carried) -> list[WireStep]:
+        """Upload what the steps name; leaves out the steps whose file changed meanwhile."""
+        outgoing: list[Outgoing] = []
+        for step in steps:
+            if not isinstance(step, MakeRemote | PutRemote) or step.content.kind is Kind.FOLDER:
+                continue
+            path = self._trees.path(Side.LOCAL, step.node)
+            if path is None:
+                continue
+            read = self.kept.pop(step.node, None)
+            if read is not None and (read.fingerprint != step.expected or read.content != step.content):
+                read = None
+            outgoing.append(self._outgoing(step, path, read))
+        if not outgoing:
+            return list(steps)
+        failed = await upload(self._api, self._folder.view, self._root, outgoing)
+        if not failed:
+            return list(steps)
+        groups = {step.group for step in steps if step.node in failed and step.group}
+        for node in failed:
+            path = self._trees.path(Side.LOCAL, node)
+            carried.look_at.add(path[:-1] if path else ())
+        return [step for step in steps if step.node not in failed and step.group not in groups]
+
+    def _outgoing(self, step: MakeRemote | PutRemote, path: Parts, read: ReadFile | None) -> Outgoing:
+        manifest = read.manifest if read else self._manifests.of(step.content)
+        known: frozenset[ChunkId] = frozenset()
+        row = self._trees.row(step.node)
+        if row and row.agreed and step.node not in self.distrusted and isinstance(step, PutRemote):
+            before = self._manifests.leaves_of(row.agreed.content)
+            known = frozenset(split_chunk_ids(before.chunks)) if before is not None else known
+        return Outgoing(
+            step.node,
+            path,
+            step.expected,
+            manifest,
+            data=read.data if read else None,
+            records=self._manifests.records_of(step.content),
+            known=known,
+        )
+
+    def _operation(self, step: WireStep) -> AnyOp:
+        match step:
+            case MakeRemote(node, place, content, conflict_of, _, group):
+                return Make(
+                    node=node,
+                    group=group,
+                    parent=place.parent,
+                    name=place.name,
+                    content=self._wire_content(content),
+                    conflict_of=conflict_of,
+                )
+            case PutRemote(node, content, revision, _, group):
+                return Put(
+                    node=node, group=group, content_revision=revision, content=self._wire_content(content)
+                )
+            case MoveRemote(node, place, revision, group):
+                return Move(
+                    node=node, group=group, place_revision=revision, parent=place.parent, name=place.name
+                )
+            case DeleteRemote(node, place_revision, content_revision, group):
+                return Delete(
+                    node=node, group=group, place_revision=place_revision, content_revision=content_revision
+                )
+            case DeleteTreeRemote(node, place_revision, _, group):
+                return DeleteTree(
+                    node=node, group=group, place_revision=place_revision, cursor=self._folder.cursor
+                )
+
+    def _wire_content(self, content: Content) -> WireContent:
+        if content.kind is Kind.FOLDER:
+            return WireContent(kind=Kind.FOLDER)
+        return WireContent(
+            kind=content.kind,
+            manifest=self._manifests.of(content),
+            mtime_ns=content.mtime_ns,
+            executable=content.executable,
+        )
+
+    async def finish_batches(self) -> bool:
+        return await send_again(self._api, self._state, self._folder.view, folder=self._folder.id)
+
+    def _shown_path(self, step: WireStep) -> str:
+        side = Side.REMOTE if isinstance(step, DeleteRemote | DeleteTreeRemote) else Side.LOCAL
+        return "/".join(self._trees.path(side, step.node) or ())
+
+
+_ACTIONS: dict[type[WireStep], str] = {
+    MakeRemote: "added",
+    PutRemote: "changed",
+    MoveRemote: "moved",
+    DeleteRemote: "deleted",
+    DeleteTreeRemote: "deleted",
+}
+
+
+def _batches(steps: Sequence[WireStep]) -> list[list[WireStep]]:
+    """In order, at most MAX_BATCH_OPS each; what carries one group stays together."""
+    batches: list[list[WireStep]] = [[]]
+    for group, members in itertools.groupby(steps, key=lambda step: step.group):
+        together = list(members)
+        runs = [together] if group else [[step] for step in together]
+        for run in runs:
+            if len(batches[-1]) + len(run) > MAX_BATCH_OPS:
+                batches.append([])
+            batches[-1].extend(run)
+    return [batch for batch in batches if batch]

@@ -1,0 +1,312 @@
+"""The client's memory: `state.db`.
+
+Owns: its tables, its transactions, the followed folders, the one batch that may be under way, the activity list.
+May import: the standard library, msgspec, protocol, engine.trees.
+
+One asyncio task owns the connection; every transaction is a plain block without a wait inside, so that two
+folders can never interleave in one.  `synchronous=FULL`: a batch number must not come back after a power cut.
+Rows of nodes are in `engine.stored_trees`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID
+
+from msgspec import msgpack
+
+from protocol.errors import LocalProblem
+from protocol.ids import Cursor, NodeId, ViewId
+from protocol.messages import Manifest
+
+FORMAT = 1
+ACTIVITY_KEPT = 1_000
+
+_SCHEMA = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE folders (
+    id INTEGER PRIMARY KEY,
+    follow BLOB NOT NULL UNIQUE,        -- names this followed folder in the root marker
+    view BLOB NOT NULL,
+    root BLOB NOT NULL,                 -- the node that the local folder stands for
+    whole_view INTEGER NOT NULL,        -- that node is the root of its view
+    remote TEXT NOT NULL,               -- as the person wrote it, "/Home/studies"
+    local TEXT NOT NULL UNIQUE,
+    cursor TEXT NOT NULL,               -- of the feed
+    at_head INTEGER NOT NULL DEFAULT 0, -- the remote tree is complete
+    generation INTEGER NOT NULL DEFAULT 0,
+    files INTEGER NOT NULL DEFAULT 0,   -- on the disk, kept by triggers
+    bytes INTEGER NOT NULL DEFAULT 0
+);
+CREATE TABLE nodes (
+    folder INTEGER NOT NULL,
+    node BLOB NOT NULL,
+    r_parent BLOB, r_key TEXT,          -- places, for look-ups; the whole row is in `row`
+    l_parent BLOB, l_key TEXT,
+    a_parent BLOB, a_key TEXT,
+    inode INTEGER,
+    size INTEGER,                       -- of a local file; NULL for folders
+    conflict_of BLOB,
+    digest BLOB,                        -- of a local file worth copying from instead of fetching
+    dirty INTEGER,                      -- the order in which it was marked; NULL: nothing to do
+    row BLOB NOT NULL,
+    PRIMARY KEY (folder, node)
+) WITHOUT ROWID;
+CREATE INDEX nodes_remote ON nodes (folder, r_parent, r_key) WHERE r_parent IS NOT NULL;
+CREATE INDEX nodes_local ON nodes (folder, l_parent, l_key) WHERE l_parent IS NOT NULL;
+CREATE INDEX nodes_agreed ON nodes (folder, a_parent, a_key) WHERE a_parent IS NOT NULL;
+CREATE INDEX nodes_inode ON nodes (folder, inode) WHERE inode IS NOT NULL;
+CREATE INDEX nodes_digest ON nodes (digest) WHERE digest IS NOT NULL;
+CREATE INDEX nodes_conflict ON nodes (folder) WHERE conflict_of IS NOT NULL;
+CREATE INDEX nodes_dirty ON nodes (folder, dirty) WHERE dirty IS NOT NULL;
+CREATE TRIGGER nodes_added AFTER INSERT ON nodes WHEN new.size IS NOT NULL BEGIN
+    UPDATE folders SET files = files + 1, bytes = bytes + new.size WHERE id = new.folder; END;
+CREATE TRIGGER nodes_dropped AFTER DELETE ON nodes WHEN old.size IS NOT NULL BEGIN
+    UPDATE folders SET files = files - 1, bytes = bytes - old.size WHERE id = old.folder; END;
+CREATE TRIGGER nodes_resized AFTER UPDATE OF size ON nodes WHEN old.size IS NOT new.size BEGIN
+    UPDATE folders SET files = files + (new.size IS NOT NULL) - (old.size IS NOT NULL),
+        bytes = bytes + coalesce(new.size, 0) - coalesce(old.size, 0) WHERE id = new.folder; END;
+CREATE TABLE manifests (digest BLOB PRIMARY KEY, manifest BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE records (digest BLOB PRIMARY KEY, records BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE seen_states (             -- engine.window: the whole view, where only a part of it is followed
+    folder INTEGER NOT NULL, node BLOB NOT NULL, parent BLOB NOT NULL, state BLOB NOT NULL, fresh INTEGER NOT NULL,
+    PRIMARY KEY (folder, node)
+) WITHOUT ROWID;
+CREATE INDEX seen_states_parent ON seen_states (folder, parent);
+CREATE INDEX seen_states_fresh ON seen_states (folder) WHERE fresh = 1;
+CREATE TABLE batches (number INTEGER PRIMARY KEY, folder INTEGER NOT NULL, body BLOB NOT NULL);
+CREATE TABLE intents (
+    folder INTEGER NOT NULL, node BLOB NOT NULL, path BLOB NOT NULL, PRIMARY KEY (folder, node)
+) WITHOUT ROWID;
+CREATE TABLE activity (
+    id INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, folder INTEGER NOT NULL,
+    action TEXT NOT NULL, direction TEXT NOT NULL, path TEXT NOT NULL, bytes INTEGER NOT NULL
+);
+"""
+
+
+@dataclass(slots=True)
+class Followed:
+    """A followed folder, as it is remembered."""
+
+    id: int
+    follow: UUID
+    view: ViewId
+    root: NodeId
+    whole_view: bool
+    remote: str
+    local: Path
+    cursor: Cursor
+    at_head: bool
+    generation: int
+
+
+class StateDatabase:
+    """One connection; all of the engine's memory."""
+
+    def __init__(self, path: Path) -> None:
+        self._db = sqlite3.connect(path, isolation_level=None, cached_statements=256)
+        self._depth = 0
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "cache_size=-32768", "temp_store=MEMORY"):
+            self._db.execute("PRAGMA " + pragma)
+        version = self._db.execute("PRAGMA user_version").fetchone()[0]
+        if version > FORMAT:
+            self._db.close()
+            raise LocalProblem(
+                "The state of this client was written by a newer version",
+                hint="Update MB-Sync and start it again.",
+            )
+        if version == 0:
+            with self.transaction():
+                statement = ""
+                for line in _SCHEMA.splitlines(keepends=True):
+                    statement += line
+                    if sqlite3.complete_statement(statement):
+                        self._db.execute(statement)
+                        statement = ""
+                self._db.execute(f"PRAGMA user_version={FORMAT}")
+        self._writers = msgpack.Encoder()
+        self._manifest = msgpack.Decoder(Manifest)
+
+    def close(self) -> None:
+        self._db.close()
+
+    @property
+    def connection(self) -> sqlite3.Connection:
+        return self._db
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All or nothing.  Inside another one it is a part of that.  No `await` may stand inside."""
+        if self._depth:
+            self._depth += 1
+            try:
+                yield
+            finally:
+                self._depth -= 1
+            return
+        self._db.execute("BEGIN IMMEDIATE")
+        self._depth = 1
+        try:
+            yield
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        else:
+            self._db.execute("COMMIT")
+        finally:
+            self._depth = 0
+
+    # ---- single facts ------------------------------------------------------------------------------------
+
+    def fact(self, key: str, default: str = "") -> str:
+        found = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        return str(found[0]) if found else default
+
+    def set_fact(self, key: str, value: str) -> None:
+        self._db.execute(
+            "INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+            (key, value),
+        )
+
+    # ---- followed folders --------------------------------------------------------------------------------
+
+    def folders(self) -> list[Followed]:
+        rows = self._db.execute(
+            "SELECT id, follow, view, root, whole_view, remote, local, cursor, at_head, generation"
+            " FROM folders ORDER BY id"
+        )
+        return [
+            Followed(
+                id=number,
+                follow=UUID(bytes=follow),
+                view=ViewId(UUID(bytes=view)),
+                root=NodeId(UUID(bytes=root)),
+                whole_view=bool(whole_view),
+                remote=remote,
+                local=Path(local),
+                cursor=Cursor(cursor),
+                at_head=bool(at_head),
+                generation=generation,
+            )
+            for number, follow, view, root, whole_view, remote, local, cursor, at_head, generation in rows
+        ]
+
+    def add_folder(
+        self,
+        *,
+        follow: UUID,
+        view: ViewId,
+        root: NodeId,
+        whole_view: bool,
+        remote: str,
+        local: Path,
+        cursor: Cursor,
+    ) -> Followed:
+        inserted = self._db.execute(
+            "INSERT INTO folders (follow, view, root, whole_view, remote, local, cursor) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (follow.bytes, view.bytes, root.bytes, whole_view, remote, str(local), cursor),
+        )
+        return next(folder for folder in self.folders() if folder.id == inserted.lastrowid)
+
+    def totals(self, folder: int) -> tuple[int, int]:
+        """Files on the disk, and their bytes."""
+        found = self._db.execute("SELECT files, bytes FROM folders WHERE id = ?", (folder,)).fetchone()
+        return (int(found[0]), int(found[1])) if found else (0, 0)
+
+    def save_folder(self, folder: Followed) -> None:
+        self._db.execute(
+            "UPDATE folders SET cursor = ?, at_head = ?, generation = ?, root = ? WHERE id = ?",
+            (folder.cursor, folder.at_head, folder.generation, folder.root.bytes, folder.id),
+        )
+
+    def remove_folder(self, folder: Followed) -> None:
+        with self.transaction():
+            for table in ("nodes", "batches", "intents", "activity", "seen_states"):
+                self._db.execute(f"DELETE FROM {table} WHERE folder = ?", (folder.id,))  # noqa: S608 - our own names
+            self._db.execute("DELETE FROM folders WHERE id = ?", (folder.id,))
+
+    # ---- manifests of files of more than one chunk -------------------------------------------------------
+
+    def keep_manifest(self, digest: bytes, manifest: Manifest) -> None:
+        self._db.execute(
+            "INSERT INTO manifests VALUES (?, ?) ON CONFLICT (digest) DO NOTHING",
+            (digest, self._writers.encode(manifest)),
+        )
+
+    def manifest(self, digest: bytes) -> Manifest | None:
+        found = self._db.execute("SELECT manifest FROM manifests WHERE digest = ?", (digest,)).fetchone()
+        return self._manifest.decode(found[0]) if found else None
+
+    def keep_records(self, digest: bytes, records: bytes) -> None:
+        """Of an indirect manifest: its records, so the chunks of the file itself."""
+        self._db.execute(
+            "INSERT INTO records VALUES (?, ?) ON CONFLICT (digest) DO NOTHING", (digest, records)
+        )
+
+    def records(self, digest: bytes) -> bytes | None:
+        found = self._db.execute("SELECT records FROM records WHERE digest = ?", (digest,)).fetchone()
+        return bytes(found[0]) if found else None
+
+    # ---- the batch under way -----------------------------------------------------------------------------
+
+    def next_batch_number(self) -> int:
+        return int(self.fact("batch_number", "0")) + 1
+
+    def write_batch(self, folder: int, number: int, body: bytes) -> None:
+        """Before it is sent.  It stays until it was answered."""
+        with self.transaction():
+            self.set_fact("batch_number", str(number))
+            self._db.execute("INSERT INTO batches VALUES (?, ?, ?)", (number, folder, body))
+
+    def batches(self, folder: int) -> list[tuple[int, bytes]]:
+        return list(
+            self._db.execute("SELECT number, body FROM batches WHERE folder = ? ORDER BY number", (folder,))
+        )
+
+    def drop_batch(self, number: int) -> None:
+        self._db.execute("DELETE FROM batches WHERE number = ?", (number,))
+
+    # ---- what is about to be exchanged on the disk -------------------------------------------------------
+
+    def write_intents(self, folder: int, paths: list[tuple[NodeId, tuple[str, ...]]]) -> None:
+        self._db.executemany(
+            "INSERT OR REPLACE INTO intents VALUES (?, ?, ?)",
+            [(folder, node.bytes, self._writers.encode(parts)) for node, parts in paths],
+        )
+
+    def intent(self, folder: int, node: NodeId) -> tuple[str, ...] | None:
+        found = self._db.execute(
+            "SELECT path FROM intents WHERE folder = ? AND node = ?", (folder, node.bytes)
+        ).fetchone()
+        return tuple(msgpack.decode(found[0], type=list[str])) if found else None
+
+    def drop_intents(self, folder: int) -> None:
+        self._db.execute("DELETE FROM intents WHERE folder = ?", (folder,))
+
+    # ---- activity ----------------------------------------------------------------------------------------
+
+    def note_activity(self, folder: int, notes: list[tuple[str, str, str, int]]) -> None:
+        """notes: (action, direction "up" or "down", path, bytes)."""
+        now = time.time_ns() // 1_000_000
+        self._db.executemany(
+            "INSERT INTO activity (at_ms, folder, action, direction, path, bytes) VALUES (?, ?, ?, ?, ?, ?)",
+            [(now, folder, *note) for note in notes[-ACTIVITY_KEPT:]],
+        )
+        self._db.execute(
+            "DELETE FROM activity WHERE id <= (SELECT max(id) FROM activity) - ?",
+            (ACTIVITY_KEPT,),
+        )
+
+    def activity(self, limit: int) -> list[tuple[int, int, str, str, str, int]]:
+        return list(
+            self._db.execute(
+                "SELECT at_ms, folder, action, direction, path, bytes FROM activity ORDER BY id DESC LIMIT ?",
+                (limit,),
+            )
+        )

@@ -1,0 +1,383 @@
+"""MB-Sync's engine: all followed folders of one client home.
+
+Owns: the tasks (one a folder, one that listens to the server), being on line, pausing, following and leaving folders.
+May import: asyncio, protocol, the rest of the engine.
+
+What people ask about it is answered by `engine.reporting` and `engine.history`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from protocol.errors import LocalProblem, MedicalBlocksError, NotSignedIn, Unavailable
+from protocol.http import ServerApi
+from protocol.ids import Cursor, ViewId
+from protocol.messages import WAIT_SECONDS, Wait, Watched
+from sync_client.engine import history, reporting
+from sync_client.engine.account import Account
+from sync_client.engine.database import StateDatabase
+from sync_client.engine.disk import FollowedRoot
+from sync_client.engine.marker import Marker, remove_marker, write_marker
+from sync_client.engine.remote_folders import find_remote
+from sync_client.engine.round import FolderSync
+from sync_client.engine.stored_trees import StoredTrees
+from sync_client.engine.trees import root_row
+from sync_client.engine.watcher import Watcher, watcher_for
+
+log = logging.getLogger(__name__)
+
+SETTLE_SECONDS = 0.05  # after the first event
+GATHER_SECONDS = 1.0  # while events go on
+LOOK_AGAIN_AT_FOLDER_SECONDS = 3.0
+OFFLINE_SECONDS = (1.0, 2.0, 5.0, 10.0, 30.0)
+
+
+class Engine:
+    """Everything is called from one event loop."""
+
+    def __init__(self, state: StateDatabase, account: Account, api: ServerApi) -> None:
+        self.account = account
+        self.api = api
+        self.state = state
+        self.syncs: dict[int, FolderSync] = {}
+        self.offline: Unavailable | None = None
+        self.signed_out: MedicalBlocksError | None = None
+        self.paused = state.fact("paused") == "yes"
+        self._watchers: dict[int, Watcher] = {}
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._group: asyncio.TaskGroup | None = None
+        self._resumed = asyncio.Event()
+        self._cursor_moved = asyncio.Event()
+        self._round_ended = asyncio.Event()
+        if not self.paused:
+            self._resumed.set()
+        for folder in state.folders():
+            self.syncs[folder.id] = FolderSync(folder, state, api, account)
+
+    @classmethod
+    async def open(cls, state: Path, account: Account) -> Engine:
+        """state: the client home.  Opens `state.db`; nothing is asked of the network yet."""
+        api = await ServerApi(account.server, account.token).__aenter__()
+        try:
+            database = StateDatabase(state / "state.db")
+            known = database.fact("account")
+            mine = f"{account.server} {account.user}"
+            if known and known != mine and database.folders():
+                raise LocalProblem(
+                    "This client home follows folders of another account",
+                    hint="Run `mb-sync logout` first, or use another client home with --home.",
+                )
+            with database.transaction():
+                database.set_fact("account", mine)
+        except BaseException:
+            await api.__aexit__(None, None, None)
+            raise
+        return cls(database, account, api)
+
+    async def close(self) -> None:
+        for watcher in self._watchers.values():
+            await asyncio.to_thread(watcher.stop)
+        self._watchers.clear()
+        for sync in self.syncs.values():
+            sync.close()
+        await self.api.__aexit__(None, None, None)
+        self.state.close()
+
+    # ---- running -----------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Sync until cancelled."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._group = group
+                for sync in self.syncs.values():
+                    self._start(sync)
+                group.create_task(self._listen(), name="listen")
+        finally:
+            self._group = None
+            self._tasks.clear()
+
+    def _start(self, sync: FolderSync) -> None:
+        if self._group is not None:
+            self._tasks[sync.folder.id] = self._group.create_task(
+                self._keep(sync), name=f"folder {sync.folder.id}"
+            )
+
+    async def _keep(self, sync: FolderSync) -> None:
+        """Rounds of one folder, for ever."""
+        failures = 0
+        sync.look_at_all()
+        while True:
+            await self._resumed.wait()
+            pause: float | None = None
+            try:
+                await sync.round()
+                failures = 0
+                self.offline = None
+                await self._watch(sync)
+            except Unavailable as error:
+                self.offline = error
+                pause = OFFLINE_SECONDS[min(failures, len(OFFLINE_SECONDS) - 1)]
+                failures += 1
+            except NotSignedIn as error:
+                self.signed_out = error
+                self._round_ended.set()
+                return
+            except (MedicalBlocksError, OSError) as error:
+                self._stop_folder(sync, error)
+                pause = LOOK_AGAIN_AT_FOLDER_SECONDS
+            self._cursor_moved.set()
+            self._round_ended.set()
+            if pause is not None:
+                await _wait_at_most(sync.woken, pause) if sync.stopped is None else await asyncio.sleep(pause)
+                sync.look_at_all()
+                continue
+            events = sync.disk_events
+            await _wait_at_most(sync.woken, sync.seconds_to_next())
+            if sync.disk_events != events:
+                await self._settle(sync)
+
+    async def _settle(self, sync: FolderSync) -> None:
+        """The first event is acted on after a moment; while events go on they are gathered."""
+        end = time.monotonic() + GATHER_SECONDS
+        while time.monotonic() < end:
+            events = sync.disk_events
+            await asyncio.sleep(SETTLE_SECONDS)
+            if sync.disk_events == events:
+                return
+
+    def _stop_folder(self, sync: FolderSync, error: MedicalBlocksError | OSError) -> None:
+        if isinstance(error, OSError):
+            error = LocalProblem(
+                f"The disk below {sync.folder.local} failed ({error.strerror or error})",
+                hint="Check the disk.",
+            )
+        if sync.stopped is None:
+            log.warning("folder=%d stopped code=%s", sync.folder.id, error.code)
+        sync.stopped = error
+        self._unwatch(sync)
+        sync.close()
+
+    async def _watch(self, sync: FolderSync) -> None:
+        if sync.folder.id in self._watchers:
+            return
+        loop = asyncio.get_running_loop()
+
+        def on_dirty(folders: set[tuple[str, ...]]) -> None:
+            loop.call_soon_threadsafe(sync.disk_moved, folders)
+
+        def on_lost(reason: str) -> None:
+            loop.call_soon_threadsafe(sync.watcher_lost, reason)
+
+        watcher = watcher_for(sync.folder.local)
+        await asyncio.to_thread(watcher.start, on_dirty, on_lost)
+        self._watchers[sync.folder.id] = watcher
+        sync.look_at_all()  # what happened before the first watch stood
+
+    def _unwatch(self, sync: FolderSync) -> None:
+        watcher = self._watchers.pop(sync.folder.id, None)
+        if watcher is not None:
+            watcher.stop()
+
+    async def _listen(self) -> None:
+        """One long poll for all folders; each is woken when its view has moved."""
+        failures = 0
+        while True:
+            await self._resumed.wait()
+            self._cursor_moved.clear()
+            listening = [sync for sync in self.syncs.values() if sync.looker.waits_for_server]
+            if not listening or self.signed_out:
+                await _wait_at_most(self._cursor_moved, WAIT_SECONDS)
+                continue
+            asked = {sync.folder.id: sync.folder.cursor for sync in listening}
+            watched = [Watched(view=sync.folder.view, cursor=sync.folder.cursor) for sync in listening]
+            try:
+                moved = await self.api.wait(Wait(views=watched))
+                failures = 0
+                self.offline = None
+            except Unavailable as error:
+                self.offline = error
+                await asyncio.sleep(OFFLINE_SECONDS[min(failures, len(OFFLINE_SECONDS) - 1)])
+                failures += 1
+                continue
+            except NotSignedIn as error:
+                self.signed_out = error
+                self._round_ended.set()
+                continue
+            except MedicalBlocksError as error:
+                log.warning("long poll refused code=%s", error.code)
+                for sync in listening:
+                    sync.server_moved()
+                await asyncio.sleep(OFFLINE_SECONDS[1])
+                continue
+            for sync in listening:
+                if sync.folder.view in moved.views and sync.folder.cursor == asked[sync.folder.id]:
+                    sync.server_moved()
+                    self._cursor_moved.clear()
+
+    # ---- waiting -----------------------------------------------------------------------------------------
+
+    async def wait_synced(self) -> bool:
+        """After a fresh look at both sides: True when they are equal, False when items are in error."""
+        wanted: dict[int, int] = {}
+        for key, sync in self.syncs.items():
+            wanted[key] = sync.rounds_begun + 1
+            sync.look_at_all()
+        while True:
+            if self.signed_out is not None:
+                raise self.signed_out
+            syncs = [sync for key, sync in self.syncs.items() if key in wanted]
+            if any(sync.stopped is not None for sync in syncs):
+                return False
+            done = all(sync.rounds_ended >= wanted[sync.folder.id] and sync.is_at_rest for sync in syncs)
+            if done and self.offline is None:
+                return not any(sync.has_problems for sync in syncs)
+            self._round_ended.clear()
+            await _wait_at_most(self._round_ended, 1.0)
+
+    async def once(self, on_progress: Callable[[dict[str, Any]], None] | None = None) -> bool:
+        """Sync until nothing is left to do.  Raises what stands in the way of all."""
+        teller = asyncio.create_task(self._tell(on_progress)) if on_progress else None
+        try:
+            for sync in list(self.syncs.values()):
+                sync.look_at_all()
+                while True:
+                    await sync.round()
+                    if sync.is_at_rest:
+                        break
+                    await asyncio.sleep(min(sync.seconds_to_next(), 5.0))
+        finally:
+            if teller is not None:
+                teller.cancel()
+                with suppress(asyncio.CancelledError):
+                    await teller
+        return not any(sync.has_problems for sync in self.syncs.values())
+
+    async def _tell(self, on_progress: Callable[[dict[str, Any]], None]) -> None:
+        while True:
+            on_progress(self.status())
+            await asyncio.sleep(0.2)
+
+    async def set_paused(self, paused: bool) -> None:  # noqa: FBT001 - the word of the command
+        self.paused = paused
+        with self.state.transaction():
+            self.state.set_fact("paused", "yes" if paused else "no")
+        if paused:
+            self._resumed.clear()
+        else:
+            self._resumed.set()
+            for sync in self.syncs.values():
+                sync.look_at_all()
+
+    # ---- following ---------------------------------------------------------------------------------------
+
+    async def add_folder(self, remote: str, local: Path, *, create: bool) -> dict[str, Any]:
+        """Follow a remote folder.  What stands in `local` already is adopted, nothing is overwritten."""
+        view, node = await find_remote(self.api, self.state, remote, create=create)
+        existing = [
+            folder for folder in self.state.folders() if folder.root == node and folder.view == view.view
+        ]
+        if existing:
+            raise LocalProblem(
+                f"{remote} is followed already, in {existing[0].local}", hint="Choose another remote folder."
+            )
+        hello = await self.api.hello()
+        folder = await asyncio.to_thread(_prepare_local, local)
+        try:
+            root = FollowedRoot(folder)
+            try:
+                files = sum(1 for _ in folder.iterdir()) - 1
+                follow = uuid4()
+                await asyncio.to_thread(
+                    write_marker,
+                    root,
+                    Marker(view=view.view, node=node, server=hello.server_id, follow=follow, generation=0),
+                )
+            finally:
+                root.close()
+        except OSError as error:
+            raise LocalProblem(
+                f"{local} cannot be written ({error.strerror})",
+                hint="Choose a folder of your own, or change its permissions.",
+            ) from error
+        with self.state.transaction():
+            followed = self.state.add_folder(
+                follow=follow,
+                view=ViewId(view.view),
+                root=node,
+                whole_view=node == view.root,
+                remote=remote,
+                local=folder,
+                cursor=Cursor(view.cursor),
+            )
+            StoredTrees(self.state, followed.id, node).save(root_row(node), dirty=False)
+        sync = self.syncs[followed.id] = FolderSync(followed, self.state, self.api, self.account)
+        self._start(sync)
+        return {"remote": remote, "local": str(folder), "files": max(0, files)}
+
+    async def remove_folder(self, local: Path) -> None:
+        """Stop following; every file stays, on both sides."""
+        sync = reporting.followed_at(self, local)
+        task = self._tasks.pop(sync.folder.id, None)
+        if task is not None:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+        self._unwatch(sync)
+        sync.close()
+        del self.syncs[sync.folder.id]
+        self.state.remove_folder(sync.folder)
+        await asyncio.to_thread(remove_marker, sync.folder.local, sync.folder.follow)
+
+    # ---- answers -----------------------------------------------------------------------------------------
+
+    def status(self) -> dict[str, Any]:
+        return reporting.status(self)
+
+    def file_status(self, paths: list[Path]) -> list[dict[str, Any]]:
+        return reporting.file_status(self, paths)
+
+    def activity(self, limit: int) -> list[dict[str, Any]]:
+        return reporting.activity(self, limit)
+
+    def conflicts(self) -> list[dict[str, Any]]:
+        return reporting.conflicts(self)
+
+    async def resolve_conflict(self, conflict_id: str, keep: str) -> None:
+        await history.resolve_conflict(self, conflict_id, keep)
+
+    async def revs(self, path: Path) -> list[dict[str, Any]]:
+        return await history.revs(self, path)
+
+    async def restore(self, path: Path, rev: str, to: Path | None) -> dict[str, Any]:
+        return await history.restore(self, path, rev, to)
+
+    async def trash_list(self) -> list[dict[str, Any]]:
+        return await history.trash_list(self)
+
+    async def trash_restore(self, item: str) -> dict[str, Any]:
+        return await history.trash_restore(self, item)
+
+
+def _prepare_local(local: Path) -> Path:
+    try:
+        local.mkdir(parents=True, exist_ok=True)
+        return local.resolve()
+    except OSError as error:
+        raise LocalProblem(
+            f"{local} cannot be made ({error.strerror})", hint="Choose another place."
+        ) from error
+
+
+async def _wait_at_most(event: asyncio.Event, seconds: float) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()

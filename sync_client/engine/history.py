@@ -1,0 +1,230 @@
+"""What was: versions, the trash of both sides, conflicts that a person decides.
+
+Owns: bringing things back.  May import: asyncio, protocol, the rest of the engine.
+
+Nothing here writes into the trees: the server is asked by a batch, the disk by the same careful moves that sync
+uses, and the next round sees what happened.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from protocol.errors import LocalProblem
+from protocol.ids import NodeId, parse_node_id
+from protocol.messages import Kind, Make, OpResult, Put, Restore, Revision, Status
+from sync_client.engine import placement
+from sync_client.engine.batches import commit
+from sync_client.engine.disk import FollowedRoot
+from sync_client.engine.incoming import NotPlaced
+from sync_client.engine.looking import fresh_node
+from sync_client.engine.reporting import sync_at
+from sync_client.engine.trash import list_trash, restore_trashed
+from sync_client.engine.trees import Row, Side
+
+if TYPE_CHECKING:
+    from sync_client.engine.engine import Engine
+    from sync_client.engine.round import FolderSync
+
+Answer = dict[str, Any]
+
+
+# ---- versions --------------------------------------------------------------------------------------------
+
+
+async def revs(engine: Engine, path: Path) -> list[Answer]:
+    """The newest first."""
+    sync, node, _ = _file_at(engine, path)
+    versions = await engine.api.versions(sync.folder.view, node)
+    return [
+        {
+            "rev": _rev(version.revision),
+            "size": version.size,
+            "at": version.committed_at_ms,
+            "mtime": version.mtime_ns // 1_000_000,
+            "user": version.user,
+            "device": version.device,
+            "current": version.current,
+        }
+        for version in versions.versions
+    ]
+
+
+async def restore(engine: Engine, path: Path, rev: str, to: Path | None) -> Answer:
+    """Make an old version the current one, or a new file beside (`to`).  The version it replaces stays a version."""
+    sync, node, row = _file_at(engine, path)
+    assert row.remote is not None
+    content = await engine.api.version(sync.folder.view, node, _parse_rev(rev))
+    if to is None:
+        op: Put | Make = Put(node=node, content_revision=row.remote.content_revision, content=content)
+    else:
+        target = sync_at(engine, to)
+        if target is not sync:
+            raise LocalProblem(
+                f"{to} lies in another followed folder", hint="Choose a place in the same one."
+            )
+        parts = to.relative_to(sync.folder.local).parts
+        parent = sync.trees.at_path(Side.REMOTE, parts[:-1])
+        if parent is None or not parts:
+            raise LocalProblem(f"The folder of {to} is not on the server", hint="Make it first.")
+        op = Make(node=fresh_node(), parent=parent, name=parts[-1], content=content)
+    [result] = await commit(engine.api, engine.state, sync.folder.view, [op])
+    _check(result, str(to or path))
+    sync.server_moved()
+    return {"path": str(to or path), "rev": rev}
+
+
+def _rev(revision: Revision) -> str:
+    return str(revision.number) if revision.epoch == 1 else f"{revision.epoch}.{revision.number}"
+
+
+def _parse_rev(text: str) -> Revision:
+    epoch, dot, number = text.rpartition(".")
+    if not number.isdecimal() or (dot and not epoch.isdecimal()):
+        raise LocalProblem(f"{text!r} is not a version", hint="`mb-sync revs PATH` lists them.")
+    return Revision(int(epoch) if dot else 1, int(number))
+
+
+def _file_at(engine: Engine, path: Path) -> tuple[FolderSync, NodeId, Row]:
+    sync = sync_at(engine, path)
+    node = sync.trees.at_path(Side.REMOTE, path.relative_to(sync.folder.local).parts)
+    row = sync.trees.row(node) if node is not None else None
+    if node is None or row is None or row.remote is None:
+        raise LocalProblem(
+            f"The server holds no {path.name} there", hint="A deleted file is in `mb-sync trash`."
+        )
+    if row.remote.content.kind is Kind.FOLDER:
+        raise LocalProblem(f"{path} is a folder, and folders have no versions", hint="Name a file in it.")
+    return sync, node, row
+
+
+def _check(result: OpResult, what: str) -> None:
+    if result.status is not Status.DONE:
+        words = {
+            Status.STALE: "it changed meanwhile. Look again and repeat",
+            Status.NAME_TAKEN: "something has that name now. Rename it, or choose another place",
+            Status.PARENT_GONE: "its folder is gone. Restore that first",
+        }.get(result.status, result.message or result.status.value)
+        raise LocalProblem(f"{what} was not restored: {words}", hint="Nothing was changed.")
+
+
+# ---- trash -----------------------------------------------------------------------------------------------
+
+
+async def trash_list(engine: Engine) -> list[Answer]:
+    """What lies in the local trash of each folder, and what was deleted on the server."""
+    items: list[Answer] = []
+    seen_views = set()
+    for sync in engine.syncs.values():
+        if sync.root is not None:
+            items += [
+                {
+                    "id": f"here-{line.name}",
+                    "where": "this computer",
+                    "path": str(sync.folder.local / line.path),
+                    "size": line.size,
+                    "at": line.trashed_at_ms,
+                    "why": line.why.value,
+                }
+                for line in await asyncio.to_thread(list_trash, sync.root)
+            ]
+        if sync.folder.view in seen_views:
+            continue
+        seen_views.add(sync.folder.view)
+        after = ""
+        while True:
+            page = await engine.api.trash(sync.folder.view, after)
+            items += [
+                {
+                    "id": f"server-{item.node}",
+                    "where": "server",
+                    "path": item.path,
+                    "size": item.size,
+                    "at": item.deleted_at_ms,
+                    "why": f"deleted by {item.deleted_by}",
+                }
+                for item in page.items
+            ]
+            if not page.next:
+                break
+            after = page.next
+    return sorted(items, key=lambda item: -item["at"])
+
+
+async def trash_restore(engine: Engine, item: str) -> Answer:
+    where, _, name = item.partition("-")
+    if where == "here":
+        for sync in engine.syncs.values():
+            if sync.root is None:
+                continue
+            lines = await asyncio.to_thread(list_trash, sync.root)
+            if any(line.name == name for line in lines):
+                parts = await asyncio.to_thread(restore_trashed, sync.root, name)
+                sync.disk_moved({parts[:-1]})
+                return {"path": str(sync.folder.local.joinpath(*parts))}
+    elif where == "server":
+        node = parse_node_id(name)
+        for sync in engine.syncs.values():
+            after = ""
+            while True:
+                page = await engine.api.trash(sync.folder.view, after)
+                for found in page.items:
+                    if found.node == node:
+                        op = Restore(node=node, place_revision=found.place_revision)
+                        [result] = await commit(engine.api, engine.state, sync.folder.view, [op])
+                        _check(result, found.path)
+                        sync.server_moved()
+                        return {"path": found.path}
+                if not page.next:
+                    break
+                after = page.next
+    raise LocalProblem(f"There is no {item!r} in the trash", hint="`mb-sync trash` lists what there is.")
+
+
+# ---- conflicts -------------------------------------------------------------------------------------------
+
+
+async def resolve_conflict(engine: Engine, conflict_id: str, keep: str) -> None:
+    """mine: the copy takes the name.  theirs: the copy goes.  both: they stay as they are.  What goes, goes to the
+    local trash."""
+    for sync in engine.syncs.values():
+        for node in sync.trees.conflict_copies():
+            if node.hex[-8:] == conflict_id:
+                await _resolve(sync, node, keep)
+                return
+    raise LocalProblem(f"There is no conflict {conflict_id}", hint="`mb-sync conflicts` lists them.")
+
+
+async def _resolve(sync: FolderSync, node: NodeId, keep: str) -> None:
+    row = sync.trees.row(node)
+    root = sync.root
+    if row is None or row.remote is None or row.remote.conflict_of is None or root is None:
+        raise LocalProblem("The folder is not synced now", hint="Try again when `mb-sync status` says so.")
+    if keep == "both":
+        sync.mark_resolved(node)
+        return
+    original = sync.trees.row(row.remote.conflict_of)
+    copy_path = sync.trees.path(Side.LOCAL, node)
+    original_path = sync.trees.path(Side.LOCAL, row.remote.conflict_of)
+    if row.local is None or original is None or original.local is None or not copy_path or not original_path:
+        raise LocalProblem("One of the two files is not on this computer", hint="Wait until all is synced.")
+    going, path = (row, copy_path) if keep == "theirs" else (original, original_path)
+    assert going.local is not None
+    await asyncio.to_thread(_take_away, root, placement.Removal(going.node, path, going.local.fingerprint))
+    if keep == "mine":
+        moved = await asyncio.to_thread(
+            placement.relocate, root, copy_path, original_path, row.local.fingerprint
+        )
+        if isinstance(moved, NotPlaced):
+            raise LocalProblem(
+                "The copy changed meanwhile", hint="The other file is in the local trash; try again."
+            )
+    sync.disk_moved({copy_path[:-1], original_path[:-1]})
+
+
+def _take_away(root: FollowedRoot, removal: placement.Removal) -> None:
+    [removed] = placement.remove_all(root, [removal])
+    if isinstance(removed, NotPlaced):
+        raise LocalProblem("The file changed meanwhile", hint="Look at it and repeat.")

@@ -1,0 +1,305 @@
+"""Looks at both sides, and takes what is seen into the trees.
+
+Owns: the position in the feed, resets, which folders of the disk are to be scanned, which files are to be read.
+May import: asyncio, protocol, the engine's binding, effects, reading, scan, window and trees modules.
+
+Nothing is decided here and nothing is done.  Pages of the feed are taken in as they come; only at the head is the
+remote tree a tree.  A scan costs the folders that are to be looked at, not those that exist.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+
+from protocol.http import ServerApi
+from protocol.ids import CHUNK_ID_BYTES, Cursor, NodeId, uuid7
+from protocol.manifests import content_digest
+from protocol.messages import Changes, Reset
+from sync_client.engine.binding import Bound, bind
+from sync_client.engine.database import Followed, StateDatabase
+from sync_client.engine.disk import FollowedRoot, Parts
+from sync_client.engine.effects import take_local, take_remote
+from sync_client.engine.manifests import Manifests
+from sync_client.engine.reading import ReadFile, Unreadable, read_files
+from sync_client.engine.scan import FolderListing, Odd, list_folders, list_tree
+from sync_client.engine.stored_trees import KnownLocally, StoredTrees
+from sync_client.engine.trees import Fingerprint, Local, Side
+from sync_client.engine.troubles import Troubles
+from sync_client.engine.window import Window
+
+log = logging.getLogger(__name__)
+
+PAGE_NODES = 2_000
+LOOK_AGAIN_SECONDS = 2.1  # after this, what was too young to trust is old enough
+READ_AT_ONCE = 1_000
+TOO_MANY_FOLDERS = 500  # from here on a scan of everything is the simpler look
+
+
+class Looker:
+    """The eyes of one followed folder."""
+
+    def __init__(
+        self,
+        folder: Followed,
+        state: StateDatabase,
+        trees: StoredTrees,
+        api: ServerApi,
+        troubles: Troubles,
+    ) -> None:
+        self.odd: dict[Parts, list[Odd]] = {}  # what cannot be followed, by folder
+        self.notes: list[str] = []
+        self._folder = folder
+        self._state = state
+        self._trees = trees
+        self._api = api
+        self._troubles = troubles
+        self._manifests = Manifests(state)
+        self._window = Window(folder, state, trees)
+        self._server_moved = True
+        self._everything = True
+        self._folders: set[Parts] = set()
+        self._later: dict[Parts, float] = {}  # folders, and when to look at them
+        self._doubtful: list[NodeId] = []  # to be read although their stat shows no change
+
+    # ---- what is to be looked at -------------------------------------------------------------------------
+
+    def at_server(self) -> None:
+        self._server_moved = True
+
+    def at_folders(self, folders: set[Parts]) -> None:
+        self._folders |= folders
+        if len(self._folders) > TOO_MANY_FOLDERS:
+            self.at_everything()
+
+    def at_everything(self) -> None:
+        self._everything = True
+        self._folders.clear()
+
+    def later(self, folders: set[Parts], seconds: float = LOOK_AGAIN_SECONDS) -> None:
+        due = time.monotonic() + seconds
+        for parts in folders:
+            self._later.setdefault(parts, due)
+
+    @property
+    def is_due(self) -> bool:
+        return self._server_moved or self._everything or bool(self._folders)
+
+    @property
+    def waits_for_server(self) -> bool:
+        """The feed was read to its head, and nobody said that it moved since."""
+        return self._folder.at_head and not self._server_moved
+
+    def next_at(self) -> float | None:
+        return min(self._later.values(), default=None)
+
+    @property
+    def root_is_gone(self) -> bool:
+        return self._window.root_is_gone()
+
+    # ---- the server --------------------------------------------------------------------------------------
+
+    async def look(self, root: FollowedRoot) -> bool:
+        """Take in whatever is due.  True: something was looked at on the disk, or the server told something."""
+        looked = False
+        if self._server_moved:
+            looked = await self._read_feed()
+        now = time.monotonic()
+        due = {parts for parts, moment in self._later.items() if moment <= now}
+        for parts in due:
+            del self._later[parts]
+        if self._everything or self._folders or due:
+            await self._scan(root, due)
+            looked = True
+        return looked
+
+    async def _read_feed(self) -> bool:
+        self._server_moved = False
+        told = False
+        try:
+            while True:
+                answer = await self._api.changes(self._folder.view, self._folder.cursor, PAGE_NODES)
+                if isinstance(answer, Reset):
+                    self.list_again(answer)
+                    continue
+                told |= self._take_page(answer)
+                if not answer.more:
+                    return told
+        except BaseException:
+            self._server_moved = True
+            raise
+
+    def _take_page(self, page: Changes) -> bool:
+        with self._trees.transaction():
+            for state in page.nodes:
+                content = state.content
+                if content is not None and len(content.manifest.chunks) > CHUNK_ID_BYTES:
+                    self._state.keep_manifest(content_digest(content.manifest), content.manifest)
+            take_remote(self._trees, self._window.take(page.nodes), page.gone, head=not page.more)
+            if not page.more:
+                coming, leaving = self._window.judge()
+                take_remote(self._trees, coming, leaving)
+            self._folder.cursor = Cursor(page.cursor)
+            self._folder.at_head = not page.more
+            self._state.save_folder(self._folder)
+        self._troubles.clear(NodeId(state.node) for state in page.nodes)
+        return bool(page.nodes or page.gone)
+
+    def list_again(self, reset: Reset) -> None:
+        """The cursor is of no use.  Whatever the cause, no absence is believed: what this side has and the new
+        listing lacks goes up again, equal bytes are adopted, and nothing is deleted."""
+        log.warning("feed reset folder=%d cause=%s", self._folder.id, reset.cause)
+        self.notes.append("The server asked for a new listing; nothing is deleted by it.")
+        with self._trees.transaction():
+            self._window.forget()
+            for row in list(self._trees.all_rows()):
+                if row.node != self._folder.root:
+                    self._trees.save(replace(row, remote=None, agreed=None), dirty=True)
+            self._folder.cursor = Cursor(reset.cursor)
+            self._folder.at_head = False
+            self._state.save_folder(self._folder)
+        self._server_moved = True
+
+    # ---- the disk ----------------------------------------------------------------------------------------
+
+    async def _scan(self, root: FollowedRoot, due: set[Parts]) -> None:
+        everything, self._everything = self._everything, False
+        folders, self._folders = self._folders | due, set()
+        try:
+            if everything:
+                listings = await asyncio.to_thread(list_tree, root, self._folder.root, ())
+            else:
+                listings = await asyncio.to_thread(list_folders, root, self._known_folders(folders))
+            while True:
+                bound = bind(
+                    listings,
+                    KnownLocally(self._trees),
+                    fresh_node,
+                    time.time_ns(),
+                    lambda node: self._still_stands(root, node),
+                )
+                given = {listing.parts for listing in listings}
+                unseen = [
+                    (node, parts)
+                    for node, parts in (*bound.new_folders, *bound.moved_folders)
+                    if parts not in given
+                ]
+                if not unseen:
+                    break
+                listings = listings + await asyncio.to_thread(_list_trees, root, unseen)
+        except BaseException:
+            self._everything |= everything
+            self._folders |= folders
+            raise
+        if everything:
+            self.odd.clear()
+        self._take_bound(listings, bound)
+
+    def _known_folders(self, folders: set[Parts]) -> list[tuple[NodeId, Parts]]:
+        """Those of them that have a node; of another the nearest one above it that has."""
+        found: dict[Parts, NodeId] = {}
+        for folder in folders:
+            parts = folder
+            while (node := self._trees.at_path(Side.LOCAL, parts)) is None:
+                parts = parts[:-1]
+            found[parts] = node
+        return [(node, parts) for parts, node in sorted(found.items())]
+
+    def _still_stands(self, root: FollowedRoot, node: NodeId) -> bool:
+        row, path = self._trees.row(node), self._trees.path(Side.LOCAL, node)
+        if path is None or row is None or row.local is None:
+            return False
+        seen = root.fingerprint(path)
+        return seen is not None and seen.inode == row.local.fingerprint.inode
+
+    def _take_bound(self, listings: Sequence[FolderListing], bound: Bound) -> None:
+        for listing in listings:
+            problem = [listing.problem] if listing.problem and listing.problem.code != "vanished" else []
+            self.odd.pop(listing.parts, None)
+            if listing.odd or problem:
+                self.odd[listing.parts] = [*listing.odd, *problem]
+        changed = {node for node, _ in bound.changes}
+        with self._trees.transaction():
+            take_local(self._trees, bound.changes)
+        self._troubles.clear(changed)
+        self._doubtful.extend(node for node in bound.unread if node not in changed)
+        self.later({path[:-1] for node in bound.recent if (path := self._trees.path(Side.LOCAL, node))})
+
+    # ---- bytes -------------------------------------------------------------------------------------------
+
+    def unread_among(self, nodes: Sequence[NodeId]) -> list[tuple[NodeId, Parts, Fingerprint]]:
+        """What must be read before it can be planned."""
+        wanted = []
+        for node in nodes:
+            row = self._trees.row(node)
+            if row is not None and row.local is not None and row.local.content is None:
+                path = self._trees.path(Side.LOCAL, node)
+                if path is not None:
+                    wanted.append((node, path, row.local.fingerprint))
+        return wanted
+
+    def take_read(self, results: Sequence[ReadFile | Unreadable]) -> None:
+        """Contents of files, as they were read; equal ones change nothing but the fingerprint."""
+        changes: list[tuple[NodeId, Local | None]] = []
+        young: set[Parts] = set()
+        with self._trees.transaction():
+            for result in results:
+                row = self._trees.row(result.node)
+                if row is None or row.local is None:
+                    continue
+                if isinstance(result, Unreadable):
+                    self._could_not_read(result)
+                    continue
+                path = self._trees.path(Side.LOCAL, result.node)
+                if result.fingerprint.ctime_ns == 0 and path:
+                    young.add(path[:-1])
+                if result.content == row.local.content:
+                    local = replace(row.local, fingerprint=result.fingerprint)
+                    self._trees.save_quietly(replace(row, local=local))
+                else:
+                    self._manifests.keep(result)
+                    changes.append(
+                        (
+                            result.node,
+                            replace(row.local, content=result.content, fingerprint=result.fingerprint),
+                        )
+                    )
+            take_local(self._trees, changes)
+        self.later(young)
+
+    async def read_doubtful(self, root: FollowedRoot) -> None:
+        """Files whose stat proves nothing yet (too young when they were seen)."""
+        while self._doubtful:
+            nodes, self._doubtful = self._doubtful[:READ_AT_ONCE], self._doubtful[READ_AT_ONCE:]
+            wanted = []
+            for node in nodes:
+                row, path = self._trees.row(node), self._trees.path(Side.LOCAL, node)
+                if row is not None and row.local is not None and path is not None:
+                    wanted.append((node, path, row.local.fingerprint))
+            self.take_read(await asyncio.to_thread(read_files, root, wanted, keep=False))
+
+    def _could_not_read(self, result: Unreadable) -> None:
+        path = self._trees.path(Side.LOCAL, result.node)
+        if path is None:
+            return
+        if result.code in ("vanished", "not-a-file", "changing"):
+            self.later({path[:-1]}, seconds=0.5)
+        self._troubles.put_off(result.node, "/".join(path), result.code, result.message, now=time.monotonic())
+
+
+def _list_trees(root: FollowedRoot, folders: Sequence[tuple[NodeId, Parts]]) -> list[FolderListing]:
+    """The nodes are not given away yet: the next binding finds them by their paths."""
+    listings: list[FolderListing] = []
+    for node, parts in folders:
+        below = list_tree(root, node, parts)
+        below[0].node = None
+        listings.extend(below)
+    return listings
+
+
+def fresh_node() -> NodeId:
+    return NodeId(uuid7(time.time_ns() // 1_000_000, secrets.randbits(74)))

@@ -1,0 +1,248 @@
+"""What people ask of a running engine: its state, its files, what it did, what is in conflict.
+
+Owns: the seven states and when each is true; the shape of the answers (JSON-ready).
+May import: protocol, the rest of the engine.  Changes nothing.
+
+"synced" is shown only when it is true: both sides were looked at, nothing is left to do, nothing is in error, and
+the server can be heard.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from protocol.errors import LocalProblem
+from protocol.messages import Kind
+from sync_client.engine.trash import KEEP_DAYS
+from sync_client.engine.trees import Side
+
+if TYPE_CHECKING:
+    from sync_client.engine.engine import Engine
+    from sync_client.engine.round import FolderSync
+
+Answer = dict[str, Any]
+
+WORDS = {
+    "starting": "Looking at your files",
+    "synced": "All synced",
+    "syncing": "Syncing",
+    "paused": "Paused",
+    "offline": "The server cannot be reached",
+    "attention": "Some items need your attention",
+    "error": "Not syncing",
+}
+_WORST_FIRST = ("error", "offline", "paused", "starting", "syncing", "attention", "synced")
+_WATCH_NOTES = {
+    "overflow": "Changes came faster than they could be watched; the folder is scanned.",
+    "limit": "The system allows no more watches: changes are found by scanning every few minutes.",
+    "gone": "The folder was moved or unmounted.",
+    "failed": "The folder cannot be watched: changes are found by scanning every few minutes.",
+}
+
+
+def status(engine: Engine) -> Answer:
+    folders = [_folder(engine, sync) for sync in engine.syncs.values()]
+    state = _overall(engine, [folder["state"] for folder in folders])
+    if engine.signed_out is not None:
+        words = "The sign-in of this computer has ended. Sign in again with `mb-sync login`."
+    elif state == "attention":
+        count = sum(len(folder["problems"]) for folder in folders)
+        words = f"{count} item{'s' if count != 1 else ''} need{'s' if count == 1 else ''} your attention"
+    else:
+        words = WORDS[state]
+    return {
+        "state": state,
+        "words": words,
+        "server": engine.account.server,
+        "user": engine.account.user,
+        "device": engine.account.device_name,
+        "folders": folders,
+        "conflicts": sum(1 for sync in engine.syncs.values() for _ in _open_conflicts(sync)),
+        "traffic": {"sent_bytes": engine.api.bytes_sent, "received_bytes": engine.api.bytes_received},
+        "progress": _progress(engine),
+        "notes": [note for sync in engine.syncs.values() for note in _notes(sync)],
+        "retention": f"Deleted and replaced files stay in the local trash for {KEEP_DAYS} days.",
+    }
+
+
+def _overall(engine: Engine, states: list[str]) -> str:
+    if engine.signed_out is not None:
+        return "error"
+    if engine.paused:
+        return "paused"
+    if engine.offline is not None:
+        return "offline"
+    return min(states, key=_WORST_FIRST.index, default="synced")
+
+
+def _folder_state(engine: Engine, sync: FolderSync) -> str:
+    if engine.signed_out is not None or sync.stopped is not None:
+        return "error"
+    if engine.paused:
+        return "paused"
+    if engine.offline is not None:
+        return "offline"
+    if not sync.is_at_rest:
+        return "syncing" if sync.rounds_ended else "starting"
+    return "attention" if sync.has_problems else "synced"
+
+
+def _folder(engine: Engine, sync: FolderSync) -> Answer:
+    state = _folder_state(engine, sync)
+    files, size = engine.state.totals(sync.folder.id)
+    return {
+        "remote": sync.folder.remote,
+        "local": str(sync.folder.local),
+        "state": state,
+        "words": str(sync.stopped) if sync.stopped is not None else WORDS[state],
+        "files": files,
+        "bytes": size,
+        "waiting": 0 if state == "synced" else sync.trees.count_dirty(),
+        "problems": problems(sync),
+    }
+
+
+def problems(sync: FolderSync) -> list[Answer]:
+    if sync.stopped is not None:
+        return [{"path": "", "code": sync.stopped.code, "message": str(sync.stopped)}]
+    found = [
+        {"path": trouble.path, "code": trouble.code, "message": trouble.message}
+        for trouble in sync.troubles.shown()
+    ]
+    for odd in sync.looker.odd.values():
+        found += [
+            {"path": _text("/".join(one.parts)), "code": one.code, "message": one.message} for one in odd
+        ]
+    return sorted(found, key=lambda problem: problem["path"])
+
+
+def _text(path: str) -> str:
+    """A name of the disk that is not text cannot stand in JSON as it is."""
+    return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def _notes(sync: FolderSync) -> list[str]:
+    notes = list(dict.fromkeys(sync.looker.notes))
+    if sync.watch_note:
+        notes.append(_WATCH_NOTES.get(sync.watch_note, _WATCH_NOTES["failed"]))
+    return notes
+
+
+def _progress(engine: Engine) -> Answer | None:
+    running = [sync.progress for sync in engine.syncs.values() if sync.progress is not None]
+    if not running:
+        return None
+    done_bytes = sum(progress.done_bytes for progress in running)
+    seconds = max(0.001, time.monotonic() - min(progress.began_at for progress in running))
+    return {
+        "done_files": sum(progress.done_files for progress in running),
+        "total_files": sum(progress.total_files for progress in running),
+        "done_bytes": done_bytes,
+        "total_bytes": max(done_bytes, sum(progress.total_bytes for progress in running)),
+        "bytes_per_second": int(done_bytes / seconds),
+    }
+
+
+# ---- files -----------------------------------------------------------------------------------------------
+
+
+def sync_at(engine: Engine, path: Path) -> FolderSync:
+    """The followed folder that this path is, or lies in."""
+    for sync in engine.syncs.values():
+        if path == sync.folder.local or sync.folder.local in path.parents:
+            return sync
+    raise LocalProblem(f"{path} is in no followed folder", hint="`mb-sync status` lists them.")
+
+
+def followed_at(engine: Engine, path: Path) -> FolderSync:
+    """The followed folder with just this path."""
+    for sync in engine.syncs.values():
+        if path == sync.folder.local:
+            return sync
+    raise LocalProblem(f"{path} is not a followed folder", hint="`mb-sync status` lists them.")
+
+
+def file_status(engine: Engine, paths: list[Path]) -> list[Answer]:
+    return [_file_status(engine, path) for path in paths]
+
+
+def _file_status(engine: Engine, path: Path) -> Answer:
+    try:
+        sync = sync_at(engine, path)
+    except LocalProblem as error:
+        return {"path": str(path), "state": "unknown", "reason": str(error)}
+    parts = path.relative_to(sync.folder.local).parts
+    shown = "/".join(parts)
+    for problem in problems(sync):
+        if problem["path"] and (problem["path"] == shown or problem["path"].startswith(shown + "/")):
+            return {"path": str(path), "state": "error", "reason": problem["message"]}
+    whole = _folder_state(engine, sync)
+    if not parts:
+        return {"path": str(path), "state": whole, "reason": ""}
+    node = sync.trees.at_path(Side.LOCAL, parts)
+    if node is None:
+        return {"path": str(path), "state": "unknown", "reason": "It was not seen there yet."}
+    if whole in ("error", "paused", "offline"):
+        return {"path": str(path), "state": whole, "reason": WORDS[whole]}
+    row = sync.trees.row(node)
+    is_folder = bool(row and row.local and row.local.content and row.local.content.kind is Kind.FOLDER)
+    busy = sync.trees.is_dirty(node) or (is_folder and not sync.is_quiet)
+    return {"path": str(path), "state": "syncing" if busy else "synced", "reason": ""}
+
+
+def activity(engine: Engine, limit: int) -> list[Answer]:
+    local = {sync.folder.id: sync.folder.local for sync in engine.syncs.values()}
+    return [
+        {
+            "at": at_ms,
+            "action": action,
+            "direction": direction,
+            "path": _text(str(local[folder] / path)) if folder in local else _text(path),
+            "bytes": size,
+        }
+        for at_ms, folder, action, direction, path, size in engine.state.activity(limit)
+    ]
+
+
+# ---- conflicts -------------------------------------------------------------------------------------------
+
+
+def conflicts(engine: Engine) -> list[Answer]:
+    return [answer for sync in engine.syncs.values() for answer in _open_conflicts(sync)]
+
+
+def _open_conflicts(sync: FolderSync) -> list[Answer]:
+    """Conflict copies whose original is still there, and that nobody decided on."""
+    found = []
+    for node in sync.trees.conflict_copies():
+        row = sync.trees.row(node)
+        if row is None or row.remote is None or row.remote.conflict_of is None:
+            continue
+        original = sync.trees.row(row.remote.conflict_of)
+        path = sync.trees.path(Side.REMOTE, node)
+        beside = sync.trees.path(Side.REMOTE, row.remote.conflict_of)
+        if original is None or original.remote is None or path is None or beside is None:
+            continue
+        if sync.is_resolved(node):
+            continue
+        copy, kept = row.remote.content, original.remote.content
+        found.append(
+            {
+                "id": node.hex[-8:],
+                "path": str(sync.folder.local.joinpath(*path)),
+                "original": str(sync.folder.local.joinpath(*beside)),
+                "size": copy.size,
+                "mtime": copy.mtime_ns // 1_000_000,
+                "device": _device_in(path[-1]),
+                "theirs": {"size": kept.size, "mtime": kept.mtime_ns // 1_000_000},
+            }
+        )
+    return found
+
+
+def _device_in(name: str) -> str:
+    """The device that a conflict name tells (protocol.names.conflict_name)."""
+    words = name.rpartition("(conflict ")[2].rpartition(")")[0].split(" ")
+    return " ".join(words[:-2]) if len(words) > 2 else ""

@@ -1,0 +1,413 @@
+"""One followed folder: look at both sides, plan, carry out, until nothing is left to do.
+
+Owns: the order of a round, sweeps over what is dirty, when a folder is in sync.
+May import: asyncio, protocol, the rest of the engine.
+
+One task owns the trees of a folder.  Cost follows what changed: a sweep goes over the dirty nodes in slices, reads
+the next slice while this one is carried out, and plans each slice from the trees as they are by then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+
+from protocol.errors import LocalProblem, MedicalBlocksError
+from protocol.http import ServerApi
+from protocol.ids import NodeId
+from protocol.messages import Kind
+from protocol.names import conflict_name
+from sync_client.engine.account import Account
+from sync_client.engine.carrying import Carried, Carrier
+from sync_client.engine.database import Followed, StateDatabase
+from sync_client.engine.disk import FollowedRoot
+from sync_client.engine.incoming import discard_leftovers
+from sync_client.engine.looking import Looker, fresh_node
+from sync_client.engine.marker import Marker, read_marker, write_marker
+from sync_client.engine.planner import Surroundings, plan
+from sync_client.engine.reading import ReadFile, Unreadable, read_files
+from sync_client.engine.recovery import recover
+from sync_client.engine.steps import Problem
+from sync_client.engine.stored_trees import StoredTrees
+from sync_client.engine.trees import Row, Side
+from sync_client.engine.troubles import Troubles
+
+log = logging.getLogger(__name__)
+
+SLICE_NODES = 1_000
+SLICE_BYTES = 16 * 1024 * 1024
+KEEP_BYTES = 32 * 1024 * 1024
+FULL_SCAN_SECONDS = 15 * 60.0
+DEEPEST = 128
+
+
+@dataclass(slots=True)
+class Progress:
+    """Of the round under way."""
+
+    done_files: int
+    total_files: int
+    done_bytes: int
+    total_bytes: int
+    began_at: float
+
+
+class FolderSync:
+    """Keeps one followed folder equal; all methods belong to one asyncio task, but for the wake-ups."""
+
+    def __init__(self, folder: Followed, state: StateDatabase, api: ServerApi, account: Account) -> None:
+        self.folder = folder
+        self.trees = StoredTrees(state, folder.id, folder.root)
+        self.troubles = Troubles()
+        self.looker = Looker(folder, state, self.trees, api, self.troubles)
+        self.progress: Progress | None = None
+        self.stopped: MedicalBlocksError | None = None  # why this folder does not sync at all
+        self.rounds_begun = 0
+        self.rounds_ended = 0
+        self.disk_events = 0  # how often the watcher spoke
+        self.watch_note = ""
+        self.woken = asyncio.Event()
+        self._quiet = False
+        self._state = state
+        self._api = api
+        self._account = account
+        self._root: FollowedRoot | None = None
+        self._carrier: Carrier | None = None
+
+    # ---- wake-ups, in the same event loop ----------------------------------------------------------------
+
+    def server_moved(self) -> None:
+        self.looker.at_server()
+        self._wake()
+
+    def disk_moved(self, folders: set[tuple[str, ...]]) -> None:
+        self.looker.at_folders(folders)
+        self.disk_events += 1
+        self._wake()
+
+    def look_at_all(self) -> None:
+        """Both sides afresh, and everything that was put off."""
+        self.looker.at_server()
+        self.looker.at_everything()
+        self.troubles.try_all_now()
+        self._wake()
+
+    def watcher_lost(self, reason: str) -> None:
+        """Changes may have gone unseen: look at everything, and say so once."""
+        self.watch_note = reason
+        self.looker.at_everything()
+        self.disk_events += 1
+        self._wake()
+
+    def _wake(self) -> None:
+        self._quiet = False
+        self.woken.set()
+
+    def seconds_to_next(self) -> float:
+        """Until something that was put off is due."""
+        now = time.monotonic()
+        due = [moment for moment in (self.looker.next_at(), self.troubles.next_at()) if moment is not None]
+        return max(0.02, min([FULL_SCAN_SECONDS, *(moment - now for moment in due)]))
+
+    @property
+    def is_quiet(self) -> bool:
+        """Nothing is left that could be done now."""
+        return self._quiet
+
+    @property
+    def has_problems(self) -> bool:
+        return bool(self.troubles.shown() or self.looker.odd)
+
+    @property
+    def is_at_rest(self) -> bool:
+        """Quiet, and what is put off is put off for good reason, not just overtaken by an edit."""
+        return self._quiet and len(self.troubles) == len(self.troubles.shown())
+
+    def is_resolved(self, node: NodeId) -> bool:
+        """Somebody decided that both versions of a conflict stay."""
+        return self._state.fact(f"resolved {node.hex}") == "both"
+
+    def mark_resolved(self, node: NodeId) -> None:
+        with self._state.transaction():
+            self._state.set_fact(f"resolved {node.hex}", "both")
+
+    @property
+    def root(self) -> FollowedRoot | None:
+        return self._root
+
+    # ---- opening -----------------------------------------------------------------------------------------
+
+    async def open(self) -> None:
+        """Raises LocalProblem: the folder or its marker is missing, or they belong to something else."""
+        root = await asyncio.to_thread(open_root, self.folder.local)
+        try:
+            marker = checked_marker(root, self.folder)
+            if marker.generation != self.folder.generation:
+                log.warning("generation differs folder=%d: agreed states are dropped", self.folder.id)
+                self._drop_agreed()
+            self.folder.generation = max(marker.generation, self.folder.generation) + 1
+            await asyncio.to_thread(
+                write_marker, root, msgspec.structs.replace(marker, generation=self.folder.generation)
+            )
+            with self._state.transaction():
+                self._state.save_folder(self.folder)
+            await asyncio.to_thread(discard_leftovers, root)
+            self._recover(root)
+        except BaseException:
+            root.close()
+            raise
+        self._root = root
+        self._carrier = Carrier(self.folder, self._state, self.trees, root, self._api)
+
+    def close(self) -> None:
+        if self._root is not None:
+            self._root.close()
+        self._root = self._carrier = None
+
+    def _drop_agreed(self) -> None:
+        """The folder or the database was put back from elsewhere: equal bytes agree again, others are kept twice."""
+        with self.trees.transaction():
+            for row in list(self.trees.all_rows()):
+                if row.node != self.folder.root and row.agreed is not None:
+                    self.trees.save(replace(row, agreed=None), dirty=True)
+
+    def _recover(self, root: FollowedRoot) -> None:
+        def is_on_server(digest: bytes) -> bool:
+            rows = [self.trees.row(node) for node in self.trees.holding_remotely(digest)]
+            return any(row and row.remote and row.remote.content.digest == digest for row in rows)
+
+        recovered = recover(
+            root,
+            is_on_server,
+            lambda node: self._state.intent(self.folder.id, node),
+            lambda name, taken: conflict_name(
+                name, device=self._account.device_name, when=local_time(), taken=taken
+            ),
+        )
+        if recovered:
+            log.info("recovered folder=%d files=%d", self.folder.id, len(recovered))
+        with self._state.transaction():
+            self._state.drop_intents(self.folder.id)
+
+    # ---- a round -----------------------------------------------------------------------------------------
+
+    async def round(self) -> None:
+        """Look and do, until nothing is left that can be done now."""
+        self.woken.clear()
+        self.rounds_begun += 1
+        if self._root is None:
+            await self.open()
+        assert self._root is not None
+        assert self._carrier is not None
+        if await self._carrier.finish_batches():
+            self.looker.at_server()
+        while True:
+            await asyncio.to_thread(still_there, self._root, self.folder)
+            looked = await self.looker.look(self._root)
+            if self.looker.root_is_gone:
+                raise LocalProblem(
+                    f"{self.folder.remote} was deleted on the server",
+                    hint="Your files stay where they are. Restore it from the trash, or run `mb-sync remove`.",
+                )
+            did = await self._sweep(self._root, self._carrier) if self.folder.at_head else False
+            if not (did or looked or self.looker.is_due):
+                break
+        self._name_the_stuck()
+        self.progress = None
+        self.rounds_ended = self.rounds_begun
+        self.stopped = None
+        self._quiet = not self.looker.is_due
+
+    async def _sweep(self, root: FollowedRoot, carrier: Carrier) -> bool:
+        """Once over everything dirty.  True: something was done."""
+        await self.looker.read_doubtful(root)
+        end = self.trees.last_dirty()
+        slice_ = self._next_slice(0, end)
+        if not slice_:
+            return False
+        self._count_progress()
+        did = False
+        reading = self._start_reading(root, slice_)
+        try:
+            while slice_:
+                read = await reading
+                coming = self._next_slice(slice_[-1][0], end)
+                reading = self._start_reading(root, coming)
+                self._take_read(carrier, read)
+                did |= await self._do(carrier, [node for _, node in slice_])
+                slice_ = coming
+        finally:
+            reading.cancel()
+            with suppress(asyncio.CancelledError):
+                await reading
+        return did
+
+    def _next_slice(self, after: int, end: int) -> list[tuple[int, NodeId]]:
+        """Dirty nodes that may be tried now, about SLICE_BYTES to be moved."""
+        now = time.monotonic()
+        taken: list[tuple[int, NodeId]] = []
+        size = 0
+        while found := self.trees.dirty_slice(after, SLICE_NODES):
+            for number, node in found:
+                if number > end or len(taken) >= SLICE_NODES or size >= SLICE_BYTES:
+                    return taken
+                after = number
+                if self.troubles.is_put_off(node, now=now):
+                    continue
+                taken.append((number, node))
+                size += _bytes_to_move(self.trees.row(node))
+        return taken
+
+    def _start_reading(
+        self, root: FollowedRoot, slice_: Sequence[tuple[int, NodeId]]
+    ) -> asyncio.Future[list[ReadFile | Unreadable]]:
+        wanted = self.looker.unread_among([node for _, node in slice_])
+        if wanted:
+            return asyncio.ensure_future(asyncio.to_thread(read_files, root, wanted, keep=True))
+        nothing: asyncio.Future[list[ReadFile | Unreadable]] = asyncio.get_running_loop().create_future()
+        nothing.set_result([])
+        return nothing
+
+    def _take_read(self, carrier: Carrier, results: Sequence[ReadFile | Unreadable]) -> None:
+        self.looker.take_read(results)
+        carrier.kept.clear()
+        kept = 0
+        for result in results:
+            if isinstance(result, ReadFile) and result.data is not None and kept < KEEP_BYTES:
+                carrier.kept[result.node] = result
+                kept += len(result.data)
+
+    async def _do(self, carrier: Carrier, nodes: Sequence[NodeId]) -> bool:
+        around = Surroundings(device=self._account.device_name, when=local_time(), fresh=fresh_node)
+        made = plan(self.trees, nodes, around)
+        with self.trees.transaction():
+            self.trees.settle(made.settled)
+        self.troubles.clear(made.settled)
+        steps = []
+        for step in made.steps:
+            if isinstance(step, Problem):
+                self._put_off(step.node, step.code, step.message)
+            else:
+                steps.append(step)
+        if not steps:
+            return False
+        carried = await carrier.carry_out(steps)
+        self._take_carried(carried)
+        return carried.done > 0
+
+    def _take_carried(self, carried: Carried) -> None:
+        if carried.look_at:
+            self.looker.at_folders(carried.look_at)
+        if carried.look_later:
+            self.looker.later(carried.look_later)
+        if carried.look_at_server:
+            self.looker.at_server()
+        self.troubles.clear(carried.finished)
+        for node, (code, message) in carried.problems.items():
+            self._put_off(node, code, message)
+        if self.progress is not None:
+            self.progress.done_files += carried.done
+            self.progress.done_bytes += sum(note[3] for note in carried.notes)
+        if carried.reset is not None:
+            self.looker.list_again(carried.reset)
+
+    def _put_off(self, node: NodeId, code: str, message: str) -> None:
+        path = self.trees.path(Side.LOCAL, node) or self.trees.path(Side.REMOTE, node) or ("?",)
+        self.troubles.put_off(node, "/".join(path), code, message, now=time.monotonic())
+
+    def _count_progress(self) -> None:
+        left = self.trees.count_dirty()
+        if self.progress is None:
+            self.progress = Progress(0, left, 0, 0, time.monotonic())
+        else:
+            self.progress.total_files = max(self.progress.total_files, self.progress.done_files + left)
+
+    def _name_the_stuck(self) -> None:
+        """Nothing that is left undone stays without a name, but for what lies below something named."""
+        for _, node in self.trees.dirty_slice(0, SLICE_NODES):
+            row = self.trees.row(node)
+            if node not in self.troubles and row is not None and not self._below_trouble(row):
+                self._put_off(node, "waiting", "It waits for something else to be done first.")
+
+    def _below_trouble(self, row: Row) -> bool:
+        for side in (Side.LOCAL, Side.REMOTE):
+            at: Row | None = row
+            for _ in range(DEEPEST):
+                seen = None if at is None else at.local if side is Side.LOCAL else at.remote
+                if seen is None or seen.place.parent == self.folder.root:
+                    break
+                if seen.place.parent in self.troubles:
+                    return True
+                at = self.trees.row(seen.place.parent)
+        return False
+
+
+def _bytes_to_move(row: Row | None) -> int:
+    if row is None:
+        return 0
+    if row.local is not None and row.local.content is None:
+        return row.local.fingerprint.size
+    here = row.local.content if row.local else None
+    if row.remote is not None and row.remote.content != here:
+        return row.remote.content.size
+    return here.size if here is not None and here.kind is not Kind.FOLDER and row.remote is None else 0
+
+
+def local_time() -> datetime:
+    return datetime.now().astimezone()
+
+
+# ---- the root --------------------------------------------------------------------------------------------
+
+
+def open_root(path: Path) -> FollowedRoot:
+    try:
+        return FollowedRoot(path)
+    except OSError as error:
+        raise LocalProblem(
+            f"The folder {path} cannot be opened ({error.strerror})",
+            hint="Mount or bring it back; nothing is deleted meanwhile. If it is gone for good, run `mb-sync remove`.",
+        ) from error
+
+
+def checked_marker(root: FollowedRoot, folder: Followed) -> Marker:
+    """The proof that this is the followed folder.  Raises LocalProblem: it is missing, or another's."""
+    marker = read_marker(root)
+    if marker is None:
+        raise LocalProblem(
+            f"The folder {folder.local} has lost its marker (.mb-sync/marker.json)",
+            hint="If the right disk is mounted there, run `mb-sync remove` and `mb-sync add` again;"
+            " equal files are recognised and nothing is deleted.",
+        )
+    if marker.follow != folder.follow or marker.node != folder.root:
+        raise LocalProblem(
+            f"The folder {folder.local} holds the marker of another followed folder",
+            hint="Put the right folder back, or run `mb-sync remove` and `mb-sync add` again.",
+        )
+    return marker
+
+
+def still_there(root: FollowedRoot, folder: Followed) -> None:
+    """Before anything is believed or done: the path leads to the folder that is open, and its marker is there."""
+    try:
+        now = folder.local.stat()
+    except OSError as error:
+        raise LocalProblem(
+            f"The folder {folder.local} is not there ({error.strerror})",
+            hint="Mount or bring it back; nothing is deleted meanwhile.",
+        ) from error
+    seen = root.fingerprint(())
+    if seen is None or (seen.device, seen.inode) != (now.st_dev, now.st_ino):
+        raise LocalProblem(
+            f"Another folder stands at {folder.local} now",
+            hint="Put the followed one back; nothing is deleted.",
+        )
+    checked_marker(root, folder)

@@ -1,0 +1,131 @@
+"""Looks at folders of the disk and writes down what stands in them.
+
+Owns: listings; what is passed over in silence (our own folder, junk) and what is told (names that cannot
+travel, sockets, pipes, devices, other disks).
+May import: msgspec, protocol, sync_client.engine.{disk,system_calls,trees}.
+
+Nothing is decided here: engine.binding says which entry is which node.  Runs in worker threads.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+
+from protocol.ids import NodeId
+from protocol.messages import Kind
+from protocol.names import is_junk, path_refusal, refusal, shown
+from sync_client.engine.disk import PRIVATE, FollowedRoot, Parts, kind_of
+from sync_client.engine.system_calls import look_all
+from sync_client.engine.trees import Fingerprint
+
+
+class Entry(msgspec.Struct, frozen=True, gc=False):
+    """Thousands are made in one scan: a Struct costs a tenth of a frozen dataclass."""
+
+    name: str
+    kind: Kind
+    fingerprint: Fingerprint
+
+
+@dataclass(frozen=True, slots=True)
+class Odd:
+    """Something that cannot be followed, and why.  Whatever node was known by this path is left alone.
+
+    code: "name-refused", "not-a-file", "other-disk", "unreadable" (a folder that may not be listed),
+    "vanished" (a folder that is not there; its parent's listing says what became of it).
+    """
+
+    parts: Parts
+    code: str
+    message: str
+
+
+@dataclass(slots=True)
+class FolderListing:
+    """node: the folder's, None where binding has to find it.  problem: it could not be listed; its entries
+    then say nothing."""
+
+    node: NodeId | None
+    parts: Parts
+    entries: list[Entry] = field(default_factory=list)
+    odd: list[Odd] = field(default_factory=list)
+    problem: Odd | None = None
+
+
+def list_folders(root: FollowedRoot, folders: Sequence[tuple[NodeId, Parts]]) -> list[FolderListing]:
+    """What stands in each of these folders, without what is below."""
+    root.look_afresh()
+    return [_list(root, node, parts) for node, parts in folders]
+
+
+def list_tree(root: FollowedRoot, node: NodeId, parts: Parts = ()) -> list[FolderListing]:
+    """What stands in this folder and in every folder below it, each after its parent."""
+    root.look_afresh()
+    listings = [_list(root, node, parts)]
+    for listing in listings:  # grows while it is walked
+        listings.extend(
+            _list(root, None, (*listing.parts, entry.name))
+            for entry in listing.entries
+            if entry.kind is Kind.FOLDER
+        )
+    return listings
+
+
+def _list(root: FollowedRoot, node: NodeId | None, parts: Parts) -> FolderListing:
+    listing = FolderListing(node, parts)
+    try:
+        folder = root.folder_fd(parts)
+        names = [name for name in os.listdir(folder) if _is_looked_at(listing, name)]
+        for name, fingerprint in look_all(folder, names):
+            kind = kind_of(fingerprint.mode)
+            if kind is Kind.FILE and fingerprint.device == root.device:
+                listing.entries.append(Entry(name, kind, fingerprint))
+            else:
+                _add(root, listing, name, kind, fingerprint)
+    except OSError as error:
+        listing.problem = _not_listed(parts, error)
+    return listing
+
+
+def _is_looked_at(listing: FolderListing, name: str) -> bool:
+    if is_junk(name) or (name == PRIVATE and not listing.parts):
+        return False
+    why = refusal(name)
+    if why is not None:
+        _tell(listing, name, "name-refused", f"{why}. Rename it")
+    return why is None
+
+
+def _add(
+    root: FollowedRoot, listing: FolderListing, name: str, kind: Kind | None, fingerprint: Fingerprint
+) -> None:
+    if kind is None:
+        _tell(
+            listing, name, "not-a-file", "a socket, a pipe or a device has no content to share. Move it away"
+        )
+    elif fingerprint.device != root.device:
+        _tell(listing, name, "other-disk", "another disk is mounted here. Follow that folder by itself")
+    elif kind is Kind.FOLDER and (why := path_refusal((*listing.parts, name))) is not None:
+        _tell(listing, name, "name-refused", f"{why}. Move it up")
+    else:
+        listing.entries.append(Entry(name, kind, fingerprint))
+
+
+def _tell(listing: FolderListing, name: str, code: str, why: str) -> None:
+    listing.odd.append(Odd((*listing.parts, name), code, f"{shown(name)} is not synced: {why}."))
+
+
+def _not_listed(parts: Parts, error: OSError) -> Odd:
+    name = shown(parts[-1]) if parts else "The folder itself"
+    match error.errno:
+        case errno.ENOENT | errno.ENOTDIR | errno.ELOOP:
+            return Odd(parts, "vanished", f"{name} is gone, or no folder any more.")
+        case errno.EACCES | errno.EPERM:
+            return Odd(parts, "unreadable", f"{name} may not be listed by you. Give yourself the right to.")
+        case _:
+            return Odd(parts, "unreadable", f"{name} could not be listed: {error.strerror}. Check the disk.")

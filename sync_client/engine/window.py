@@ -1,0 +1,128 @@
+"""The part of a view's tree that lies below the followed folder.
+
+Owns: which remote nodes are inside, for a folder that is followed below the root of its view.
+May import: msgspec, protocol, engine.database, engine.stored_trees.
+
+The feed tells of the whole view.  What lies outside is kept as it came (`outside`), since a folder may be moved in
+later, with all below it, by one record.  Inside and outside are judged at the head of the feed only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from msgspec import msgpack
+
+from protocol.ids import NodeId
+from protocol.messages import Kind, NodeState
+from sync_client.engine.database import Followed, StateDatabase
+from sync_client.engine.stored_trees import StoredTrees
+
+_DEEPEST = 256
+
+
+class Window:
+    """For the whole of a view nothing is stored and everything is inside."""
+
+    def __init__(self, folder: Followed, state: StateDatabase, trees: StoredTrees) -> None:
+        self._folder = folder.id
+        self._root = folder.root
+        self._db = state.connection
+        self._trees = trees
+        self._whole = folder.whole_view
+        self._encode = msgpack.Encoder(uuid_format="bytes").encode
+        self._decode = msgpack.Decoder(NodeState).decode
+
+    def take(self, states: Sequence[NodeState]) -> list[NodeState]:
+        """A page.  Returns what may go into the trees at once; the rest waits for `judge`."""
+        if self._whole:
+            return [state for state in states if state.node != self._root]
+        self._db.executemany(
+            "INSERT INTO seen_states VALUES (?, ?, ?, ?, 1) ON CONFLICT (folder, node) DO UPDATE SET"
+            " parent = excluded.parent, state = excluded.state, fresh = 1",
+            [(self._folder, state.node.bytes, state.parent.bytes, self._encode(state)) for state in states],
+        )
+        return []
+
+    def judge(self) -> tuple[list[NodeState], list[NodeId]]:
+        """At the head: what is inside now, parents first, and what has left."""
+        if self._whole:
+            return [], []
+        fresh = self._db.execute(
+            "SELECT node, state FROM seen_states WHERE folder = ? AND fresh = 1", (self._folder,)
+        ).fetchall()
+        self._db.execute("UPDATE seen_states SET fresh = 0 WHERE folder = ? AND fresh = 1", (self._folder,))
+        coming: dict[NodeId, NodeState] = {}
+        leaving: list[NodeId] = []
+        for node_bytes, packed in fresh:
+            node, state = NodeId(UUID(bytes=node_bytes)), self._decode(packed)
+            if node == self._root:
+                continue
+            row = self._trees.row(node)
+            was_inside = row is not None and row.remote is not None
+            if self._is_inside(state):
+                self._bring(state, coming, with_all_below=not was_inside)
+            elif was_inside:
+                leaving.append(node)
+        return list(coming.values()), leaving
+
+    def root_is_gone(self) -> bool:
+        """The followed folder itself is deleted on the server, or something above it is."""
+        if self._whole:
+            return False
+        state = self._state_of(self._root)
+        depth = 0
+        while state is not None and depth < _DEEPEST:
+            if state.deleted:
+                return True
+            state = self._state_of(NodeId(state.parent))
+            depth += 1
+        return False
+
+    def _bring(self, state: NodeState, coming: dict[NodeId, NodeState], *, with_all_below: bool) -> None:
+        above: list[NodeState] = []
+        parent = self._state_of(NodeId(state.parent))
+        while parent is not None and parent.node != self._root and NodeId(parent.node) not in coming:
+            above.append(parent)
+            parent = self._state_of(NodeId(parent.parent))
+        for one in (*reversed(above), state):
+            coming.setdefault(NodeId(one.node), one)
+        if (
+            not with_all_below
+            or state.deleted
+            or state.content is None
+            or state.content.kind is not Kind.FOLDER
+        ):
+            return
+        pending = [NodeId(state.node)]
+        while pending:
+            for (packed,) in self._db.execute(
+                "SELECT state FROM seen_states WHERE folder = ? AND parent = ?",
+                (self._folder, pending.pop().bytes),
+            ).fetchall():
+                below = self._decode(packed)
+                coming.setdefault(NodeId(below.node), below)
+                if not below.deleted and below.content is not None and below.content.kind is Kind.FOLDER:
+                    pending.append(NodeId(below.node))
+
+    def _is_inside(self, state: NodeState) -> bool:
+        parent: UUID = state.parent
+        for _ in range(_DEEPEST):
+            if parent == self._root:
+                return True
+            above = self._state_of(NodeId(parent))
+            if above is None:
+                return False
+            parent = above.parent
+        return False
+
+    def _state_of(self, node: NodeId) -> NodeState | None:
+        found = self._db.execute(
+            "SELECT state FROM seen_states WHERE folder = ? AND node = ?", (self._folder, node.bytes)
+        ).fetchone()
+        return self._decode(found[0]) if found else None
+
+    def forget(self) -> None:
+        """Before a new listing."""
+        self._db.execute("DELETE FROM seen_states WHERE folder = ?", (self._folder,))

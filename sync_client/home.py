@@ -1,0 +1,223 @@
+"""The client home: the one folder where MB-Sync keeps what it knows on this computer.
+
+Owns: where it is, its files and their modes, config.toml, the token.
+May import: the standard library, protocol, engine.account; platformdirs and tomlkit where they are needed.
+
+    config.toml   the account and the device; a person may read it
+    token         the device token, mode 0600
+    state.db      the engine's rows
+    control.sock  where the running client answers; `control.port` where there are no such sockets
+    lock          held by the one process that works here
+    log/          rotated; no file names, no secrets
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import UUID, uuid4
+
+from protocol.errors import LocalProblem, MedicalBlocksError
+from protocol.ids import DeviceId
+from protocol.names import STATE_FOLDER
+
+if TYPE_CHECKING:
+    from sync_client.engine.account import Account
+
+MARKER = Path(STATE_FOLDER, "marker.json")
+
+
+class NotSignedInHere(LocalProblem):
+    """There is no account in this client home."""
+
+    def __init__(self) -> None:
+        super().__init__("Nobody is signed in here", hint="Sign in with `mb-sync login URL --user NAME`.")
+
+
+@dataclass(frozen=True, slots=True)
+class ClientHome:
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        return self.path / "config.toml"
+
+    @property
+    def token(self) -> Path:
+        return self.path / "token"
+
+    @property
+    def lock(self) -> Path:
+        return self.path / "lock"
+
+    @property
+    def log(self) -> Path:
+        return self.path / "log"
+
+    def make(self) -> None:
+        """Make the folder, for its owner alone.  Raises LocalProblem if it may not lie here."""
+        refuse_inside_followed(self.path)
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.path.chmod(0o700)
+            self.log.mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise LocalProblem(
+                f"The client home {self.path} cannot be made ({error.strerror})",
+                hint="Choose another folder with --home or MB_SYNC_HOME.",
+            ) from error
+
+
+def find_home(asked: str | None) -> ClientHome:
+    """The home that was asked for (`--home`), that of the environment, or the usual place of this system."""
+    place = asked or os.environ.get("MB_SYNC_HOME")
+    if place:
+        return ClientHome(Path(place).expanduser().absolute())
+    return ClientHome(_usual_place())
+
+
+def _usual_place() -> Path:
+    """Where this system keeps the data of a user's programs."""
+    if sys.platform == "linux":  # as platformdirs says (a test compares), without its 40 ms on every `status`
+        data = os.environ.get("XDG_DATA_HOME", "").strip()
+        return (Path(data) if data else Path.home() / ".local" / "share") / "mb-sync"
+    from platformdirs import user_data_path  # noqa: PLC0415 - see above
+
+    return user_data_path("mb-sync", appauthor=False)
+
+
+def refuse_inside_followed(path: Path) -> None:
+    """The home holds secrets and a database that changes all the time: neither may be synced."""
+    real = path.resolve()
+    for folder in (real, *real.parents):
+        if (folder / MARKER).exists():
+            raise LocalProblem(
+                f"The client home {path} lies inside the followed folder {folder}",
+                hint="Choose a folder outside it with --home or MB_SYNC_HOME.",
+            )
+
+
+# ---- the account -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What config.toml says: the device, and who is signed in (None: nobody)."""
+
+    device: DeviceId | None = None
+    server: str | None = None
+    user: str | None = None
+    device_name: str = ""
+
+
+def read_identity(home: ClientHome) -> Identity:
+    config = _read_config(home)
+    account = config.get("account", {})
+    try:
+        device = DeviceId(UUID(config["device"])) if "device" in config else None
+        if not account:
+            return Identity(device=device)
+        server, user, name = (str(account[key]) for key in ("server", "user", "device_name"))
+        return Identity(device, server, user, name)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise _damaged(home, str(error)) from error
+
+
+def read_account(home: ClientHome) -> Account:
+    """The account and its token.  Raises NotSignedInHere."""
+    from sync_client.engine.account import Account  # noqa: PLC0415 - `status` without a daemon needs no more than a name
+
+    identity = read_identity(home)
+    if identity.server is None or identity.user is None or identity.device is None:
+        raise NotSignedInHere
+    try:
+        token = home.token.read_text("utf-8").strip()
+    except OSError as error:
+        raise NotSignedInHere from error
+    if not token:
+        raise NotSignedInHere
+    return Account(identity.server, identity.user, token, identity.device, identity.device_name)
+
+
+def fresh_device() -> DeviceId:
+    """A device is a client home, not a machine: its id is made at the first sign-in."""
+    return DeviceId(uuid4())
+
+
+def save_account(home: ClientHome, account: Account) -> None:
+    """The token first: a home with a name and no token says "sign in", never signs in as another."""
+    write_private(home.token, account.token + "\n")
+    _change_config(
+        home,
+        device=str(account.device),
+        account={"server": account.server, "user": account.user, "device_name": account.device_name},
+    )
+
+
+def forget_account(home: ClientHome) -> None:
+    """The device goes too: the server has ended it, and the next sign-in is a new one."""
+    home.token.unlink(missing_ok=True)
+    _change_config(home, device=None, account=None)
+
+
+def _read_config(home: ClientHome) -> dict[str, Any]:
+    import tomllib  # noqa: PLC0415 - 15 ms that a running daemon's `status` need not pay
+
+    try:
+        return tomllib.loads(home.config.read_text("utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise _damaged(home, str(error)) from error
+
+
+def _damaged(home: ClientHome, why: str) -> MedicalBlocksError:
+    return LocalProblem(
+        f"{home.config} cannot be read ({why})",
+        hint="Put it right, or move it away and sign in again with `mb-sync login`.",
+    )
+
+
+def _change_config(home: ClientHome, **changes: object) -> None:
+    """Set (or, with None, drop) top-level keys; a person's own comments and keys stay."""
+    import tomlkit  # noqa: PLC0415 - only those who write pay for it
+
+    try:
+        document = tomlkit.parse(home.config.read_text("utf-8"))
+    except FileNotFoundError:
+        document = tomlkit.document()
+        document.add(tomlkit.comment("MB-Sync on this computer.  The token lies beside this file."))
+    for key, value in changes.items():
+        if value is None:
+            document.pop(key, None)
+        else:
+            document[key] = value
+    write_private(home.config, tomlkit.dumps(document))
+
+
+def write_private(path: Path, text: str) -> None:
+    """Replace a file as a whole, mode 0600 from its first byte, on the disk when this returns.
+
+    Raises LocalProblem; the file is then what it was.
+    """
+    import tempfile  # noqa: PLC0415 - drags in much that a quick command need not pay for
+
+    name: str | None = None
+    try:
+        number, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")  # 0600 by its contract
+        with os.fdopen(number, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(name, path)
+        name = None
+    except OSError as error:
+        raise LocalProblem(
+            f"{path} cannot be written ({error.strerror})", hint="Make room, or see who may write there."
+        ) from error
+    finally:
+        if name is not None:
+            Path(name).unlink(missing_ok=True)

@@ -1,0 +1,200 @@
+"""What a command may ask of the engine, by name, whether a running client does it or the command itself.
+
+Owns: the names of the operations, the check of their arguments, where a followed folder may lie.
+May import: protocol, engine, home, control (its `Json`).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from protocol.errors import BadRequest, LocalProblem
+from sync_client.control import Json
+from sync_client.home import MARKER
+
+if TYPE_CHECKING:
+    from sync_client.engine.engine import Engine
+
+Arguments = Mapping[str, Json]
+ROOTS = ("Home", "Projects", "Shared")
+MAX_ACTIVITY = 10_000
+
+
+def parse_remote(text: str) -> str:
+    """A remote folder as people write it: /Home[/…], /Projects/NAME[/…] or /Shared/NAME[/…].
+
+    Gives it back without a slash at its end.  Raises BadRequest.
+    """
+    parts = text.rstrip("/").split("/")
+    names = parts[1:]
+    fits = parts[0] == "" and names and names[0] in ROOTS and (names[0] == "Home" or len(names) > 1)
+    if not fits or any(name in ("", ".", "..") or "\0" in name for name in names):
+        raise BadRequest(
+            f"{text!r} is not a remote folder",
+            hint="Write /Home/…, /Projects/NAME/… or /Shared/NAME/…; `mb-sync ls /` lists what there is.",
+        )
+    return "/" + "/".join(names)
+
+
+def check_local(local: Path, followed: list[Path], home: Path) -> Path:
+    """The real path of a folder to be followed, if it may be followed.  Changes nothing on the disk.
+
+    local: absolute; need not exist yet.  followed: the folders that are followed already.
+    Raises LocalProblem: a file lies there, nobody may write there, or it and another followed folder (or the
+    client home) would lie one inside the other.
+    """
+    try:
+        real = local.resolve()
+    except (OSError, RuntimeError) as error:
+        raise LocalProblem(f"{local} cannot be reached ({error})", hint="Choose another folder.") from error
+    _check_apart(real, [folder.resolve() for folder in followed], home.resolve())
+    try:
+        standing = next(folder for folder in (real, *real.parents) if folder.exists())
+        is_folder = standing.is_dir()
+    except OSError as error:
+        raise LocalProblem(
+            f"{local} cannot be reached ({error.strerror})", hint="Choose another folder."
+        ) from error
+    if not is_folder:
+        raise LocalProblem(f"{standing} is a file", hint="Choose a folder, or a name that is free.")
+    if not os.access(standing, os.R_OK | os.W_OK | os.X_OK):
+        raise LocalProblem(
+            f"You may not write in {standing}", hint="Choose a folder of your own, or change its permissions."
+        )
+    return real
+
+
+def _check_apart(real: Path, followed: list[Path], home: Path) -> None:
+    for other in followed:
+        if real == other:
+            raise LocalProblem(f"{real} is followed already", hint="`mb-sync status` shows with what.")
+        if real.is_relative_to(other):
+            raise LocalProblem(
+                f"{real} lies inside the followed folder {other}", hint="Choose a folder outside it."
+            )
+        if other.is_relative_to(real):
+            raise LocalProblem(
+                f"{real} contains the followed folder {other}",
+                hint="Choose another folder, or first `mb-sync remove` the one inside.",
+            )
+    for parent in real.parents:  # another client home may follow it
+        if (parent / MARKER).exists():
+            raise LocalProblem(
+                f"{real} lies inside the followed folder {parent}", hint="Choose a folder outside it."
+            )
+    if real.is_relative_to(home) or home.is_relative_to(real):
+        raise LocalProblem(
+            f"{real} and the client home {home} would lie one inside the other",
+            hint="Choose another folder, or another client home with --home.",
+        )
+
+
+# ---- the operations --------------------------------------------------------------------------------------
+
+
+async def _status(engine: Engine, _: Arguments) -> Json:
+    return engine.status()
+
+
+async def _wait(engine: Engine, _: Arguments) -> Json:
+    return {"synced": await engine.wait_synced(), "status": engine.status()}
+
+
+async def _add(engine: Engine, asked: Arguments) -> Json:
+    remote = parse_remote(_text(asked, "remote"))
+    followed = [Path(folder["local"]) for folder in engine.status()["folders"]]
+    local = check_local(_path(asked, "local"), followed, _path(asked, "client_home"))
+    try:
+        return await engine.add_folder(remote, local, create=bool(asked.get("create")))
+    except OSError as error:
+        raise LocalProblem(
+            f"{local} cannot be followed ({error.strerror})", hint="Choose another folder."
+        ) from error
+
+
+async def _remove(engine: Engine, asked: Arguments) -> Json:
+    await engine.remove_folder(_path(asked, "local"))
+    return {}
+
+
+async def _pause(engine: Engine, asked: Arguments) -> Json:
+    await engine.set_paused(bool(asked.get("paused")))
+    return {}
+
+
+async def _filestatus(engine: Engine, asked: Arguments) -> Json:
+    return engine.file_status([Path(text) for text in asked.get("paths", [])])
+
+
+async def _activity(engine: Engine, asked: Arguments) -> Json:
+    return engine.activity(max(1, min(int(asked.get("limit", 20)), MAX_ACTIVITY)))
+
+
+async def _conflicts(engine: Engine, _: Arguments) -> Json:
+    return engine.conflicts()
+
+
+async def _resolve(engine: Engine, asked: Arguments) -> Json:
+    await engine.resolve_conflict(_text(asked, "id"), _text(asked, "keep"))
+    return {}
+
+
+async def _revs(engine: Engine, asked: Arguments) -> Json:
+    return await engine.revs(_path(asked, "path"))
+
+
+async def _restore(engine: Engine, asked: Arguments) -> Json:
+    to = _path(asked, "to") if asked.get("to") else None
+    return await engine.restore(_path(asked, "path"), _text(asked, "rev"), to)
+
+
+async def _trash(engine: Engine, _: Arguments) -> Json:
+    return await engine.trash_list()
+
+
+async def _trash_restore(engine: Engine, asked: Arguments) -> Json:
+    return await engine.trash_restore(_text(asked, "item"))
+
+
+_OPERATIONS: dict[str, Callable[[Engine, Arguments], Awaitable[Json]]] = {
+    "status": _status,
+    "wait": _wait,
+    "add": _add,
+    "remove": _remove,
+    "pause": _pause,
+    "filestatus": _filestatus,
+    "activity": _activity,
+    "conflicts": _conflicts,
+    "resolve": _resolve,
+    "revs": _revs,
+    "restore": _restore,
+    "trash": _trash,
+    "trash-restore": _trash_restore,
+}
+
+
+async def perform(engine: Engine, do: str, arguments: Arguments) -> Json:
+    """Do it and give back what can go on the control socket.  Raises MedicalBlocksError."""
+    operation = _OPERATIONS.get(do)
+    if operation is None:
+        raise BadRequest(
+            f"There is no `{do}`", hint="Command and running client may differ in version: restart it."
+        )
+    return await operation(engine, arguments)
+
+
+def _text(arguments: Arguments, key: str) -> str:
+    value = arguments.get(key)
+    if not isinstance(value, str):
+        raise BadRequest(f"{key!r} is missing", hint="See `mb-sync --help`.")
+    return value
+
+
+def _path(arguments: Arguments, key: str) -> Path:
+    path = Path(_text(arguments, key))
+    if not path.is_absolute():
+        raise BadRequest(f"{key!r} is not a whole path", hint="Begin it at the root of the disk.")
+    return path

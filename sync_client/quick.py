@@ -1,0 +1,220 @@
+"""The commands that only ask the running client: answered before a heavy library could even be imported.
+
+Owns: status, filestatus, wait, pause, resume, activity, and the list of conflicts.
+May import: the standard library, protocol.errors, home, control, screens, lock.  A test counts the modules.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from protocol.errors import BadRequest
+from sync_client import screens
+from sync_client.control import NotRunning, TimeIsUp, ask
+from sync_client.home import ClientHome, NotSignedInHere, read_identity
+from sync_client.lock import is_held
+
+DONE, ERROR, USAGE, ITEMS_IN_ERROR, TIME_IS_UP, NOT_RUNNING = range(6)
+
+Asked = argparse.Namespace
+STATUS_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Quick:
+    """One command.  codes: what its exit codes mean, for --help."""
+
+    sentence: str
+    example: str
+    codes: str
+    run: Callable[[ClientHome, Asked], int]
+    arguments: Callable[[argparse.ArgumentParser], object] = lambda _: None
+
+
+def run(name: str, arguments: Sequence[str], home: ClientHome) -> int:
+    """Run the quick command `name`; the exit code."""
+    command = COMMANDS[name]
+    parser = argparse.ArgumentParser(
+        prog=f"mb-sync {name}",
+        description=command.sentence,
+        epilog=f"Example:\n  {command.example}\n\nExit codes: {command.codes}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    command.arguments(parser)
+    parser.add_argument("--json", action="store_true", help="one JSON value on standard output")
+    return command.run(home, parser.parse_args(arguments))
+
+
+def show(value: Any, screen: str, *, as_json: bool) -> None:
+    print(json.dumps(value) if as_json else screen)
+
+
+# ---- status ----------------------------------------------------------------------------------------------
+
+
+def status_of(home: ClientHome) -> dict[str, Any]:
+    """What the running client says of itself, or what can be said without one."""
+    try:
+        answer: dict[str, Any] = ask(home.path, "status", seconds=STATUS_SECONDS)
+    except NotRunning:
+        return _at_rest(home)
+    except TimeIsUp:
+        return _at_rest(home) | {
+            "state": "error",
+            "running": True,
+            "words": "MB-Sync runs but does not answer. Stop it with `mb-sync stop` and start it again.",
+        }
+    return {"running": True} | answer
+
+
+def _at_rest(home: ClientHome) -> dict[str, Any]:
+    who = read_identity(home)
+    words = str(NotRunning())
+    if who.server is None:
+        words = str(NotSignedInHere())
+    elif is_held(home.lock):
+        words = "MB-Sync is starting, or another `mb-sync` command is at work. Ask again in a moment."
+    return {
+        "state": "offline",
+        "running": False,
+        "words": words,
+        "server": who.server,
+        "user": who.user,
+        "device": who.device_name,
+        "folders": [],
+        "conflicts": 0,
+        "traffic": {"sent_bytes": 0, "received_bytes": 0},
+        "progress": None,
+        "notes": [],
+        "retention": "",
+    }
+
+
+def _status(home: ClientHome, asked: Asked) -> int:
+    status = status_of(home)
+    paint = screens.painter(colours=not asked.json and screens.has_colours())
+    show(status, screens.status_screen(status, paint), as_json=asked.json)
+    return DONE
+
+
+# ---- the others ------------------------------------------------------------------------------------------
+
+
+def _filestatus_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("paths", metavar="PATH", nargs="+", help="a file or folder")
+
+
+def absolute(path: str) -> str:
+    """Whole, with its folder's links followed, not its own: a link is a file of the user's like any other."""
+    folder, name = os.path.split(os.path.abspath(path))
+    return os.path.join(os.path.realpath(folder), name)
+
+
+def _filestatus(home: ClientHome, asked: Asked) -> int:
+    items = ask(home.path, "filestatus", paths=[absolute(path) for path in asked.paths])
+    paint = screens.painter(colours=not asked.json and screens.has_colours())
+    show(items, screens.files_screen(items, paint), as_json=asked.json)
+    return ITEMS_IN_ERROR if any(item["state"] == "error" for item in items) else DONE
+
+
+def _wait_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--timeout", metavar="S", type=_seconds, help="give up after S seconds (default: never)"
+    )
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 < value < 1e9:
+        raise ValueError
+    return value
+
+
+def _wait(home: ClientHome, asked: Asked) -> int:
+    answer = ask(home.path, "wait", seconds=asked.timeout)
+    status = {"running": True} | answer["status"]
+    if asked.json:
+        print(json.dumps(status))
+    elif not answer["synced"]:
+        print(screens.status_screen(status, screens.painter(colours=screens.has_colours())))
+    return DONE if answer["synced"] else ITEMS_IN_ERROR
+
+
+def _pause(home: ClientHome, asked: Asked) -> int:
+    ask(home.path, "pause", paused=True)
+    show({"paused": True}, "Paused. Go on with: mb-sync resume", as_json=asked.json)
+    return DONE
+
+
+def _resume(home: ClientHome, asked: Asked) -> int:
+    ask(home.path, "pause", paused=False)
+    show({"paused": False}, "Syncing again.", as_json=asked.json)
+    return DONE
+
+
+def _activity_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--limit", metavar="N", type=int, default=20, help="how many lines (default: 20)")
+
+
+def _activity(home: ClientHome, asked: Asked) -> int:
+    if asked.limit < 1:
+        raise BadRequest(f"--limit {asked.limit} shows nothing", hint="Give a number of 1 or more.")
+    items = ask(home.path, "activity", limit=asked.limit)
+    show(items, screens.activity_screen(items), as_json=asked.json)
+    return DONE
+
+
+def _conflicts(home: ClientHome, asked: Asked) -> int:
+    items = ask(home.path, "conflicts")
+    paint = screens.painter(colours=not asked.json and screens.has_colours())
+    show(items, screens.conflicts_screen(items, paint), as_json=asked.json)
+    return DONE
+
+
+_USUAL = "0 done · 1 error · 2 usage · 5 MB-Sync is not running"
+
+COMMANDS: dict[str, Quick] = {
+    "status": Quick(
+        "Show whether all is synced, and what is in the way.",
+        "mb-sync status --json",
+        "0 whatever the state is · 1 error · 2 usage",
+        _status,
+    ),
+    "filestatus": Quick(
+        "Show the state of single files and folders.",
+        "mb-sync filestatus ~/Research/scan.dcm",
+        "0 done · 1 error · 2 usage · 3 one of them is in error · 5 MB-Sync is not running",
+        _filestatus,
+        _filestatus_arguments,
+    ),
+    "wait": Quick(
+        "Look afresh at both sides; return when they are equal.",
+        "mb-sync wait --timeout 60",
+        "0 all synced · 1 error · 2 usage · 3 items in error · 4 time is up · 5 MB-Sync is not running",
+        _wait,
+        _wait_arguments,
+    ),
+    "pause": Quick(
+        "Stop syncing until `mb-sync resume`, also after a restart.", "mb-sync pause", _USUAL, _pause
+    ),
+    "resume": Quick("Go on after `mb-sync pause`.", "mb-sync resume", _USUAL, _resume),
+    "activity": Quick(
+        "List what was synced last, the newest first.",
+        "mb-sync activity --limit 50",
+        _USUAL,
+        _activity,
+        _activity_arguments,
+    ),
+    "conflicts": Quick(
+        "List files edited on two sides at once; `conflicts resolve` decides.",
+        "mb-sync conflicts --json",
+        _USUAL,
+        _conflicts,
+    ),
+}

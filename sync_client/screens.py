@@ -1,0 +1,336 @@
+"""What people see in the terminal: one quiet screen per question.
+
+Owns: the words, marks, numbers and times of the screens, as functions from an answer to text.
+May import: the standard library, protocol.names (for `shown`).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import Any
+
+from protocol.names import shown
+
+Json = Any
+
+MARKS = {  # told apart by shape: colour only helps
+    "synced": "✓",
+    "syncing": "↻",
+    "paused": "‖",
+    "offline": "○",
+    "attention": "!",
+    "error": "✗",
+    "starting": "…",
+    "excluded": "–",
+    "unknown": "?",
+    "folder": "▸",
+}
+WORDS = {
+    "synced": "All synced",
+    "syncing": "Syncing",
+    "paused": "Paused",
+    "offline": "Offline",
+    "attention": "Needs your attention",
+    "error": "Not syncing",
+    "starting": "Starting",
+}
+_COLOURS = {
+    "synced": "32",
+    "syncing": "36",
+    "attention": "33",
+    "error": "31",
+    "paused": "2",
+    "offline": "2",
+    "starting": "2",
+}
+_SECOND, _MINUTE, _HOUR, _DAY = 1, 60, 3_600, 86_400
+MAX_PROBLEMS_SHOWN = 10  # per folder; --json lists them all
+
+Paint = Callable[[str, str], str]
+
+
+def painter(*, colours: bool) -> Paint:
+    """paint(text, state or "dim" or "bold"): the text, coloured if `colours`."""
+    codes = {**_COLOURS, "dim": "2", "bold": "1"}
+
+    def paint(text: str, how: str) -> str:
+        return f"\x1b[{codes[how]}m{text}\x1b[0m" if colours and how in codes else text
+
+    return paint
+
+
+def has_colours() -> bool:
+    return sys.stdout.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
+
+
+# ---- numbers and times -----------------------------------------------------------------------------------
+
+
+def size(count: int) -> str:
+    """1023 B, 1.2 kB, 34 MB: three figures are enough for people."""
+    if count < 1_000:
+        return f"{count} B"
+    value = float(count)
+    for unit in ("kB", "MB", "GB", "TB"):
+        value /= 1_000
+        if value < 999.5 or unit == "TB":
+            return f"{value:.1f} {unit}" if value < 9.95 else f"{value:,.0f} {unit}"
+    raise AssertionError
+
+
+def count_of(number: int, one: str, many: str = "") -> str:
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def ago(moment: object, now: float) -> str:
+    """ "2 min ago".  moment: seconds, milliseconds or ISO text; what is none of these is shown as it is."""
+    seconds = _seconds(moment)
+    if seconds is None:
+        return str(moment or "")
+    past = now - seconds
+    if past < 5 * _SECOND:
+        return "just now"
+    for limit, unit, word in ((_MINUTE, 1, "s"), (_HOUR, _MINUTE, "min"), (_DAY, _HOUR, "h")):
+        if past < limit:
+            return f"{int(past // unit)} {word} ago"
+    if past < 2 * _DAY:
+        return "yesterday"
+    if past < 30 * _DAY:
+        return f"{int(past // _DAY)} days ago"
+    return datetime.fromtimestamp(seconds).astimezone().strftime("%Y-%m-%d")
+
+
+def _seconds(moment: object) -> float | None:
+    if isinstance(moment, str):
+        try:
+            return datetime.fromisoformat(moment).timestamp()
+        except ValueError:
+            return None
+    if isinstance(moment, int | float):
+        return moment / 1_000 if moment > 1e11 else float(moment)
+    return None
+
+
+def path(text: str) -> str:
+    """A path as people write it, with whatever would play tricks on a terminal escaped."""
+    own = os.path.expanduser("~")
+    if own not in {"/", "~"} and (text == own or text.startswith(own + os.sep)):
+        text = "~" + text[len(own) :]
+    return "/".join(shown(name) for name in text.split("/"))
+
+
+def table(rows: Iterable[tuple[str, ...]], *, indent: str = "  ") -> list[str]:
+    """Rows in aligned columns; the last one is left ragged."""
+    rows = list(rows)
+    if not rows:
+        return []
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
+    return [
+        (
+            indent
+            + "   ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]])
+        ).rstrip()
+        for row in rows
+    ]
+
+
+# ---- screens ---------------------------------------------------------------------------------------------
+
+
+def status_screen(status: Json, paint: Paint) -> str:
+    state = status["state"]
+    head = paint(f"{MARKS.get(state, '?')} {status.get('words') or WORDS.get(state, state)}", state)
+    lines = [head]
+    if status.get("user"):
+        lines.append(
+            paint(f"  {status['user']} on {status.get('device', '')} · {status.get('server', '')}", "dim")
+        )
+    if status.get("folders"):
+        lines += ["", *_folders(status["folders"], paint)]
+    elif status.get("running", True) and state not in ("starting", "error"):
+        lines += ["", "  No folder is followed yet. Add one: mb-sync add /Home/NAME FOLDER"]
+    if progress := status.get("progress"):
+        lines += ["", "  " + progress_line(progress)]
+    notes = [shown(note) for note in status.get("notes", [])]
+    if conflicts := status.get("conflicts"):
+        notes.append(f"{count_of(conflicts, 'conflict')} to decide: mb-sync conflicts")
+    if retention := status.get("retention"):
+        notes.append(retention)
+    traffic = status.get("traffic") or {}
+    if any(traffic.values()):
+        notes.append(
+            f"{size(traffic['sent_bytes'])} sent, {size(traffic['received_bytes'])} received since the start."
+        )
+    if notes:
+        lines += ["", *(paint(f"  {note}", "dim") for note in notes)]
+    return "\n".join(lines)
+
+
+def _folders(folders: list[Json], paint: Paint) -> list[str]:
+    rows = table(
+        (path(folder["local"]), shown_remote(folder["remote"]), _folder_words(folder)) for folder in folders
+    )
+    lines = []
+    for folder, row in zip(folders, rows, strict=True):
+        lines.append(f"  {paint(MARKS.get(folder['state'], '?'), folder['state'])} {row.lstrip()}")
+        problems = folder.get("problems", [])
+        for problem in problems[:MAX_PROBLEMS_SHOWN]:
+            where = f"{path(problem['path'])}: " if problem["path"] else ""
+            lines.append(f"      {paint('!', 'attention')} {where}{shown(problem['message'])}")
+        if len(problems) > MAX_PROBLEMS_SHOWN:
+            lines.append(f"      … and {len(problems) - MAX_PROBLEMS_SHOWN:,} more: mb-sync status --json")
+    return lines
+
+
+def _folder_words(folder: Json) -> str:
+    words = [f"{count_of(folder['files'], 'file')}, {size(folder['bytes'])}"]
+    if folder["waiting"]:
+        words.append(f"{folder['waiting']:,} waiting")
+    if folder["state"] in ("offline", "paused", "starting"):
+        words.append(shown(folder["words"]))
+    return " · ".join(words)
+
+
+def shown_remote(text: str) -> str:
+    return "/".join(shown(name) for name in text.split("/"))
+
+
+def progress_line(progress: Json) -> str:
+    rate = progress.get("bytes_per_second") or 0
+    line = (
+        f"{progress['done_files']:,} of {count_of(progress['total_files'], 'file')},"
+        f" {size(progress['done_bytes'])} of {size(progress['total_bytes'])}"
+    )
+    if rate <= 0:
+        return line
+    left = max(0, progress["total_bytes"] - progress["done_bytes"]) / rate
+    return f"{line}, {size(int(rate))}/s, {_long(left)} left"
+
+
+def _long(seconds: float) -> str:
+    if seconds < _MINUTE:
+        return f"{int(seconds) + 1} s"
+    return f"{int(seconds / _MINUTE)} min" if seconds < _HOUR else f"{seconds / _HOUR:.1f} h"
+
+
+def files_screen(items: list[Json], paint: Paint) -> str:
+    rows = table((item["state"], path(item["path"]), shown(item.get("reason") or "")) for item in items)
+    return "\n".join(
+        f"{paint(MARKS.get(item['state'], '?'), item['state'])} {row.lstrip()}"
+        for item, row in zip(items, rows, strict=True)
+    )
+
+
+def activity_screen(items: list[Json]) -> str:
+    if not items:
+        return "Nothing has happened yet."
+    now = time.time()
+    arrows = {"up": "↑", "down": "↓"}
+    return "\n".join(
+        table(
+            (
+                (
+                    ago(item["at"], now),
+                    f"{arrows.get(item.get('direction', ''), ' ')} {item['action']}",
+                    size(item["bytes"]) if item.get("bytes") else "",
+                    path(item["path"]),
+                )
+                for item in items
+            ),
+            indent="",
+        )
+    )
+
+
+def conflicts_screen(items: list[Json], paint: Paint) -> str:
+    if not items:
+        return "No conflicts."
+    now = time.time()
+    lines = []
+    for item in items:
+        theirs = item.get("theirs") or {}
+        known_as = paint(f"conflict {item['id']}", "dim")
+        lines.append(f"{paint('!', 'attention')} {path(item['original'])}   {known_as}")
+        lines += table(
+            [
+                ("kept beside it", path(item["path"]), _version_words(item, now)),
+                ("under the name", path(item["original"]), _version_words(theirs, now)),
+            ],
+            indent="    ",
+        )
+    lines += ["", "Decide with: mb-sync conflicts resolve ID --keep mine|theirs|both"]
+    return "\n".join(lines)
+
+
+def _version_words(version: Json, now: float) -> str:
+    words = []
+    if "size" in version:
+        words.append(size(version["size"]))
+    if version.get("mtime"):
+        words.append(ago(version["mtime"], now))
+    if version.get("device"):
+        words.append(f"on {shown(str(version['device']))}")
+    return ", ".join(words)
+
+
+def revs_screen(items: list[Json], paint: Paint) -> str:
+    if not items:
+        return "The server holds no version of this file yet."
+    now = time.time()
+    rows = table(
+        (
+            (
+                str(item["rev"]),
+                size(item.get("size", 0)),
+                ago(item.get("at"), now),
+                f"{shown(str(item.get('user', '')))} on {shown(str(item.get('device', '')))}",
+                paint("current", "synced") if item.get("current") else "",
+            )
+            for item in items
+        ),
+        indent="",
+    )
+    return "\n".join([*rows, "", "Bring one back with: mb-sync restore PATH --rev N"])
+
+
+def trash_screen(items: list[Json]) -> str:
+    if not items:
+        return "The trash is empty."
+    now = time.time()
+    rows = table(
+        (
+            (
+                str(item["id"]),
+                str(item.get("where", "")),
+                size(item.get("size") or 0),
+                ago(item.get("at"), now),
+                path(item.get("path") or ""),
+            )
+            for item in items
+        ),
+        indent="",
+    )
+    return "\n".join([*rows, "", "Bring one back with: mb-sync trash restore ID"])
+
+
+def listing_screen(items: list[Json]) -> str:
+    if not items:
+        return "The folder is empty."
+    now = time.time()
+    return "\n".join(
+        table(
+            (
+                (
+                    "" if item["kind"] == "folder" else size(item["size"]),
+                    ago(item["mtime"], now) if item.get("mtime") else "",
+                    shown(item["name"]) + ("/" if item["kind"] == "folder" else ""),
+                )
+                for item in items
+            ),
+            indent="",
+        )
+    )

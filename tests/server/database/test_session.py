@@ -1,0 +1,97 @@
+"""Transactions are whole, writers queue, readers never wait."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select, text, update
+
+from protocol.errors import Unavailable
+from server.database.session import Database, insert_rows
+from server.database.tables import MetaRow, PossessionRow
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> AsyncIterator[Database]:
+    database = await Database.open(tmp_path / "server.db", migrate=True)
+    yield database
+    await database.close()
+
+
+async def count(database: Database) -> int:
+    async with database.reading() as session:
+        return int(await session.scalar(select(MetaRow.value).where(MetaRow.key == "n")) or 0)
+
+
+async def test_writers_that_read_first_lose_no_update(database: Database) -> None:
+    async with database.writing() as session:
+        session.add(MetaRow(key="n", value="0"))
+
+    async def count_up() -> None:
+        for _ in range(10):
+            async with database.writing() as session:
+                value = await session.scalar(select(MetaRow.value).where(MetaRow.key == "n"))
+                await session.execute(update(MetaRow).values(value=str(int(value or 0) + 1)))
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(8):
+            group.create_task(count_up())
+    assert await count(database) == 80
+
+
+async def test_an_error_undoes_the_whole_transaction(database: Database) -> None:
+    async def write_and_fail() -> None:
+        async with database.writing() as session:
+            session.add(MetaRow(key="n", value="7"))
+            await session.flush()
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await write_and_fail()
+    assert await count(database) == 0
+
+
+async def test_a_reader_sees_its_snapshot_beside_an_open_writer(database: Database) -> None:
+    async with database.reading() as reader:
+        assert await reader.scalar(select(MetaRow.value)) is None
+        async with database.writing() as writer:
+            writer.add(MetaRow(key="n", value="1"))
+        assert await reader.scalar(select(MetaRow.value)) is None
+    assert await count(database) == 1
+
+
+async def test_what_a_reading_session_writes_is_undone(database: Database) -> None:
+    async with database.reading() as session:
+        await session.execute(text("INSERT INTO meta VALUES ('n', '3')"))
+    assert await count(database) == 0
+
+
+async def test_insert_rows_renews_what_is_there(database: Database) -> None:
+    device, chunk = b"d" * 16, b"c" * 32
+    for until in (10, 20):
+        async with database.writing() as session:
+            await insert_rows(session, PossessionRow, [(device, chunk, until)], renew=True)
+    async with database.reading() as session:
+        assert (await session.scalars(select(PossessionRow.leased_until_ms))).all() == [20]
+
+
+async def test_data_version_tells_of_the_writes_of_another_process(database: Database) -> None:
+    before = database.data_version()
+    assert database.data_version() == before
+    other = sqlite3.connect(database.path)
+    other.execute("INSERT INTO meta VALUES ('n', '5')")
+    other.commit()
+    other.close()
+    assert database.data_version() != before
+
+
+async def test_a_full_disk_is_told_in_a_sentence(database: Database) -> None:
+    async def fill() -> None:
+        async with database.writing() as session:
+            await session.execute(text("PRAGMA max_page_count = 1"))  # as if the disk ended here
+            await session.execute(text("INSERT INTO meta VALUES ('n', zeroblob(10000000))"))
+
+    with pytest.raises(Unavailable, match="disk is full"):
+        await fill()

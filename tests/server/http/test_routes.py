@@ -1,0 +1,117 @@
+"""The table of routes: every one is declared, described, and closed to those it is not for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from uuid import uuid4
+
+import msgspec
+import pytest
+from aiohttp import web
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from protocol.errors import NotFound, NotSignedIn
+from protocol.messages import JSON, MSGPACK
+from server.access.rights import Action
+from server.http.openapi import describe
+from server.http.routes import On, add_routes, check_declared, route
+from server.http.table import ROUTES
+from tests.support.service import a_service
+
+EXPECTED = {  # what each route acts on, and the right it asks for
+    "GET /openapi.json": "nothing",
+    "GET /api/v1/hello": "nothing",
+    "POST /api/v1/login": "nothing",
+    "POST /api/v1/logout": "account",
+    "GET /api/v1/devices": "account",
+    "DELETE /api/v1/devices/{device}": "account",
+    "GET /api/v1/views": "account",
+    "POST /api/v1/wait": "account",
+    "GET /api/v1/views/{view}/changes": "view read",
+    "POST /api/v1/views/{view}/missing": "view write",
+    "POST /api/v1/views/{view}/chunks": "view write",
+    "POST /api/v1/views/{view}/commit": "view write",
+    "POST /api/v1/views/{view}/content": "view read",
+    "GET /api/v1/views/{view}/files/{node}": "view read",
+    "HEAD /api/v1/views/{view}/files/{node}": "view read",
+    "GET /api/v1/views/{view}/nodes/{node}/versions": "view versions",
+    "GET /api/v1/views/{view}/nodes/{node}/versions/{revision}": "view versions",
+    "GET /api/v1/views/{view}/trash": "view versions",
+    "GET /api/v1/views/{view}/list": "view read",
+}
+
+
+def test_every_route_asks_for_the_right_that_the_table_says() -> None:
+    found = {
+        f"{declared.method} {declared.path}": declared.on.value
+        + (f" {declared.action.value}" if declared.action else "")
+        for declared in ROUTES
+    }
+    assert found == EXPECTED
+
+
+def test_a_route_without_a_declaration_stops_the_start() -> None:
+    async def undeclared(_: web.Request) -> web.Response:
+        return web.Response()
+
+    app = web.Application()
+    add_routes(app, ROUTES)
+    check_declared(app)
+    app.router.add_get("/api/v1/planted", undeclared)
+    with pytest.raises(RuntimeError, match="planted"):
+        check_declared(app)
+
+
+@pytest.mark.parametrize(
+    ("path", "on", "action"),
+    [
+        ("/views/{view}/x", On.ACCOUNT, None),
+        ("/views/{view}/x", On.VIEW, None),
+        ("/x", On.VIEW, Action.READ),
+        ("/x", On.ACCOUNT, Action.READ),
+    ],
+)
+def test_a_declaration_that_contradicts_itself_is_refused(path: str, on: On, action: Action | None) -> None:
+    with pytest.raises(ValueError, match="names the view"):
+        route("GET", path, on=on, action=action)
+
+
+def test_the_description_is_valid_openapi() -> None:
+    document = msgspec.json.decode(msgspec.json.encode(describe(ROUTES, version="1")))
+    OpenAPIV31SpecValidator(document).validate()
+    described = {f"{method.upper()} {path}" for path, known in document["paths"].items() for method in known}
+    assert described == set(EXPECTED)
+
+
+@pytest.mark.parametrize("codec", [JSON, MSGPACK])
+async def test_no_route_answers_without_a_token_or_with_a_wrong_one(tmp_path: Path, codec: str) -> None:
+    async with a_service(tmp_path / "data") as server:
+        for declared in ROUTES:
+            if declared.on is On.NOTHING or declared.method == "HEAD":
+                continue
+            path = _filled(declared.path, str(uuid4()))
+            for headers in ({}, {"Authorization": "Bearer mbt_wrong"}, {"Authorization": "Basic YTpi"}):
+                with pytest.raises(NotSignedIn):
+                    await server.nobody(codec).ask(declared.method, path, answer=None, headers=headers)
+
+
+async def test_another_users_view_is_not_there_in_the_same_words_as_one_that_never_was(
+    tmp_path: Path,
+) -> None:
+    async with a_service(tmp_path / "data") as server:
+        ada, ben = await server.sign_in("ada"), await server.sign_in("ben")
+        assert ada.view is not None
+        for declared in ROUTES:
+            if declared.on is not On.VIEW or declared.method == "HEAD":
+                continue
+            words = set()
+            for view in (str(ada.view.view), str(uuid4())):
+                with pytest.raises(NotFound) as told:
+                    await ben.ask(declared.method, _filled(declared.path, view), answer=None)
+                words.add(str(told.value))
+            assert len(words) == 1
+
+
+def _filled(path: str, view: str) -> str:
+    known = {"view": view, "node": str(uuid4()), "device": str(uuid4()), "revision": "1.1"}
+    return path.format(**known).removeprefix("/api/v1")

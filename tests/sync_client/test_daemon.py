@@ -1,0 +1,141 @@
+"""The background process: started once, ended cleanly, honest about what is wrong.
+
+The real `mb-sync` against a real `mb-server`.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sync_client.lock import is_held
+from tests.support.mb_sync import MbSync
+from tests.support.server import PASSWORD, RunningServer
+
+LIMIT_SECONDS = 20.0
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    with RunningServer(tmp_path_factory.mktemp("server") / "data") as running:
+        running.add_user("ana")
+        yield running
+
+
+@pytest.fixture
+def ana(server: RunningServer, tmp_path: Path) -> Iterator[MbSync]:
+    mb_sync = MbSync(tmp_path / "home")
+    mb_sync.login(server.url, "ana", PASSWORD)
+    yield mb_sync
+    mb_sync("stop")
+
+
+def until_state(mb_sync: MbSync, state: str) -> None:
+    ends = time.monotonic() + LIMIT_SECONDS
+    while (seen := mb_sync.json("status")["state"]) != state:
+        assert time.monotonic() < ends, f"{seen}, not {state}"
+        time.sleep(0.05)
+
+
+def until_ended(mb_sync: MbSync) -> None:
+    ends = time.monotonic() + LIMIT_SECONDS
+    while is_held(mb_sync.home / "lock"):
+        assert time.monotonic() < ends
+        time.sleep(0.02)
+
+
+def test_starting_twice_starts_one(ana: MbSync) -> None:
+    first = ana.json("start")
+    assert ana.json("start") == {"pid": first["pid"], "started": False}
+    assert ana.json("status")["pid"] == first["pid"]
+    assert ana.json("stop") == {"pid": first["pid"], "stopped": True}
+    assert ana.json("status")["running"] is False
+    assert sorted(path.name for path in ana.home.glob("control.*")) == []
+
+
+def test_the_system_may_end_it(ana: MbSync) -> None:
+    os.kill(ana.json("start")["pid"], signal.SIGTERM)
+    until_ended(ana)
+    assert not (ana.home / "control.sock").exists()
+
+
+def test_after_a_kill_it_starts_again(ana: MbSync) -> None:
+    os.kill(ana.json("start")["pid"], signal.SIGKILL)
+    until_ended(ana)
+    assert ana.json("status")["running"] is False
+    assert ana.json("start")["started"] is True
+
+
+def test_it_runs_wherever_it_was_started(
+    ana: MbSync, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "protocol").mkdir()
+    (tmp_path / "protocol" / "__init__.py").write_text("raise SystemExit('the wrong protocol')")
+    monkeypatch.chdir(tmp_path)
+    assert ana.json("start")["started"] is True
+
+
+def test_pausing_outlives_a_restart(ana: MbSync, tmp_path: Path) -> None:
+    ana.done("add", "/Home", tmp_path / "study")
+    with ana.running():
+        ana.done("pause")
+        until_state(ana, "paused")
+    with ana.running():
+        until_state(ana, "paused")
+        ana.done("resume")
+        until_state(ana, "synced")
+
+
+def test_a_fault_of_the_engine_is_told_and_the_process_goes_on(ana: MbSync) -> None:
+    (ana.home / "state.db").write_bytes(b"not a database, whatever else" * 1_000)
+    ana.done("start")
+    until_state(ana, "error")
+    assert ana.json("status")["words"]
+    assert ana("wait", "--timeout", "5").returncode == 1
+    for name in ("state.db", "state.db-wal", "state.db-shm"):
+        (ana.home / name).unlink(missing_ok=True)
+    until_state(ana, "synced")
+
+
+def test_without_a_server_it_is_offline_and_comes_back(
+    ana: MbSync, server: RunningServer, tmp_path: Path
+) -> None:
+    ana.done("add", "/Home", tmp_path / "study")
+    with ana.running():
+        ana.done("wait", "--timeout", "20")
+        server.stop()
+        (tmp_path / "study" / "new.txt").write_text("written without a server")
+        until_state(ana, "offline")
+        assert ana("wait", "--timeout", "1").returncode == 4
+        server.start()
+        ana.done("wait", "--timeout", "40")
+    assert any(path.endswith("/new.txt") for *_, path in server.manifest())
+
+
+def test_the_log_holds_neither_names_of_files_nor_the_token(ana: MbSync, tmp_path: Path) -> None:
+    study = tmp_path / "study"
+    study.mkdir()
+    (study / "Meier Hans 1950.dcm").write_bytes(b"DICM")
+    ana.done("add", "/Home/log", study, "--create")
+    with ana.running():
+        ana.done("wait", "--timeout", "20")
+    logged = "".join(path.read_text() for path in (ana.home / "log").iterdir())
+    assert "Meier" not in logged
+    assert (ana.home / "token").read_text().strip() not in logged
+
+
+def test_signing_out_stops_following_and_deletes_nothing(ana: MbSync, tmp_path: Path) -> None:
+    study = tmp_path / "study"
+    ana.done("add", "/Home", study)
+    (study / "mine.txt").write_text("mine")
+    ana.done("start")
+    ana.done("logout")
+    assert (study / "mine.txt").read_text() == "mine"
+    status = ana.json("status")
+    assert (status["running"], status["user"]) == (False, None)
+    assert not (ana.home / "token").exists()
