@@ -8,9 +8,10 @@ PYTEST_ARGS ?=
 BENCH_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long lint bench clean
+.PHONY: help install demo test test-long lint bench clean
 
 help:
+	@echo "make install     the programs, into .venv/bin"
 	@echo "make demo        a server and two computers on real DICOM files (ONCE=1: check and end by itself)"
 	@echo "make test        all tests"
 	@echo "make test-long   the random histories, for much longer"
@@ -26,6 +27,9 @@ $(INSTALLED): pyproject.toml
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
+
+install: $(INSTALLED)
+	@echo "The programs are in .venv/bin: mb-server, mb-sync"
 
 demo: $(INSTALLED)
 	@$(BIN)/python packaging/demo/run.py $(if $(ONCE),--once)

@@ -10,10 +10,10 @@ import os
 import sys
 from collections.abc import Sequence
 
-from protocol.errors import MedicalBlocksError
+from protocol.errors import MedicalBlocksError, NotSignedIn
 from sync_client import quick
 from sync_client.control import NotRunning, TimeIsUp
-from sync_client.home import find_home
+from sync_client.home import SIGN_IN_AGAIN, find_home
 
 INTERRUPTED = 130  # as shells count Ctrl-C
 
@@ -31,7 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         return run_heavy(given)
     except MedicalBlocksError as error:
-        print(f"mb-sync: {error}", file=sys.stderr)
+        words = SIGN_IN_AGAIN if isinstance(error, NotSignedIn) else str(error)
+        print(f"mb-sync: {words}", file=sys.stderr)
         return exit_code(error)
     except KeyboardInterrupt:
         return INTERRUPTED

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from protocol.errors import MedicalBlocksError, NotSignedIn, Unavailable
 from sync_client.control import Json
 from sync_client.control_server import ControlServer
-from sync_client.home import ClientHome, NotSignedInHere, read_account, read_identity
+from sync_client.home import SIGN_IN_AGAIN, ClientHome, NotSignedInHere, read_account, read_identity
 from sync_client.operations import perform
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ log = logging.getLogger(__name__)
 FIRST_RETRY_SECONDS = 1.0
 LAST_RETRY_SECONDS = 300.0
 STEADY_SECONDS = 60.0  # an engine that ran this long is well: its next fault is a first one
-SIGN_IN_AGAIN = "The sign-in of this computer has ended. Sign in again with `mb-sync login URL --user NAME`."
 
 
 class Daemon:

@@ -27,6 +27,8 @@ from protocol.names import STATE_FOLDER
 if TYPE_CHECKING:
     from sync_client.engine.account import Account
 
+# What the server's "unknown token" means to a person, whatever ended it.
+SIGN_IN_AGAIN = "The sign-in of this computer has ended. Sign in again with `mb-sync login URL --user NAME`."
 MARKER = Path(STATE_FOLDER, "marker.json")
 
 

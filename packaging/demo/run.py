@@ -35,7 +35,11 @@ def main() -> int:
         print(f"Another demo runs in {story.shown(FOLDER)}. Stop it with Ctrl-C first.", file=sys.stderr)
         return 1
     cast = story.cast_in(FOLDER)
-    signal.signal(signal.SIGTERM, _as_interrupt)
+    for number in (
+        signal.SIGINT,
+        signal.SIGTERM,
+    ):  # SIGINT too: a shell's background jobs begin with it ignored
+        signal.signal(number, _as_interrupt)
     try:
         _start_clean(FOLDER, cast)
         with tempfile.TemporaryDirectory(prefix="medical-blocks-demo-") as scratch:

@@ -57,13 +57,13 @@ class Screen:
         self.console.print(f"\n[bold]{escape(text)}[/]")
 
     def fact(self, label: str, text: str, aside: str = "") -> None:
-        end = f"  [dim]{escape(aside)}[/]" if aside else ""
+        end = f" [dim]· {escape(aside)}[/]" if aside else ""
         self.console.print(f"  [cyan]{escape(label):<{LABEL_WIDTH}}[/]{escape(text)}{end}")
 
     def verbatim(self, text: str) -> None:
         """The output of a command, set in."""
         for line in text.rstrip().splitlines():
-            self.console.print(f"  [dim]│[/] {escape(line)}")
+            self.console.print(f"  [dim]│[/] {escape(line)}".rstrip())
 
     def check(self, claim: str, problem: str | None) -> None:
         """A tick, or a cross with what is wrong; the demo ends with 1 if there was any cross."""

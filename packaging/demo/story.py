@@ -119,7 +119,7 @@ def both_work(cast: Cast, screen: Screen, layout: Layout) -> None:
     """An edit, a rename, a new file and a delete, from both sides at once."""
     laptop, workstation = cast.laptop.folder, cast.workstation.folder
     image = next(path for path in layout.files if "-CT/" in path)
-    renamed, emptied = _largest_patients(layout, but=image.split("/")[0])
+    renamed, emptied = _two_patients(laptop, but=image.split("/")[0])
     files_in = {
         patient: sum(path.startswith(f"{patient}/") for path in layout.files)
         for patient in (renamed, emptied)
@@ -225,11 +225,15 @@ def _check_equal(cast: Cast, screen: Screen) -> None:
     )
 
 
-def _largest_patients(layout: Layout, *, but: str) -> tuple[str, str]:
-    """The two patients with the most files, other than `but`."""
-    patients = [path.split("/")[0] for path in layout.files]
-    most = sorted(set(patients) - {but}, key=lambda patient: (-patients.count(patient), patient))
-    return most[0], most[1]
+def _two_patients(folder: Path, *, but: str) -> tuple[str, str]:
+    """The patient with the most bytes and the one with the most files, other than `but` and each other."""
+    by_patient = {
+        patient.name: [path.stat().st_size for path in patient.rglob("*.dcm")]
+        for patient in sorted(folder.glob("patient-*"))
+        if patient.name != but
+    }
+    heaviest = max(by_patient, key=lambda name: sum(by_patient[name]))
+    return heaviest, max(by_patient.keys() - {heaviest}, key=lambda name: (len(by_patient[name]), name))
 
 
 def _conflict_problem(folder: Path, copies: list[str]) -> str | None:

@@ -1,21 +1,17 @@
 """What is new.
 
-Owns: `views`, `changes`, `wait`.  May import: protocol, server.access, server.database, server.spaces,
-server.http.
+Owns: `views`, `changes`, `wait`.  May import: protocol, server.access, server.spaces, server.http.
 """
 
 from __future__ import annotations
 
-from uuid import UUID
-
-from protocol.ids import Cursor, SpaceId, ViewId
+from protocol.ids import Cursor
 from protocol.messages import MAX_PAGE_NODES, Feed, Moved, Views, Wait
-from server.access.cursors import START
 from server.access.rights import Action
-from server.access.views import readable_view, views_of
-from server.database.facts import epoch_of
+from server.access.views import views_of
 from server.http.routes import Call, On, Query, route
 from server.spaces.feed import changes
+from server.spaces.waiting import wait_for_moves
 
 
 @route("GET", "/views", on=On.ACCOUNT, answer=Views)
@@ -49,21 +45,5 @@ async def get_changes(call: Call) -> Feed:
 async def post_wait(call: Call, wait: Wait) -> Moved:
     """A long poll: answered when one of these views moved, or the list of views did, or the time is up."""
     service = call.service
-    async with service.database.reading() as session:
-        generation = (await views_of(session, call.principal, service.cursors)).generation
-        if wait.generation not in ("", generation):
-            return Moved(views=[], generation=generation)
-        epoch = await epoch_of(session)
-        views: dict[UUID, SpaceId] = {}
-        seen: dict[SpaceId, int] = {}
-        for watched in wait.views:
-            view = await readable_view(session, call.principal, ViewId(watched.view))
-            position = service.cursors.open(view.id, watched.cursor) or START.of_epoch(epoch)
-            # A cursor of another epoch, or inside a listing, has something after it in any case.
-            current = position.epoch == epoch and not position.arrival_stamp
-            stamp = position.stamp if current else -1
-            views[view.id] = view.space
-            seen[view.space] = min(seen.get(view.space, stamp), stamp)
     async with service.open_requests.track(call.principal.device):
-        moved = await service.wakeups.wait(seen, wait.timeout_seconds)
-    return Moved(views=[view for view, space in views.items() if space in moved], generation=generation)
+        return await wait_for_moves(service.database, service.wakeups, service.cursors, call.principal, wait)

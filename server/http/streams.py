@@ -37,17 +37,20 @@ async def received_frames(request: web.Request) -> AsyncIterator[list[Frame]]:
     reader = FrameReader()
     group: list[Frame] = []
     group_bytes = 0
-    async for piece in paced_body(request, max_bytes=None):
-        frames = reader.feed(piece)
-        group_bytes += len(piece)
-        if frames:
-            group += frames
-            if group_bytes >= GROUP_BYTES:
+    try:
+        async for piece in paced_body(request, max_bytes=None):
+            group += reader.feed(piece)
+            group_bytes += len(piece)
+            if group and group_bytes >= GROUP_BYTES:
                 yield group
                 group, group_bytes = [], 0
+        reader.close()
+    except (Exception, asyncio.CancelledError):
+        if group:
+            yield group
+        raise
     if group:
         yield group
-    reader.close()
 
 
 async def send_frames(call: Call, groups: AsyncIterator[list[Frame]]) -> web.StreamResponse:

@@ -238,7 +238,7 @@ async def _child_counts(session: AsyncSession, space: SpaceId, folders: Sequence
             .where(NodeRow.space == space, NodeRow.parent.in_(group), NodeRow.deleted_at_ms.is_(None))
             .group_by(NodeRow.parent)
         )
-        found.update((await session.execute(query)).tuples().all())
+        found.update((folder, count) for folder, count in await session.execute(query))
     return found
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from protocol.messages import Content, Kind, Revision
 
@@ -51,8 +52,7 @@ class StagedVersion:
     uses: tuple[bytes, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Before:
+class _Before(NamedTuple):
     """How a node was, to put it back."""
 
     node: bytes
@@ -61,8 +61,7 @@ class _Before:
     was_changed: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _Mark:
+class _Mark(NamedTuple):
     versions: int
     arrivals: int
     used_bytes: int

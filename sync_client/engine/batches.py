@@ -33,7 +33,7 @@ async def send(
     batch = Commit(operation=operation, number=number, ops=list(ops), cursor=cursor)
     state.write_batch(folder, number, to_msgpack(batch))
     answer = await api.commit(view, batch)
-    with state.transaction():
+    with state.transaction(lasting=False):  # sent once more after a crash, it gets the same answer
         state.drop_batch(number)
     return answer
 

@@ -129,8 +129,8 @@ class Carrier:
         wire_steps = [step for step in steps if isinstance(step, WireStep)]
         if wire_steps:
             await self._on_the_wire(wire_steps, carried)
-        with self._state.transaction():
-            if carried.notes:
+        if carried.notes:
+            with self._state.transaction(lasting=False):
                 self._state.note_activity(self._folder.id, carried.notes)
         return carried
 

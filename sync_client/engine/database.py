@@ -48,7 +48,6 @@ CREATE TABLE nodes (
     node BLOB NOT NULL,
     r_parent BLOB, r_key TEXT,          -- places, for look-ups; the whole row is in `row`
     l_parent BLOB, l_key TEXT,
-    a_parent BLOB, a_key TEXT,
     inode INTEGER,
     size INTEGER,                       -- of a local file; NULL for folders
     conflict_of BLOB,
@@ -59,7 +58,6 @@ CREATE TABLE nodes (
 ) WITHOUT ROWID;
 CREATE INDEX nodes_remote ON nodes (folder, r_parent, r_key) WHERE r_parent IS NOT NULL;
 CREATE INDEX nodes_local ON nodes (folder, l_parent, l_key) WHERE l_parent IS NOT NULL;
-CREATE INDEX nodes_agreed ON nodes (folder, a_parent, a_key) WHERE a_parent IS NOT NULL;
 CREATE INDEX nodes_inode ON nodes (folder, inode) WHERE inode IS NOT NULL;
 CREATE INDEX nodes_digest ON nodes (digest) WHERE digest IS NOT NULL;
 CREATE INDEX nodes_conflict ON nodes (folder) WHERE conflict_of IS NOT NULL;
@@ -112,6 +110,7 @@ class StateDatabase:
     def __init__(self, path: Path) -> None:
         self._db = sqlite3.connect(path, isolation_level=None, cached_statements=256)
         self._depth = 0
+        self._lasting = False
         for pragma in ("journal_mode=WAL", "synchronous=FULL", "cache_size=-32768", "temp_store=MEMORY"):
             self._db.execute("PRAGMA " + pragma)
         version = self._db.execute("PRAGMA user_version").fetchone()[0]
@@ -134,31 +133,47 @@ class StateDatabase:
         self._manifest = msgpack.Decoder(Manifest)
 
     def close(self) -> None:
+        if self._db.in_transaction:
+            self._db.execute("COMMIT")
         self._db.close()
 
     @property
     def connection(self) -> sqlite3.Connection:
         return self._db
 
+    @property
+    def in_transaction(self) -> bool:
+        return self._depth > 0
+
     @contextlib.contextmanager
-    def transaction(self) -> Iterator[None]:
-        """All or nothing.  Inside another one it is a part of that.  No `await` may stand inside."""
+    def transaction(self, *, lasting: bool = True) -> Iterator[None]:
+        """All or nothing.  Inside another one it is a part of that.  No `await` may stand inside.
+
+        lasting: on the disk when this ends.  Observations need not be: with power lost before the next lasting
+        transaction, the database is a little older, as a whole, and what it forgot is observed again.
+        """
         if self._depth:
             self._depth += 1
             try:
                 yield
             finally:
                 self._depth -= 1
+            self._lasting |= lasting
             return
-        self._db.execute("BEGIN IMMEDIATE")
-        self._depth = 1
+        if not self._db.in_transaction:
+            self._db.execute("BEGIN IMMEDIATE")
+        self._db.execute("SAVEPOINT block")
+        self._depth, self._lasting = 1, lasting
         try:
             yield
         except BaseException:
-            self._db.execute("ROLLBACK")
+            self._db.execute("ROLLBACK TO block")
+            self._db.execute("RELEASE block")
             raise
         else:
-            self._db.execute("COMMIT")
+            self._db.execute("RELEASE block")
+            if self._lasting:
+                self._db.execute("COMMIT")
         finally:
             self._depth = 0
 

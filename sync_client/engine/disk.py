@@ -16,7 +16,6 @@ import threading
 from collections import OrderedDict
 from pathlib import Path
 from typing import Self
-from uuid import UUID
 
 from protocol.ids import NodeId
 from protocol.messages import Kind
@@ -106,7 +105,8 @@ class FollowedRoot:
     # ---- files -------------------------------------------------------------------------------------------
 
     def fingerprint(self, parts: Parts) -> Fingerprint | None:
-        """What stands there; None: nothing, or no such folder."""
+        """What stands there now; None: nothing, or no such folder.  For one path, not for a bulk call."""
+        self.look_afresh()
         try:
             return look(self.folder_fd(parts[:-1]), parts[-1]) if parts else look(self._root, ".")
         except OSError as error:
@@ -123,6 +123,14 @@ class FollowedRoot:
     def private(self) -> int:
         """`.mb-sync`, made with its folders if it is not there; for this user only."""
         return self._made((PRIVATE,))
+
+    def has(self, parts: Parts) -> bool:
+        """Is there a folder?  Asks without making one, as `tmp` and `trash` would."""
+        try:
+            self.folder_fd(parts)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        return True
 
     def tmp(self) -> int:
         self._made((PRIVATE,))
@@ -206,7 +214,7 @@ def placed_too_young(seen: Fingerprint, now_ns: int) -> bool:
 
 
 def tmp_name(node: NodeId) -> str:
-    return UUID(int=node.int).hex
+    return node.hex
 
 
 def parked_parts(node: NodeId) -> Parts:

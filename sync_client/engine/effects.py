@@ -162,12 +162,18 @@ def fold_wire_step(trees: Trees, step: WireStep, result: OpResult) -> None:
 
 
 def take_remote(
-    trees: Trees, states: Sequence[NodeState], gone: Iterable[UUID] = (), *, head: bool = True
+    trees: Trees,
+    states: Sequence[NodeState],
+    gone: Iterable[UUID] = (),
+    *,
+    head: bool = True,
+    alone: bool = False,
 ) -> None:
     """A page of the feed.  A half (place, content) older than what is known is ignored.
 
     head: this page is the last.  Only then is it judged what lies below a tombstone, for until then it may yet
-    be told that it was moved out before.
+    be told that it was moved out before.  alone: the page before this one was the head too, so only what this
+    page tells is to be judged; else all that is dirty is.
     """
     buried: list[NodeId] = [NodeId(left) for left in gone]
     for state in states:
@@ -187,10 +193,11 @@ def take_remote(
             newer = _newer(known, seen)
             if newer != known:
                 _save(trees, Row(node, newer, row.local, row.agreed))
-    for node in buried:
-        _bury(trees, node)
-    if head:
-        _drop_orphans(trees)
+    below = [child for node in buried for child in _bury(trees, node)]
+    if head and alone:
+        _drop_orphans(trees, [*below, *(NodeId(state.node) for state in states)] if buried else ())
+    elif head:
+        _drop_orphans(trees, trees.dirty())
 
 
 def take_local(trees: Trees, changes: Sequence[tuple[NodeId, Local | None]]) -> None:
@@ -264,10 +271,10 @@ def _newer(known: Remote | None, seen: Remote) -> Remote:
     return Remote(place, content, place_revision, content_revision, seen.conflict_of or known.conflict_of)
 
 
-def _bury(trees: Trees, node: NodeId) -> None:
+def _bury(trees: Trees, node: NodeId) -> list[NodeId]:
     """A tombstone.  What lies below it is marked, so that the head finds it."""
     if node == trees.root:
-        return
+        return []
     row = trees.row(node)
     if row is not None and row.remote is not None:
         _save(trees, _without_remote(row))
@@ -277,12 +284,13 @@ def _bury(trees: Trees, node: NodeId) -> None:
         if found is not None:
             trees.save(Row(child, found.remote, found.local, found.agreed), dirty=True)
             below.extend(trees.children(Side.REMOTE, child))
+    return below
 
 
-def _drop_orphans(trees: Trees) -> None:
+def _drop_orphans(trees: Trees, nodes: Iterable[NodeId]) -> None:
     """The remote tree is what hangs together with its root."""
     hangs: dict[NodeId, bool] = {trees.root: True}
-    for node in trees.dirty():
+    for node in nodes:
         way: list[NodeId] = []
         at = node
         while at not in hangs and len(way) < _DEEPEST:
@@ -314,7 +322,8 @@ def _adopt(trees: Trees, row: Row, found: Row | None) -> None:
         return
     local = replace(found.local, conflict_of=None)
     _save(trees, Row(found.node, found.remote, None, found.agreed))
-    met = same_place(local.place, row.remote.place) and local.content == row.remote.content
+    same = local.content == row.remote.content
+    met = same and (row.agreed is not None or same_place(local.place, row.remote.place))
     _save(trees, Row(row.node, row.remote, local, _agreed(row.remote) if met else None))
     _hand_over_children(trees, found.node, row.node)
 

@@ -318,7 +318,9 @@ class Engine:
                 local=folder,
                 cursor=Cursor(view.cursor),
             )
-            StoredTrees(self.state, followed.id, node).save(root_row(node), dirty=False)
+            trees = StoredTrees(self.state, followed.id, node)
+            with trees.transaction():
+                trees.save(root_row(node), dirty=False)
         sync = self.syncs[followed.id] = FolderSync(followed, self.state, self.api, self.account)
         self._start(sync)
         return {"remote": remote, "local": str(folder), "files": max(0, files)}

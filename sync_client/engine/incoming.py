@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from protocol.ids import NodeId
 from protocol.messages import Kind
-from sync_client.engine.disk import FollowedRoot, tmp_name
+from sync_client.engine.disk import TMP, FollowedRoot, tmp_name
 
 SWAP = ".swap"
 PARKED_SUFFIX = ".parked"
@@ -142,6 +142,8 @@ def discard(root: FollowedRoot, node: NodeId) -> None:
 def discard_leftovers(root: FollowedRoot) -> int:
     """At start: remove unfinished downloads.  Not what `recover` looks after, nor parked nodes."""
     root.look_afresh()
+    if not root.has(TMP):
+        return 0
     tmp = root.tmp()
     unfinished = [name for name in os.listdir(tmp) if len(name) == 32]
     for name in unfinished:

@@ -134,15 +134,17 @@ class Looker:
             raise
 
     def _take_page(self, page: Changes) -> bool:
-        with self._trees.transaction():
+        with self._trees.transaction(lasting=False):
             for state in page.nodes:
                 content = state.content
                 if content is not None and len(content.manifest.chunks) > CHUNK_ID_BYTES:
                     self._state.keep_manifest(content_digest(content.manifest), content.manifest)
-            take_remote(self._trees, self._window.take(page.nodes), page.gone, head=not page.more)
+            states = self._window.take(page.nodes)
+            alone = self._folder.at_head  # until this page, and that is known after a crash too
+            take_remote(self._trees, states, page.gone, head=not page.more, alone=alone)
             if not page.more:
                 coming, leaving = self._window.judge()
-                take_remote(self._trees, coming, leaving)
+                take_remote(self._trees, coming, leaving, alone=True)
             self._folder.cursor = Cursor(page.cursor)
             self._folder.at_head = not page.more
             self._state.save_folder(self._folder)
@@ -223,7 +225,7 @@ class Looker:
             if listing.odd or problem:
                 self.odd[listing.parts] = [*listing.odd, *problem]
         changed = {node for node, _ in bound.changes}
-        with self._trees.transaction():
+        with self._trees.transaction(lasting=False):
             take_local(self._trees, bound.changes)
         self._troubles.clear(changed)
         self._doubtful.extend(node for node in bound.unread if node not in changed)
@@ -246,7 +248,7 @@ class Looker:
         """Contents of files, as they were read; equal ones change nothing but the fingerprint."""
         changes: list[tuple[NodeId, Local | None]] = []
         young: set[Parts] = set()
-        with self._trees.transaction():
+        with self._trees.transaction(lasting=False):
             for result in results:
                 row = self._trees.row(result.node)
                 if row is None or row.local is None:

@@ -9,23 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from protocol.ids import NodeId
-from protocol.messages import Kind, Revision
 from protocol.names import name_key
-from sync_client.engine.trees import (
-    NO_NODE,
-    Agreed,
-    Content,
-    Fingerprint,
-    Local,
-    Place,
-    Remote,
-    Row,
-    Side,
-    Trees,
-)
+from sync_client.engine.trees import Place, Row, Side, Trees, root_row
 
 _SIDES = (0, 1, 2)  # as `Side`, without the price of an enum
-_NO_REVISION = Revision(epoch=0, number=0)
 
 
 class MemoryTrees(Trees):
@@ -37,13 +24,7 @@ class MemoryTrees(Trees):
         self._children: tuple[dict[NodeId, dict[NodeId, None]], ...] = ({}, {}, {})
         self._named: tuple[dict[tuple[NodeId, str], dict[NodeId, None]], ...] = ({}, {}, {})
         self._dirty: dict[NodeId, None] = {}
-        place, folder = Place(NO_NODE, ""), Content(Kind.FOLDER)
-        self._rows[root] = Row(
-            root,
-            Remote(place, folder, _NO_REVISION, _NO_REVISION),
-            Local(place, folder, Fingerprint(0, 0, 0, 0, 0, 0, 0)),
-            Agreed(place, folder, _NO_REVISION, _NO_REVISION),
-        )
+        self._rows[root] = root_row(root)
 
     def row(self, node: NodeId) -> Row | None:
         return self._rows.get(node)

@@ -102,7 +102,7 @@ def pass_on_delete(plan: Planning, row: Row, remote: Remote) -> int:
         if child in plan.stepped or row.node in plan.stepped or low == FREE:
             return FREE
         lowest = min(lowest, low)
-    if lowest != FREE and plan.is_circle(lowest) and not plan.circle_has_name(lowest):
+    if plan.is_circle_without_names(lowest):
         return bring(plan, row)
     return lowest
 
@@ -337,7 +337,7 @@ class _Group:
             )
         if local is not None and remote is not None and wants_move_there(row):
             return MoveRemote(row.node, local.place, remote.place_revision, number)
-        if remote is not None and row.agreed is not None and local is None:
-            if untouched_there(remote, row.agreed):
-                return DeleteRemote(row.node, remote.place_revision, remote.content_revision, number)
-        return None
+        agreed = row.agreed
+        if remote is None or agreed is None or local is not None or not untouched_there(remote, agreed):
+            return None
+        return DeleteRemote(row.node, remote.place_revision, remote.content_revision, number)

@@ -22,7 +22,8 @@ from sync_client.engine.steps import DiskStep, Problem, Relocate, Renew, Step, T
 from sync_client.engine.trees import NO_NODE, PARKED, Local, Place, Row, Side, Trees
 
 FREE = 1 << 30  # waits for nobody that waits for it
-DEEPEST = 150  # nodes on the way down; a longer chain of names is treated like a circle
+DEEPEST = 60  # nodes on the way down; seven calls each must fit into Python's thousand
+UNKNOWN = -1  # a chain longer than that: names are broken as if it were a circle, nothing else is
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,14 +86,15 @@ class Planning:
     # ---- looking ----------------------------------------------------------------------------------------
 
     def look(self, node: NodeId) -> int:
-        """Plan this node unless that was done.  Answers how far up the way down its waiting reaches back."""
+        """Plan this node unless that was done.  Answers which node on the way down (0 is the first) its
+        waiting reaches back to: FREE if to none."""
         if node in self.looked:
             return FREE
         depth = self._path.get(node)
         if depth is not None:
             return depth
         if len(self._path) >= DEEPEST:
-            return 0
+            return UNKNOWN
         row = self.row(node)
         if row is None:
             self.settled.add(node)
@@ -115,8 +117,9 @@ class Planning:
         """Does a waiting that reaches back to `low` pass through the node looked at now?"""
         return low < len(self._path)
 
-    def circle_has_name(self, low: int) -> bool:
-        return Edge.NAME in self._edges[low:]
+    def is_circle_without_names(self, low: int) -> bool:
+        """Nobody else in it can break it."""
+        return UNKNOWN < low < len(self._path) and Edge.NAME not in self._edges[low:]
 
     def folders_up(self, side: Side, folder: NodeId) -> Iterator[tuple[NodeId, Row]]:
         """The folder and what it lies in, up to the root, in that tree.  A node not yet in the local tree is

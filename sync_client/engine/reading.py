@@ -1,7 +1,7 @@
 """Reads local files: stat, hash, stat.  What comes out was all there at one moment, or is refused.
 
 Owns: manifests of local files, the chunks of big ones again for upload.
-May import: protocol, sync_client.engine.disk, sync_client.engine.trees.
+May import: protocol, sync_client.engine.{disk,system_calls,trees}.
 
 Runs in worker threads; never holds more of a file than a few chunks.
 """
@@ -22,6 +22,7 @@ from protocol.ids import ChunkId, NodeId
 from protocol.manifests import EMPTY_DIGEST, content_digest, read_records, write_records
 from protocol.messages import MAX_DIRECT_CHUNKS, Kind, Manifest
 from sync_client.engine.disk import FollowedRoot, Parts, is_executable, same_thing, too_young
+from sync_client.engine.system_calls import look
 from sync_client.engine.trees import Content, Fingerprint
 
 SMALL_BYTES = 256 * 1024  # up to here a file is one chunk
@@ -103,8 +104,9 @@ def _refused(node: NodeId, error: OSError) -> Unreadable:
 def _read_link(
     root: FollowedRoot, node: NodeId, parts: Parts, seen: Fingerprint, *, keep: bool
 ) -> ReadFile | Unreadable:
-    data = os.fsencode(os.readlink(parts[-1], dir_fd=root.folder_fd(parts[:-1])))
-    now = root.fingerprint(parts)
+    folder = root.folder_fd(parts[:-1])
+    data = os.fsencode(os.readlink(parts[-1], dir_fd=folder))
+    now = look(folder, parts[-1])
     if now is None or not same_thing(seen, now):
         return _changing(node)
     manifest = _of_one_chunk(data)

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from protocol.ids import NodeId
-from sync_client.engine.disk import FollowedRoot, Parts, same_thing
+from sync_client.engine.disk import TMP, FollowedRoot, Parts, same_thing
 from sync_client.engine.incoming import SWAP
 from sync_client.engine.reading import digest_of
 from sync_client.engine.system_calls import ASIDE, look, rename_noreplace
@@ -51,7 +51,9 @@ def recover(
     (else it comes back to the top of the folder).  name_beside: a conflict name for (name, is it taken?).
     """
     root.look_afresh()
-    recovered = []
+    recovered: list[Recovered] = []
+    if not root.has(TMP):
+        return recovered
     for name in sorted(os.listdir(root.tmp())):
         found = _LEFT_OVER.fullmatch(name)
         if found is not None:

@@ -220,6 +220,8 @@ class FolderSync:
             did = await self._sweep(self._root, self._carrier) if self.folder.at_head else False
             if not (did or looked or self.looker.is_due):
                 break
+        with self._state.transaction():
+            pass  # whatever was only observed lasts from here on
         self._name_the_stuck()
         self.progress = None
         self.rounds_ended = self.rounds_begun
@@ -288,8 +290,9 @@ class FolderSync:
     async def _do(self, carrier: Carrier, nodes: Sequence[NodeId]) -> bool:
         around = Surroundings(device=self._account.device_name, when=local_time(), fresh=fresh_node)
         made = plan(self.trees, nodes, around)
-        with self.trees.transaction():
-            self.trees.settle(made.settled)
+        if made.settled:
+            with self.trees.transaction(lasting=False):
+                self.trees.settle(made.settled)
         self.troubles.clear(made.settled)
         steps = []
         for step in made.steps:

@@ -83,7 +83,7 @@ def _list(root: FollowedRoot, node: NodeId | None, parts: Parts) -> FolderListin
         names = [name for name in os.listdir(folder) if _is_looked_at(listing, name)]
         for name, fingerprint in look_all(folder, names):
             kind = kind_of(fingerprint.mode)
-            if kind is Kind.FILE and fingerprint.device == root.device:
+            if kind is Kind.FILE:
                 listing.entries.append(Entry(name, kind, fingerprint))
             else:
                 _add(root, listing, name, kind, fingerprint)
@@ -108,7 +108,7 @@ def _add(
         _tell(
             listing, name, "not-a-file", "a socket, a pipe or a device has no content to share. Move it away"
         )
-    elif fingerprint.device != root.device:
+    elif kind is Kind.FOLDER and fingerprint.device != root.device:  # of files, overlay disks say all sorts
         _tell(listing, name, "other-disk", "another disk is mounted here. Follow that folder by itself")
     elif kind is Kind.FOLDER and (why := path_refusal((*listing.parts, name))) is not None:
         _tell(listing, name, "name-refused", f"{why}. Move it up")

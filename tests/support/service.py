@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID, uuid4
 
 import aiohttp
@@ -48,8 +48,6 @@ from server.data_folder import DataFolder
 from server.http.service import Service
 from server.initialise import initialise
 from tests.support.server import PASSWORD
-
-T = TypeVar("T")
 
 
 @dataclass
@@ -93,7 +91,7 @@ class Caller:
             raise error_from_wire(told.error, told.message, status)
         return self.decode(data, headers, answer)
 
-    def decode(self, data: bytes, headers: Any, kind: type[T]) -> T:
+    def decode(self, data: bytes, headers: Any, kind: Any) -> Any:
         """It came in the codec that was asked for."""
         assert headers["Content-Type"].partition(";")[0] == self.codec, (headers, data[:200])
         return (msgspec.msgpack if self.codec == MSGPACK else msgspec.json).decode(data, type=kind)
@@ -107,13 +105,14 @@ class Caller:
 
     async def upload(self, *chunks: bytes) -> Stored:
         frames = [frame_of(ChunkId(hashlib.sha256(data).digest()), data) for data in chunks]
-        return await self.ask(
+        stored: Stored = await self.ask(
             "POST",
             f"{self.at}/chunks",
             answer=Stored,
             data=HEAD + encode_frames(frames) + end_of_stream(len(frames)),
             headers={"Content-Type": FRAMES},
         )
+        return stored
 
     async def commit(self, *ops: Any) -> list[OpResult]:
         self.batches += 1

@@ -55,8 +55,7 @@ def nobody_signed_in(mb_sync: MbSync) -> None:
 
 
 def nothing_followed(mb_sync: MbSync) -> None:
-    with mb_sync.running():
-        assert mb_sync.json("status")["folders"] == []
+    assert mb_sync.json("once")["folders"] == []
 
 
 # ---- signing in ------------------------------------------------------------------------------------------
@@ -146,17 +145,17 @@ def test_nobody_is_signed_in(nobody: MbSync, command: str) -> None:
 # ---- folders ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("remote", ["Home", "/home/x", "/Projects", "/Elsewhere/x", "/Home/../x", ""])
-def test_what_is_no_remote_folder(ana: MbSync, tmp_path: Path, remote: str) -> None:
-    refused(ana("add", remote, tmp_path / "study"), "is not a remote folder")
-    refused(ana("ls", remote), "is not a remote folder")
+def test_what_is_no_remote_folder(ana: MbSync, tmp_path: Path) -> None:
+    for remote in ("Home", "/Projects", "/Home/../x"):
+        refused(ana("add", remote, tmp_path / "study"), "is not a remote folder")
+        refused(ana("ls", remote), "is not a remote folder")
     assert not (tmp_path / "study").exists()
 
 
-@pytest.mark.parametrize("remote", ["/Home/missing", "/Projects/missing", "/Shared/missing"])
-def test_a_remote_folder_that_is_not_there(ana: MbSync, tmp_path: Path, remote: str) -> None:
-    refused(ana("add", remote, tmp_path / "study"))
-    refused(ana("ls", remote))
+def test_a_remote_folder_that_is_not_there(ana: MbSync, tmp_path: Path) -> None:
+    for remote in ("/Home/missing", "/Projects/missing", "/Shared/missing"):
+        refused(ana("add", remote, tmp_path / "study"), remote)
+        refused(ana("ls", remote))
     assert not (tmp_path / "study").exists()
     nothing_followed(ana)
 
@@ -237,7 +236,7 @@ def test_a_revoked_token_is_told_by_status_and_cured_by_signing_in(
 ) -> None:
     ana.done("add", "/Home", tmp_path / "study")
     (ana.home / "token").write_text("mbd_revoked\n")
-    refused(ana("ls", "/Home"), "ign in")
+    refused(ana("ls", "/Home"), "has ended", "mb-sync login")
     assert ana("once").returncode in (1, 3)
     ana.done("start")
     try:

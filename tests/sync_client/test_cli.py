@@ -112,30 +112,41 @@ def test_what_was_deleted_comes_back(here: MbSync, tmp_path: Path) -> None:
     assert notes.read_text() == "keep me"
 
 
-@pytest.mark.parametrize("keep", ["mine", "theirs", "both"])
-def test_a_conflict_is_shown_and_decided(here: MbSync, there: MbSync, tmp_path: Path, keep: str) -> None:
-    a, b = tmp_path / "a" / "notes.txt", tmp_path / "b" / "notes.txt"
-    here.done("add", "/Home/Study", a.parent, "--create")
-    a.write_text("common")
+def test_conflicts_are_shown_and_decided(here: MbSync, there: MbSync, tmp_path: Path) -> None:
+    decisions = ("mine", "theirs", "both")
+    a, b = tmp_path / "a", tmp_path / "b"
+    here.done("add", "/Home/Study", a, "--create")
+    write(a, decisions, "common")
     here.done("once")
-    there.done("add", "/Home/Study", b.parent)
+    there.done("add", "/Home/Study", b)
     there.done("once")
-    b.write_text("from the workstation")
+    write(b, decisions, "from the workstation")
     there.done("once")
-    a.write_text("from the laptop")
+    write(a, decisions, "from the laptop")
     here.done("once")
     with here.running():
         here.done("wait", "--timeout", "20")
-        [conflict] = here.json("conflicts")
-        assert conflict["path"] == str(next(a.parent.glob("notes (conflict laptop *).txt")))
-        assert conflict["original"] == str(a)
+        conflicts = {Path(conflict["original"]).stem: conflict for conflict in here.json("conflicts")}
+        assert set(conflicts) == set(decisions)
         assert "conflict" in here.done("conflicts")
-        here.done("conflicts", "resolve", str(conflict["id"]), "--keep", keep)
+        for keep in decisions:
+            assert conflicts[keep]["path"] == str(next(a.glob(f"{keep} (conflict laptop *).txt")))
+            here.done("conflicts", "resolve", conflicts[keep]["id"], "--keep", keep)
         here.done("wait", "--timeout", "20")
         assert here.json("conflicts") == []
-    texts = sorted(path.read_text() for path in a.parent.glob("*.txt"))
     mine, theirs = "from the laptop", "from the workstation"
-    assert texts == {"mine": [mine], "theirs": [theirs], "both": [mine, theirs]}[keep]
+    assert texts(a, "mine") == [mine]
+    assert texts(a, "theirs") == [theirs]
+    assert texts(a, "both") == [mine, theirs]
+
+
+def write(folder: Path, names: tuple[str, ...], text: str) -> None:
+    for name in names:
+        (folder / f"{name}.txt").write_text(text)
+
+
+def texts(folder: Path, name: str) -> list[str]:
+    return sorted(path.read_text() for path in folder.glob(f"{name}*.txt"))
 
 
 def test_a_password_is_asked_for_nowhere_but_on_standard_input(here: MbSync) -> None:

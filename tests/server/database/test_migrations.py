@@ -14,7 +14,9 @@ from server.database import migrations
 from server.database.session import Database
 from server.database.tables import Base
 
-TABLES = text("SELECT name, sql FROM sqlite_master WHERE name NOT LIKE 'alembic%' AND sql IS NOT NULL")
+TABLES = text(
+    "SELECT name, sql FROM sqlite_master WHERE name NOT LIKE 'alembic%' AND name NOT LIKE 'sqlite%'"
+)
 
 
 def schema(connection: Connection) -> dict[str, list[str]]:
@@ -62,3 +64,17 @@ async def test_a_missing_or_empty_database_is_made_only_when_asked(tmp_path: Pat
     (tmp_path / "empty.db").touch()
     with pytest.raises(LocalProblem, match="is of version none"):
         await Database.open(tmp_path / "empty.db", migrate=False)
+
+
+async def test_sqlite_finds_children_by_their_parent_and_the_feed_by_its_stamp(tmp_path: Path) -> None:
+    database = await Database.open(tmp_path / "server.db", migrate=True)
+    children = "SELECT id FROM nodes WHERE space = 1 AND parent IN (x'01', x'02') AND deleted_at_ms IS NULL"
+    feed = (
+        "SELECT n.id FROM nodes n JOIN versions v ON v.space = n.space AND v.node = n.id"
+        " WHERE n.space = 1 AND n.stamp > 5 ORDER BY n.stamp LIMIT 10"
+    )
+    async with database.reading() as session:
+        for query, used in ((children, "(space=? AND parent=?)"), (feed, "(space=? AND stamp>?)")):
+            plan = (await session.execute(text(f"EXPLAIN QUERY PLAN {query}"))).all()
+            assert used in plan[0].detail
+    await database.close()

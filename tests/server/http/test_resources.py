@@ -156,9 +156,9 @@ async def test_a_file_goes_up_and_comes_back(ada: Caller) -> None:
     [state] = page.nodes
     assert (state.node, state.name, state.content, page.more) == (node, "scan.dcm", content, False)
     assert done.content_revision is not None
-    wanted = WantedContent(
-        parts=[Part(node, done.content_revision), Part(node, done.content_revision, [2, 0])]
-    )
+    whole = Part(node=node, revision=done.content_revision)
+    some = Part(node=node, revision=done.content_revision, positions=[2, 0])
+    wanted = WantedContent(parts=[whole, some])
     assert await ada.fetch(wanted) == [*chunks, chunks[2], chunks[0]]
 
 

@@ -11,7 +11,9 @@ import pytest
 
 from protocol.errors import LocalProblem
 from sync_client.engine.disk import FollowedRoot, Parts, same_thing, too_young, untouched
+from sync_client.engine.incoming import discard_leftovers
 from sync_client.engine.marker import Marker, read_marker, write_marker
+from sync_client.engine.recovery import recover
 from sync_client.engine.system_calls import (
     exchange,
     exchange_by_link,
@@ -20,6 +22,7 @@ from sync_client.engine.system_calls import (
     rename_noreplace,
     rename_noreplace_by_link,
 )
+from sync_client.engine.trash import list_trash
 from sync_client.engine.trees import Fingerprint
 from tests.support.followed import a_node
 
@@ -100,6 +103,23 @@ def test_no_component_of_a_path_may_be_a_link(tmp_path: Path) -> None:
         with pytest.raises(NotADirectoryError):
             root.folder_fd(("link", "deep"))
         assert root.fingerprint(("link", "deep")) is None
+
+
+def test_a_folder_that_moved_is_not_found_at_its_old_path(tmp_path: Path) -> None:
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old/a").touch()
+    with FollowedRoot(tmp_path) as root:
+        assert root.fingerprint(("old", "a")) is not None
+        (tmp_path / "old").rename(tmp_path / "new")
+        assert root.fingerprint(("old", "a")) is None
+
+
+def test_looking_for_what_a_crash_left_makes_nothing(tmp_path: Path) -> None:
+    with FollowedRoot(tmp_path) as root:
+        assert discard_leftovers(root) == 0
+        assert recover(root, lambda _: True, lambda _: None, lambda name, _: name) == []
+        assert list_trash(root) == []
+    assert os.listdir(tmp_path) == []
 
 
 def test_hundreds_of_folders_need_few_descriptors(tmp_path: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -70,6 +72,21 @@ def test_a_folder_that_is_gone_or_a_link_is_a_problem_and_not_empty(
     assert gone.problem is not None
     assert link.problem is not None
     assert (gone.problem.code, link.problem.code) == ("vanished", "vanished")
+
+
+def test_a_disk_that_is_mounted_inside_is_told_and_not_entered(tmp_path: Path) -> None:
+    (tmp_path / "mount").mkdir()
+    script = (
+        "import sys; from pathlib import Path; from sync_client.engine.disk import FollowedRoot; "
+        "from sync_client.engine.scan import list_tree; "
+        "print([(odd.parts, odd.code) for one in list_tree(FollowedRoot(Path(sys.argv[1])), None) for odd in one.odd])"
+    )
+    mounted = 'mount -t tmpfs none "$1/mount" && exec "$2" -c "$3" "$1"'
+    command = ["unshare", "-Urm", "sh", "-c", mounted, "sh", str(tmp_path), sys.executable, script]
+    answer = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    if "unshare" in answer.stderr or "mount" in answer.stderr:
+        pytest.skip("this machine gives no user namespace")
+    assert answer.stdout == "[(('mount',), 'other-disk')]\n", answer.stderr
 
 
 def test_a_tree_is_listed_parents_first(root: FollowedRoot, tmp_path: Path) -> None:

@@ -186,3 +186,30 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_views_owner"), "views", ["owner"], unique=False)
     op.create_index(op.f("ix_views_space"), "views", ["space"], unique=False)
+    if op.get_bind().dialect.name == "sqlite":
+        _tell_sqlite_how_large_things_are()
+
+
+# A server of a million nodes in twenty spaces: rows, then rows for one value of the first column of the index,
+# for one of its first two, and so on.
+_SIZES = (
+    ("spaces", None, "20"),
+    ("nodes", "nodes", "1000000 50000 1"),
+    ("nodes", "sqlite_autoindex_nodes_2", "1000000 50000 20 1"),  # (space, parent, name_key)
+    ("nodes", "ix_nodes_feed", "1000000 50000 1"),
+    ("versions", "versions", "2000000 100000 2 2 1"),
+    ("chunk_uses", "chunk_uses", "4000000 200000 2 2 2 1"),
+    ("chunks", "chunks", "4000000 2 1 1"),
+    ("possessions", "possessions", "100000 10000 1"),
+)
+
+
+def _tell_sqlite_how_large_things_are() -> None:
+    """Without figures SQLite looks for the children of a folder among all nodes of the space, since it takes
+    the primary key for as good as the index on (space, parent, name_key).  These are said once and never
+    gathered from the tables, so that plans do not change with what a server holds."""
+    op.execute("ANALYZE")  # makes the table of figures
+    op.execute("DELETE FROM sqlite_stat1")
+    figures = sa.table("sqlite_stat1", sa.column("tbl"), sa.column("idx"), sa.column("stat"))
+    op.bulk_insert(figures, [{"tbl": table, "idx": index, "stat": stat} for table, index, stat in _SIZES])
+    op.execute("ANALYZE sqlite_schema")  # this connection takes them in
