@@ -87,7 +87,9 @@ class Content(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class NodeState(Struct, frozen=True, kw_only=True):
     """What a node is now, not what happened to it.  One entry of the feed.
 
-    `deleted`: a tombstone; all below it is deleted with it, without entries of its own.
+    `deleted`: a tombstone; all below it is deleted with it, without entries of its own, but for what was
+    changed before its folder was deleted and not told yet: that is told as deleted too.  Judge tombstones at
+    the head only: what lies below one may be told at another place on a later page.
     `content` is None for a tombstone and for those who may not read.
     `place_operation`, `content_operation`: the batch that made each revision, so that a client knows its
     own work.  `conflict_of`: the node whose later version this one is; `conflict_device` made it.

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 from protocol.errors import LocalProblem
 from protocol.messages import Kind
-from sync_client.engine.trash import KEEP_DAYS
 from sync_client.engine.trees import Side
 
 if TYPE_CHECKING:
@@ -63,7 +62,7 @@ def status(engine: Engine) -> Answer:
         "traffic": {"sent_bytes": engine.api.bytes_sent, "received_bytes": engine.api.bytes_received},
         "progress": _progress(engine),
         "notes": [note for sync in engine.syncs.values() for note in _notes(sync)],
-        "retention": f"Deleted and replaced files stay in the local trash for {KEEP_DAYS} days.",
+        "retention": "Deleted and replaced files stay in the local trash: mb-sync trash.",
     }
 
 
