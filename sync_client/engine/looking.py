@@ -22,7 +22,7 @@ from protocol.manifests import content_digest
 from protocol.messages import Changes, Reset
 from sync_client.engine.binding import Bound, bind
 from sync_client.engine.database import Followed, StateDatabase
-from sync_client.engine.disk import FollowedRoot, Parts
+from sync_client.engine.disk import FollowedRoot, Parts, same_thing
 from sync_client.engine.effects import take_local, take_remote
 from sync_client.engine.manifests import Manifests
 from sync_client.engine.reading import ReadFile, Unreadable, read_files
@@ -216,7 +216,7 @@ class Looker:
         if path is None or row is None or row.local is None:
             return False
         seen = root.fingerprint(path)
-        return seen is not None and seen.inode == row.local.fingerprint.inode
+        return seen is not None and same_thing(seen, row.local.fingerprint)
 
     def _take_bound(self, listings: Sequence[FolderListing], bound: Bound) -> None:
         for listing in listings:

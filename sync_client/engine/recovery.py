@@ -20,13 +20,14 @@ from uuid import UUID
 
 from protocol.ids import NodeId
 from sync_client.engine.disk import TMP, FollowedRoot, Parts, same_thing
-from sync_client.engine.incoming import SWAP
+from sync_client.engine.incoming import PARKED_SUFFIX, SWAP
 from sync_client.engine.reading import digest_of
 from sync_client.engine.system_calls import ASIDE, look, rename_noreplace
 from sync_client.engine.trash import Why, announce, announced
 from sync_client.engine.trees import Fingerprint
 
 _LEFT_OVER = re.compile(f"([0-9a-f]{{32}}){re.escape(SWAP)}({re.escape(ASIDE)})?")
+_PARKED = re.compile(f"([0-9a-f]{{32}}){re.escape(PARKED_SUFFIX)}")
 
 NameBeside = Callable[[str, Callable[[str], bool]], str]
 
@@ -68,6 +69,18 @@ def recover(
     if recovered:
         root.sync()
     return recovered
+
+
+def parked_nodes(root: FollowedRoot) -> list[tuple[NodeId, Fingerprint]]:
+    """What waits under a hidden name (engine.disk.parked_parts), whatever the rows say."""
+    root.look_afresh()
+    found = []
+    for name in sorted(os.listdir(root.tmp())):
+        match = _PARKED.fullmatch(name)
+        seen = look(root.tmp(), name) if match else None
+        if match is not None and seen is not None:
+            found.append((NodeId(UUID(match[1])), seen))
+    return found
 
 
 def _is_second_link(root: FollowedRoot, name: str, parts: Parts) -> bool:

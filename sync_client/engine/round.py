@@ -29,15 +29,16 @@ from sync_client.engine.account import Account
 from sync_client.engine.carrying import Carried, Carrier
 from sync_client.engine.database import Followed, StateDatabase
 from sync_client.engine.disk import FollowedRoot
+from sync_client.engine.effects import take_local
 from sync_client.engine.incoming import discard_leftovers
 from sync_client.engine.looking import Looker, fresh_node
 from sync_client.engine.marker import Marker, read_marker, write_marker
 from sync_client.engine.planner import Surroundings, plan
 from sync_client.engine.reading import ReadFile, Unreadable, read_files
-from sync_client.engine.recovery import recover
+from sync_client.engine.recovery import parked_nodes, recover
 from sync_client.engine.steps import Problem
 from sync_client.engine.stored_trees import StoredTrees
-from sync_client.engine.trees import Row, Side
+from sync_client.engine.trees import PARKED, Local, Place, Row, Side
 from sync_client.engine.troubles import Troubles
 
 log = logging.getLogger(__name__)
@@ -150,17 +151,10 @@ class FolderSync:
         root = await asyncio.to_thread(open_root, self.folder.local)
         try:
             marker = checked_marker(root, self.folder)
-            if marker.generation != self.folder.generation:
-                log.warning("generation differs folder=%d: agreed states are dropped", self.folder.id)
-                self._drop_agreed()
-            self.folder.generation = max(marker.generation, self.folder.generation) + 1
-            await asyncio.to_thread(
-                write_marker, root, msgspec.structs.replace(marker, generation=self.folder.generation)
-            )
-            with self._state.transaction():
-                self._state.save_folder(self.folder)
+            await self._renew_generation(root, marker)
             await asyncio.to_thread(discard_leftovers, root)
             self._recover(root)
+            self._find_parked(root)
         except BaseException:
             root.close()
             raise
@@ -171,6 +165,32 @@ class FolderSync:
         if self._root is not None:
             self._root.close()
         self._root = self._carrier = None
+
+    async def _renew_generation(self, root: FollowedRoot, marker: Marker) -> None:
+        """Marker and database count the starts together; after a crash between the two the marker is one ahead,
+        which the database was told to expect."""
+        folder, expected = self.folder, f"generation {self.folder.follow.hex}"
+        if str(marker.generation) not in (str(folder.generation), self._state.fact(expected)):
+            log.warning("generation differs folder=%d: agreed states are dropped", folder.id)
+            self._drop_agreed()
+        following = max(marker.generation, folder.generation) + 1
+        with self._state.transaction():
+            self._state.set_fact(expected, str(following))
+        await asyncio.to_thread(write_marker, root, msgspec.structs.replace(marker, generation=following))
+        folder.generation = following
+        with self._state.transaction():
+            self._state.save_folder(folder)
+
+    def _find_parked(self, root: FollowedRoot) -> None:
+        """A node that was parked just before a crash waits under its hidden name: it is not gone."""
+        changes: list[tuple[NodeId, Local | None]] = []
+        for node, seen in parked_nodes(root):
+            row = self.trees.row(node)
+            if row is not None and row.local is not None and row.local.place.parent != PARKED:
+                place = Place(PARKED, row.local.place.name)
+                changes.append((node, replace(row.local, place=place, fingerprint=seen)))
+        with self.trees.transaction():
+            take_local(self.trees, changes)
 
     def _drop_agreed(self) -> None:
         """The folder or the database was put back from elsewhere: equal bytes agree again, others are kept twice."""
