@@ -31,12 +31,14 @@ import aiohttp
 import msgspec
 import truststore
 
+from protocol.bodies import PLAIN, ZSTD, expanded, shrunk
 from protocol.errors import (
     BadRequest,
     LocalProblem,
     MedicalBlocksError,
     NotSignedIn,
     ServerFault,
+    TooLarge,
     TooManyTries,
     Unavailable,
     error_from_wire,
@@ -120,7 +122,7 @@ class ServerApi:
                 limit=0,  # who calls decides how many calls run at once
                 ssl=truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if secure else True,
             ),
-            headers={"User-Agent": self._user_agent, "Accept-Encoding": "identity"},
+            headers={"User-Agent": self._user_agent},
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
             read_bufsize=_READ_BUFFER_BYTES,
@@ -328,12 +330,14 @@ class ServerApi:
         """One request and its successful response; leaving the block before its end closes the connection."""
         if self._open_session is None:
             raise RuntimeError("ServerApi is used outside its `async with`")
-        headers = {"Accept": accept}
+        headers = {"Accept": accept, "Accept-Encoding": ZSTD if accept == MSGPACK else PLAIN}
         if self.token is not None:
             headers["Authorization"] = f"Bearer {self.token}"
         if body is not None:
             headers["Content-Type"] = content_type
         if isinstance(body, bytes):
+            if (smaller := shrunk(body)) is not None:
+                body, headers["Content-Encoding"] = smaller, ZSTD
             self.bytes_sent += len(body)
         try:
             async with self._open_session.request(
@@ -374,7 +378,11 @@ class ServerApi:
             if size > limit_bytes:
                 raise self._not_ours(f"its answer is longer than {limit_bytes} bytes")
             pieces.append(piece)
-        return b"".join(pieces)
+        try:
+            encoding = response.headers.get("Content-Encoding", "")
+            return expanded(b"".join(pieces), encoding, max_bytes=limit_bytes)
+        except (BadRequest, TooLarge) as error:
+            raise self._not_ours(f"its answer cannot be unpacked: {error.what}") from error
 
     def _count_sent(self, size: int) -> None:
         self.bytes_sent += size

@@ -12,18 +12,21 @@ import signal
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from importlib.metadata import version
 
 from aiohttp import web
 
 from protocol.errors import LocalProblem, MedicalBlocksError
 from protocol.ids import DeviceId
+from server.access.admission import Admissions
 from server.access.cursors import CURSOR_KEY_INFO, Cursors
 from server.access.devices import dead_among
 from server.access.passwords import Passwords
 from server.access.throttle import forget_old_tries
 from server.chunks.keys import open_keys
 from server.chunks.packs import FolderPacks
+from server.chunks.possession import forget_old_leases
 from server.chunks.store import ChunkStore
 from server.config import Settings, listen_address
 from server.data_folder import DataFolder
@@ -71,12 +74,11 @@ async def serve_until_told(folder: DataFolder, settings: Settings, *, ready: Cal
 @asynccontextmanager
 async def opened(folder: DataFolder, settings: Settings) -> AsyncIterator[Service]:
     """The parts of the server on the data in `folder`, which the caller has locked."""
-    database = await Database.open(folder.database, migrate=True)
+    database = Database.open(folder.database, migrate=True)
     passwords = Passwords()
     try:
         keys = open_keys(folder.keys)
-        async with database.reading() as session:
-            server_id = await server_id_of(session)
+        server_id = await database.read(server_id_of)
         store = ChunkStore(database, FolderPacks.open(folder.packs), keys, clock=now_ms)
         adopted = await store.adopt()
         if adopted:
@@ -84,6 +86,7 @@ async def opened(folder: DataFolder, settings: Settings) -> AsyncIterator[Servic
         yield Service(
             database=database,
             store=store,
+            admissions=Admissions(database),
             cursors=Cursors(keys.subkey(CURSOR_KEY_INFO)),
             passwords=passwords,
             wakeups=Wakeups(database),
@@ -95,7 +98,7 @@ async def opened(folder: DataFolder, settings: Settings) -> AsyncIterator[Servic
         )
     finally:
         passwords.close()
-        await database.close()
+        database.close()
 
 
 @asynccontextmanager
@@ -107,7 +110,7 @@ async def listening(service: Service, settings: Settings) -> AsyncIterator[str]:
         handler_cancellation=True,
         access_log=None,
         shutdown_timeout=settings.shutdown_seconds,
-        auto_decompress=False,  # we ask for no Content-Encoding; a body that has one is not understood
+        auto_decompress=False,  # bodies are unpacked where their limit is known, see http.exchange
         read_bufsize=READ_BUFFER_BYTES,
     )
     await runner.setup()
@@ -151,20 +154,20 @@ async def _end_what_is_revoked(service: Service) -> None:
         if now == seen and devices <= looked_at:
             continue
         try:
-            async with service.database.reading() as session:
-                service.open_requests.end(await dead_among(session, devices))
+            service.open_requests.end(
+                await service.database.read(lambda session: dead_among(session, devices))  # noqa: B023 - done before the next turn
+            )
             seen, looked_at = now, frozenset(devices)
         except MedicalBlocksError as error:  # busy for a moment: `seen` stays, so we look again
             log.warning("could not look for revoked tokens code=%s", error.code)
 
 
 async def _forget_what_is_old(service: Service) -> None:
-    """Answers of batches that nobody repeats any more, and tries of passwords long ago."""
+    """Answers of batches that nobody repeats any more, tries of passwords long ago, leases that ran out."""
     while True:
         try:
-            async with service.database.writing() as session:
-                await forget_old_batches(session, now_ms=service.clock())
-                await forget_old_tries(session, now_ms=service.clock())
+            for forget in (forget_old_batches, forget_old_tries, forget_old_leases):
+                await service.database.write(partial(forget, now_ms=service.clock()))
         except MedicalBlocksError as error:
             log.warning("could not forget what is old code=%s", error.code)
         await asyncio.sleep(TIDY_SECONDS)

@@ -13,11 +13,11 @@ import json
 import os
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from server.database.session import Database
 
 SWITCH_INTERVAL_SECONDS = 0.0005  # a cutter or a cipher in a thread gets its turn beside the event loop
-T = TypeVar("T")
 _EXIT_CODES = "Exit codes: 0 done, 1 error, 2 usage."
 
 
@@ -105,7 +104,7 @@ def init(data: Path, admin: str, *, password_stdin: bool) -> None:
     folder = _folder(data)
     folder.check_free()
     password = _read_password(from_stdin=password_stdin)
-    recovery_key = asyncio.run(initialise(folder, admin=admin, password=password, clock=_now_ms))
+    recovery_key = initialise(folder, admin=admin, password=password, clock=_now_ms)
     click.echo(f"A new server lies in {data}; {admin} may sign in.", err=True)
     click.echo("Its recovery key, shown only this once (write it down, keep it elsewhere):", err=True)
     click.echo(f"\n    {recovery_key}\n", err=True)
@@ -166,11 +165,8 @@ def user_add(name: str, data: Path, *, admin: bool, password_stdin: bool) -> Non
 
     password = _read_password(from_stdin=password_stdin)
 
-    async def add() -> None:
-        async with _database(data) as database, database.writing() as session:
-            await add_user(session, name, password, is_admin=admin, now_ms=_now_ms())
-
-    _run(add())
+    with _database(data) as database, database.writing() as session:
+        add_user(session, name, password, is_admin=admin, now_ms=_now_ms())
     click.echo(f"{name} may sign in.", err=True)
 
 
@@ -181,19 +177,16 @@ def user_list(data: Path, *, as_json: bool) -> None:
     """List the users: name, whether they may sign in, when they were added."""
     from server.access.users import list_users
 
-    async def look() -> list[dict[str, object]]:
-        async with _database(data) as database, database.reading() as session:
-            return [
-                {
-                    "name": found.name,
-                    "admin": found.is_admin,
-                    "disabled": found.is_disabled,
-                    "created_at": _when(found.created_at_ms),
-                }
-                for found in await list_users(session)
-            ]
-
-    users = _run(look())
+    with _database(data) as database, database.reading() as session:
+        users = [
+            {
+                "name": found.name,
+                "admin": found.is_admin,
+                "disabled": found.is_disabled,
+                "created_at": _when(found.created_at_ms),
+            }
+            for found in list_users(session)
+        ]
     if as_json:
         click.echo(json.dumps(users, ensure_ascii=False))
         return
@@ -210,11 +203,8 @@ def user_disable(name: str, data: Path) -> None:
     """Shut a user out: no sign-in, and every device's token is dead within a second.  Files stay."""
     from server.access.users import disable_user
 
-    async def disable() -> None:
-        async with _database(data) as database, database.writing() as session:
-            await disable_user(session, name, now_ms=_now_ms())
-
-    _run(disable())
+    with _database(data) as database, database.writing() as session:
+        disable_user(session, name, now_ms=_now_ms())
     click.echo(f"{name} is disabled.", err=True)
 
 
@@ -225,11 +215,8 @@ def user_enable(name: str, data: Path) -> None:
     """Let a disabled user in again."""
     from server.access.users import enable_user
 
-    async def enable() -> None:
-        async with _database(data) as database, database.writing() as session:
-            await enable_user(session, name)
-
-    _run(enable())
+    with _database(data) as database, database.writing() as session:
+        enable_user(session, name)
     click.echo(f"{name} may sign in again.", err=True)
 
 
@@ -243,11 +230,8 @@ def user_passwd(name: str, data: Path, *, password_stdin: bool) -> None:
 
     password = _read_password(from_stdin=password_stdin)
 
-    async def change() -> None:
-        async with _database(data) as database, database.writing() as session:
-            await set_password(session, name, password)
-
-    _run(change())
+    with _database(data) as database, database.writing() as session:
+        set_password(session, name, password)
     click.echo(f"{name} has a new password.", err=True)
 
 
@@ -266,14 +250,11 @@ def check(data: Path, *, deep: bool, as_json: bool) -> None:
     """Look at every invariant of the data: rows, packs and, with --deep, all bytes.  Changes nothing."""
     from server.upkeep.check import check as check_all
 
-    async def look() -> list[dict[str, str]]:
-        async with _opened(data) as (database, packs, keys):
-            return [
-                {"code": found.code, "message": found.message}
-                for found in await check_all(database, packs, keys, deep=deep)
-            ]
-
-    findings = _run(look())
+    with _opened(data) as (database, packs, keys):
+        findings = [
+            {"code": found.code, "message": found.message}
+            for found in check_all(database, packs, keys, deep=deep)
+        ]
     if as_json:
         click.echo(json.dumps({"deep": deep, "findings": findings}, ensure_ascii=False))
     else:
@@ -292,12 +273,9 @@ def manifest(data: Path, *, versions: bool, trash: bool) -> None:
     """List every file: SHA-256, bytes, state (current, version or trash) and path, one a line."""
     from server.upkeep.manifest import manifest_lines
 
-    async def look() -> None:
-        async with _opened(data) as (database, packs, keys):
-            async for line in manifest_lines(database, packs, keys, versions=versions, trash=trash):
-                click.echo(line)
-
-    _run(look())
+    with _opened(data) as (database, packs, keys):
+        for line in manifest_lines(database, packs, keys, versions=versions, trash=trash):
+            click.echo(line)
 
 
 @_command("recover", example="mb-server recover --data /srv/medical-blocks < recovery-key.txt")
@@ -324,31 +302,27 @@ def _folder(data: Path) -> DataFolder:
     return DataFolder(data)
 
 
-@asynccontextmanager
-async def _database(data: Path) -> AsyncIterator[Database]:
+@contextmanager
+def _database(data: Path) -> Iterator[Database]:
     from server.database.session import Database
 
     folder = _folder(data)
     folder.check_there()
-    database = await Database.open(folder.database, migrate=False)
+    database = Database.open(folder.database, migrate=False)
     try:
         yield database
     finally:
-        await database.close()
+        database.close()
 
 
-@asynccontextmanager
-async def _opened(data: Path) -> AsyncIterator[tuple[Database, FolderPacks, StoreKeys]]:
+@contextmanager
+def _opened(data: Path) -> Iterator[tuple[Database, FolderPacks, StoreKeys]]:
     from server.chunks.keys import open_keys
     from server.chunks.packs import FolderPacks
 
-    async with _database(data) as database:
+    with _database(data) as database:
         folder = _folder(data)
         yield database, FolderPacks(folder.packs), open_keys(folder.keys)
-
-
-def _run(work: Coroutine[Any, Any, T]) -> T:
-    return asyncio.run(work)
 
 
 def _read_password(*, from_stdin: bool) -> str:

@@ -21,7 +21,7 @@ from server.database.session import Database
 from server.database.tables import MetaRow
 
 
-async def initialise(folder: DataFolder, *, admin: str, password: str, clock: Callable[[], int]) -> str:
+def initialise(folder: DataFolder, *, admin: str, password: str, clock: Callable[[], int]) -> str:
     """Make the folder, its keys, its database and its first user.  Returns the recovery key.
 
     Raises LocalProblem, BadRequest: nothing was made.
@@ -30,7 +30,7 @@ async def initialise(folder: DataFolder, *, admin: str, password: str, clock: Ca
     was_there = folder.root.is_dir()
     made = (folder.settings, folder.packs, folder.keys, *_database_files(folder.database))
     try:
-        return await _make(folder, admin=admin, password=password, now_ms=clock())
+        return _make(folder, admin=admin, password=password, now_ms=clock())
     except BaseException as error:
         for path in made:
             if path.is_dir():
@@ -46,14 +46,14 @@ async def initialise(folder: DataFolder, *, admin: str, password: str, clock: Ca
         raise
 
 
-async def _make(folder: DataFolder, *, admin: str, password: str, now_ms: int) -> str:
+def _make(folder: DataFolder, *, admin: str, password: str, now_ms: int) -> str:
     folder.root.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.packs.mkdir(mode=0o700)
     recovery_key = create_keys(folder.keys)
     folder.settings.write_text(FIRST_SETTINGS, encoding="utf-8")
-    database = await Database.open(folder.database, migrate=True)
+    database = Database.open(folder.database, migrate=True)
     try:
-        async with database.writing() as session:
+        with database.writing() as session:
             session.add_all(
                 MetaRow(key=key, value=value)
                 for key, value in (
@@ -63,9 +63,9 @@ async def _make(folder: DataFolder, *, admin: str, password: str, now_ms: int) -
                     ("created_at_ms", str(now_ms)),
                 )
             )
-            await add_user(session, admin, password, is_admin=True, now_ms=now_ms)
+            add_user(session, admin, password, is_admin=True, now_ms=now_ms)
     finally:
-        await database.close()
+        database.close()
     return recovery_key
 
 

@@ -15,7 +15,7 @@ from collections.abc import Collection
 from uuid import UUID
 
 from sqlalchemy import or_, select, update
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session
 
 from protocol.errors import NotFound, NotSignedIn, Refused, WrongPassword
 from protocol.ids import DeviceId, UserId
@@ -43,21 +43,29 @@ async def sign_in(
     Raises Refused: the device is another user's.
     """
     account = name_key(login.user)
-    async with database.writing() as session:
-        await count_try(session, account=account, address=address, now_ms=now_ms)
-        user = await session.scalar(select(UserRow).where(UserRow.name_key == account))
+
+    def begin(session: Session) -> UserRow | None:
+        count_try(session, account=account, address=address, now_ms=now_ms)
+        found: UserRow | None = session.scalar(select(UserRow).where(UserRow.name_key == account))
+        return found
+
+    user = await database.write(begin)
     fits = await passwords.verify(login.password, None if user is None else user.password_hash)
     if not fits or user is None or user.disabled_at_ms is not None:
         raise WrongPassword("Name and password do not belong together", hint="Check both and try again.")
-    async with database.writing() as session:
-        await take_back(session, account=account, address=address)
-        token = await _give_token(session, user.id, login, now_ms=now_ms)
-    return SignedIn(token=token, user=user.name, user_id=UUID(bytes=user.id), device=login.device)
+    known = user
+
+    def finish(session: Session) -> str:
+        take_back(session, account=account, address=address)
+        return _give_token(session, known.id, login, now_ms=now_ms)
+
+    token = await database.write(finish)
+    return SignedIn(token=token, user=known.name, user_id=UUID(bytes=known.id), device=login.device)
 
 
-async def _give_token(session: AsyncSession, user: bytes, login: Login, *, now_ms: int) -> str:
+def _give_token(session: Session, user: bytes, login: Login, *, now_ms: int) -> str:
     token = TOKEN_PREFIX + secrets.token_urlsafe(TOKEN_BYTES)
-    device = await session.get(DeviceRow, login.device.bytes)
+    device = session.get(DeviceRow, login.device.bytes)
     if device is None:
         device = DeviceRow(id=login.device.bytes, user=user, created_at_ms=now_ms)
         session.add(device)
@@ -67,17 +75,17 @@ async def _give_token(session: AsyncSession, user: bytes, login: Login, *, now_m
             hint="Log that user out, or use another settings folder (--home).",
         )
     device.name = login.device_name
-    device.token_hash = _hash(token)
+    device.token_hash = hash_token(token)
     device.last_seen_at_ms = now_ms
     device.revoked_at_ms = None
-    await session.flush()
+    session.flush()
     return token
 
 
-async def principal_of(session: AsyncSession, token: str) -> Principal:
+def principal_of(session: Session, token: str) -> Principal:
     """Raises NotSignedIn: an unknown or revoked token, or its user was disabled."""
     row = (
-        await session.execute(
+        session.execute(
             select(
                 DeviceRow.id,
                 DeviceRow.name,
@@ -89,7 +97,7 @@ async def principal_of(session: AsyncSession, token: str) -> Principal:
                 UserRow.disabled_at_ms,
             )
             .join(UserRow, UserRow.id == DeviceRow.user)
-            .where(DeviceRow.token_hash == _hash(token))
+            .where(DeviceRow.token_hash == hash_token(token))
         )
     ).one_or_none()
     if row is None or row.revoked_at_ms is not None or row.disabled_at_ms is not None:
@@ -109,15 +117,15 @@ def seen_is_due(principal: Principal, *, now_ms: int) -> bool:
     return now_ms - principal.last_seen_at_ms >= SEEN_EVERY_MS
 
 
-async def note_seen(session: AsyncSession, principal: Principal, *, now_ms: int) -> None:
-    await session.execute(
+def note_seen(session: Session, principal: Principal, *, now_ms: int) -> None:
+    session.execute(
         update(DeviceRow).where(DeviceRow.id == principal.device.bytes).values(last_seen_at_ms=now_ms)
     )
 
 
-async def list_devices(session: AsyncSession, principal: Principal) -> Devices:
+def list_devices(session: Session, principal: Principal) -> Devices:
     """All devices of this user, the newest first."""
-    rows = await session.scalars(
+    rows = session.scalars(
         select(DeviceRow)
         .where(DeviceRow.user == principal.user.bytes)
         .order_by(DeviceRow.created_at_ms.desc(), DeviceRow.id)
@@ -137,27 +145,25 @@ async def list_devices(session: AsyncSession, principal: Principal) -> Devices:
     )
 
 
-async def revoke_device(
-    session: AsyncSession, principal: Principal, device: DeviceId, *, now_ms: int
-) -> None:
+def revoke_device(session: Session, principal: Principal, device: DeviceId, *, now_ms: int) -> None:
     """Its token is dead at the next request.  Raises NotFound: absent or another user's."""
-    row = await session.get(DeviceRow, device.bytes)
+    row = session.get(DeviceRow, device.bytes)
     if row is None or row.user != principal.user.bytes:
         raise NotFound("There is no such device", hint="Look at the list of your devices.")
     if row.revoked_at_ms is None:
         row.revoked_at_ms = now_ms
 
 
-async def sign_out(session: AsyncSession, principal: Principal, *, now_ms: int) -> None:
-    await revoke_device(session, principal, principal.device, now_ms=now_ms)
+def sign_out(session: Session, principal: Principal, *, now_ms: int) -> None:
+    revoke_device(session, principal, principal.device, now_ms=now_ms)
 
 
-async def dead_among(session: AsyncSession, devices: Collection[DeviceId]) -> set[DeviceId]:
+def dead_among(session: Session, devices: Collection[DeviceId]) -> set[DeviceId]:
     """Those whose tokens no longer open anything: what has a request under way for one ends it."""
     ids = [device.bytes for device in devices]
     dead: set[DeviceId] = set()
     for at in range(0, len(ids), _BULK):
-        rows = await session.scalars(
+        rows = session.scalars(
             select(DeviceRow.id)
             .join(UserRow, UserRow.id == DeviceRow.user)
             .where(
@@ -169,5 +175,6 @@ async def dead_among(session: AsyncSession, devices: Collection[DeviceId]) -> se
     return dead
 
 
-def _hash(token: str) -> bytes:
+def hash_token(token: str) -> bytes:
+    """What is kept of a token."""
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()

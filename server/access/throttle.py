@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from sqlalchemy import delete
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session
 
 from protocol.errors import TooManyTries
 from server.database.tables import LoginTryRow
@@ -72,13 +72,13 @@ def _still_held(tries: Tries, now_ms: int) -> int:
 # ---- the rows --------------------------------------------------------------------------------------------
 
 
-async def count_try(session: AsyncSession, *, account: str, address: str, now_ms: int) -> None:
+def count_try(session: Session, *, account: str, address: str, now_ms: int) -> None:
     """Count a try that is about to be made.  account: the name's key, known or not.
 
     Raises TooManyTries: it may not be made, and was not counted.
     """
-    account_row = await _row(session, f"user:{account}"[:400])
-    address_row = await _row(session, f"address:{address}"[:400])
+    account_row = _row(session, f"user:{account}"[:400])
+    address_row = _row(session, f"address:{address}"[:400])
     wait_ms = max(account_wait_ms(_tries(account_row), now_ms), address_wait_ms(_tries(address_row), now_ms))
     if wait_ms:
         raise TooManyTries(
@@ -88,25 +88,25 @@ async def count_try(session: AsyncSession, *, account: str, address: str, now_ms
         )
     _keep(account_row, account_after_try(_tries(account_row), now_ms))
     _keep(address_row, address_after_try(_tries(address_row), now_ms))
-    await session.flush()
+    session.flush()
 
 
-async def take_back(session: AsyncSession, *, account: str, address: str) -> None:
+def take_back(session: Session, *, account: str, address: str) -> None:
     """The password was right: the account begins anew, the address is not charged."""
-    await session.execute(delete(LoginTryRow).where(LoginTryRow.subject == f"user:{account}"[:400]))
-    row = await session.get(LoginTryRow, f"address:{address}"[:400])
+    session.execute(delete(LoginTryRow).where(LoginTryRow.subject == f"user:{account}"[:400]))
+    row = session.get(LoginTryRow, f"address:{address}"[:400])
     if row is not None and row.failures > 0:
         row.failures -= 1
-        await session.flush()
+        session.flush()
 
 
-async def forget_old_tries(session: AsyncSession, *, now_ms: int) -> None:
+def forget_old_tries(session: Session, *, now_ms: int) -> None:
     """Rows that no longer make anyone wait."""
-    await session.execute(delete(LoginTryRow).where(LoginTryRow.last_at_ms < now_ms - DAY_MS))
+    session.execute(delete(LoginTryRow).where(LoginTryRow.last_at_ms < now_ms - DAY_MS))
 
 
-async def _row(session: AsyncSession, subject: str) -> LoginTryRow:
-    row = await session.get(LoginTryRow, subject)
+def _row(session: Session, subject: str) -> LoginTryRow:
+    row = session.get(LoginTryRow, subject)
     if row is None:
         row = LoginTryRow(subject=subject)
         _keep(row, Tries())

@@ -6,13 +6,12 @@ May import: sqlalchemy, protocol, server.access, server.database.
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 from dataclasses import dataclass
 from uuid import UUID
 
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session
 
 from protocol.errors import BadRequest, NotFound, Refused
 from protocol.ids import UserId, uuid7
@@ -47,18 +46,16 @@ def check_user_name(name: str) -> None:
         raise BadRequest(f"{name[:80]!r} cannot be a user name: {why}", hint="Choose another one.")
 
 
-async def add_user(
-    session: AsyncSession, name: str, password: str, *, is_admin: bool = False, now_ms: int
-) -> User:
+def add_user(session: Session, name: str, password: str, *, is_admin: bool = False, now_ms: int) -> User:
     """A new account and its home, in the caller's transaction.
 
     Raises BadRequest: name or password are not taken.  Raises Refused: someone has this name.
     """
     check_user_name(name)
     check_password(password)
-    if await _find(session, name) is not None:
+    if _find(session, name) is not None:
         raise Refused(f"There is a user {name} already", hint="Choose another name.")
-    password_hash = await asyncio.to_thread(hash_password, password)
+    password_hash = hash_password(password)
     user, view, root = (_fresh(now_ms) for _ in range(3))
     row = UserRow(
         id=user.bytes,
@@ -71,52 +68,52 @@ async def add_user(
     )
     space = SpaceRow(kind=HOME, root=root.bytes, stamp=0, purged_stamp=0, used_bytes=0, created_at_ms=now_ms)
     session.add_all([row, space])
-    await session.flush()  # gives the space its number
+    session.flush()  # gives the space its number
     session.add_all(
         [
-            _root(space.id, root, epoch=await epoch_of(session), now_ms=now_ms),
+            _root(space.id, root, epoch=epoch_of(session), now_ms=now_ms),
             ViewRow(
                 id=view.bytes, space=space.id, root=root.bytes, kind=HOME, name=HOME_NAME, owner=user.bytes
             ),
         ]
     )
-    await session.flush()
+    session.flush()
     return _value(row)
 
 
-async def disable_user(session: AsyncSession, name: str, *, now_ms: int) -> User:
+def disable_user(session: Session, name: str, *, now_ms: int) -> User:
     """From the next request on all tokens of this user are dead; the files stay."""
-    row = await _found(session, name)
+    row = _found(session, name)
     if row.disabled_at_ms is None:
         row.disabled_at_ms = now_ms
     return _value(row)
 
 
-async def enable_user(session: AsyncSession, name: str) -> User:
-    row = await _found(session, name)
+def enable_user(session: Session, name: str) -> User:
+    row = _found(session, name)
     row.disabled_at_ms = None
     return _value(row)
 
 
-async def set_password(session: AsyncSession, name: str, password: str) -> User:
+def set_password(session: Session, name: str, password: str) -> User:
     """Devices that are signed in stay so.  Raises BadRequest, NotFound."""
     check_password(password)
-    row = await _found(session, name)
-    row.password_hash = await asyncio.to_thread(hash_password, password)
+    row = _found(session, name)
+    row.password_hash = hash_password(password)
     return _value(row)
 
 
-async def list_users(session: AsyncSession) -> list[User]:
-    return [_value(row) for row in await session.scalars(select(UserRow).order_by(UserRow.name_key))]
+def list_users(session: Session) -> list[User]:
+    return [_value(row) for row in session.scalars(select(UserRow).order_by(UserRow.name_key))]
 
 
-async def _find(session: AsyncSession, name: str) -> UserRow | None:
-    found: UserRow | None = await session.scalar(select(UserRow).where(UserRow.name_key == name_key(name)))
+def _find(session: Session, name: str) -> UserRow | None:
+    found: UserRow | None = session.scalar(select(UserRow).where(UserRow.name_key == name_key(name)))
     return found
 
 
-async def _found(session: AsyncSession, name: str) -> UserRow:
-    row = await _find(session, name)
+def _found(session: Session, name: str) -> UserRow:
+    row = _find(session, name)
     if row is None:
         raise NotFound(f"There is no user {name[:80]}", hint="`mb-server user list` shows all.")
     return row

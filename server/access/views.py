@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Row, select
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session
 
 from protocol.ids import NodeId, SpaceId, UserId, ViewId
 from protocol.messages import View, Views
@@ -23,26 +23,26 @@ from server.database.tables import SpaceRow, ViewRow
 _COLUMNS = (ViewRow.id, ViewRow.space, ViewRow.root, ViewRow.kind, ViewRow.name, ViewRow.owner)
 
 
-async def readable_view(
-    session: AsyncSession, principal: Principal, view: ViewId, action: Action = Action.READ
+def readable_view(
+    session: Session, principal: Principal, view: ViewId, action: Action = Action.READ
 ) -> ReadableView:
     """Raises NotFound: absent or not yours.  Raises AccessDenied: yours, but not for this action."""
-    row = (await session.execute(select(*_COLUMNS).where(ViewRow.id == view.bytes))).one_or_none()
+    row = (session.execute(select(*_COLUMNS).where(ViewRow.id == view.bytes))).one_or_none()
     found = None if row is None else _value(row)
     authorise(principal, action, found)
     assert found is not None
     return found
 
 
-async def views_of(session: AsyncSession, principal: Principal, cursors: Cursors) -> Views:
+def views_of(session: Session, principal: Principal, cursors: Cursors) -> Views:
     """All that this principal may read, by name."""
-    rows = await session.execute(
+    rows = session.execute(
         select(*_COLUMNS, SpaceRow.used_bytes)
         .join(SpaceRow, SpaceRow.id == ViewRow.space)
         .where(ViewRow.owner == principal.user.bytes)
         .order_by(ViewRow.name, ViewRow.id)
     )
-    start = START.of_epoch(await epoch_of(session))
+    start = START.of_epoch(epoch_of(session))
     views = []
     for row in rows:
         found = _value(row)

@@ -12,11 +12,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from sqlalchemy import Row, func, select
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session
 
 from protocol.errors import ContentDamaged, MedicalBlocksError
 from protocol.frames import Frame, open_frame
@@ -94,16 +95,15 @@ class ChunkStore:
         """Write the rows of packs that are on the disk: from here on they count."""
         while upload.kept:
             pack = upload.kept.pop()
-            async with self._database.writing() as session:
-                await self._insert(session, pack)
-                await lease(session, device, {place.chunk for place in pack.places}, self._clock())
+            await self._database.write(partial(self._insert, pack=pack, device=device))
 
-    async def _insert(self, session: AsyncSession, pack: KeptPack) -> None:
+    def _insert(self, session: Session, pack: KeptPack, device: DeviceId | None = None) -> None:
+        """device: who may name these chunks from now on."""
         row = PackRow(name=pack.name, size=pack.size, file_digest=pack.digest, created_at_ms=self._clock())
         session.add(row)
-        await session.flush()
+        session.flush()
         places = sorted(pack.places)  # rows that come in the order of their key go in faster
-        await insert_rows(
+        insert_rows(
             session,
             ChunkRow,
             [
@@ -111,6 +111,8 @@ class ChunkStore:
                 for chunk, offset, stored, length, codec in places
             ],
         )
+        if device is not None:
+            lease(session, device, {place.chunk for place in places}, self._clock())
 
     async def adopt(self) -> int:
         """Name the packs that a server wrote but was killed before it named; returns how many.
@@ -118,8 +120,7 @@ class ChunkStore:
         For the start of the one server that owns the packs.  Nobody was told that these chunks are stored,
         so nobody holds a lease on them: gc drops what no version uses.
         """
-        async with self._database.reading() as session:
-            named = set(await session.scalars(select(PackRow.name)))
+        named = await self._database.read(lambda session: set(session.scalars(select(PackRow.name))))
         strays = [
             name for name in await asyncio.to_thread(lambda: list(self._packs.names())) if name not in named
         ]
@@ -130,8 +131,7 @@ class ChunkStore:
             except (ContentDamaged, OSError) as error:
                 log.warning("left a pack alone that is not in the database: %s", error)
                 continue
-            async with self._database.writing() as session:
-                await self._insert(session, pack)
+            await self._database.write(partial(self._insert, pack=pack))
             adopted += 1
         return adopted
 
@@ -141,7 +141,7 @@ class ChunkStore:
 
     # ---- out ---------------------------------------------------------------------------------------------
 
-    async def locate(self, session: AsyncSession, chunks: Sequence[ChunkId]) -> list[Located]:
+    def locate(self, session: Session, chunks: Sequence[ChunkId]) -> list[Located]:
         """A place for each asked chunk, in order; `stream` then needs no session.
 
         Raises ContentDamaged: a chunk that someone may read is not in the store.
@@ -149,7 +149,7 @@ class ChunkStore:
         found: dict[bytes, Located] = {}
         for group in in_groups(dict.fromkeys(chunks)):
             query = _PLACES.where(ChunkRow.id.in_(group)).order_by(ChunkRow.pack)
-            for row in await session.execute(query):
+            for row in session.execute(query):
                 found[row[0]] = _located(
                     row
                 )  # of several copies the newest: it lies among those asked with it
@@ -178,32 +178,30 @@ class ChunkStore:
                     coming = loop.run_in_executor(None, self._read_group, windows[number])
                 whole = [frame for frame in frames if frame is not None]
                 if len(whole) < len(window):
-                    pairs = zip(frames, window, strict=True)
-                    whole = [frame or await self._other_copy(place) for frame, place in pairs]
+                    whole = await asyncio.to_thread(self._mended, frames, window)
                 yield whole
         finally:
             if coming is not None:
                 await asyncio.wait([coming])
 
-    async def read(self, session: AsyncSession, chunks: Sequence[ChunkId]) -> AsyncIterator[list[Frame]]:
-        """`locate` and `stream` in one, where the session stays open anyway."""
-        located = await self.locate(session, chunks)
-        async for frames in self.stream(located):
-            yield frames
+    def read(self, session: Session, chunks: Sequence[ChunkId]) -> Iterator[list[Frame]]:
+        """`locate` and `stream` in one, for who is in a thread and keeps the session open anyway."""
+        for window in _windows(self.locate(session, chunks)):
+            yield self._mended(self._read_group(window), window)
 
-    async def read_bytes(self, session: AsyncSession, chunks: Sequence[ChunkId]) -> bytes:
+    def read_bytes(self, session: Session, chunks: Sequence[ChunkId]) -> bytes:
         """The plain bytes of these chunks put together, each proven by its SHA-256.  For small things."""
         parts: list[bytes] = []
-        async for frames in self.read(session, chunks):
-            parts += await asyncio.to_thread(lambda group: [open_frame(frame) for frame in group], frames)
+        for frames in self.read(session, chunks):
+            parts += [open_frame(frame) for frame in frames]
         return b"".join(parts)
 
-    async def lengths(self, session: AsyncSession, chunks: Sequence[ChunkId]) -> dict[ChunkId, int]:
+    def lengths(self, session: Session, chunks: Sequence[ChunkId]) -> dict[ChunkId, int]:
         """The plain length of each chunk that is stored."""
         found: dict[ChunkId, int] = {}
         for group in in_groups(dict.fromkeys(chunks)):
             query = select(ChunkRow.id, func.max(ChunkRow.length)).where(ChunkRow.id.in_(group))
-            for chunk, length in await session.execute(query.group_by(ChunkRow.id)):
+            for chunk, length in session.execute(query.group_by(ChunkRow.id)):
                 found[ChunkId(chunk)] = length
         return found
 
@@ -243,13 +241,18 @@ class ChunkStore:
             except ContentDamaged as error:
                 log.error("%s", error)  # noqa: TRY400 - a damaged store, not a bug: the trace says no more
 
-    async def _other_copy(self, damaged: Located) -> Frame:
+    def _mended(self, frames: Sequence[Frame | None], window: Sequence[Located]) -> list[Frame]:
+        """In a thread.  What could not be read is read from elsewhere."""
+        pairs = zip(frames, window, strict=True)
+        return [self._other_copy(place) if frame is None else frame for frame, place in pairs]
+
+    def _other_copy(self, damaged: Located) -> Frame:
         """A chunk may lie in several packs: any whole copy will do."""
         query = _PLACES.where(ChunkRow.id == damaged.chunk)
-        async with self._database.reading() as session:
-            places = [_located(row) for row in await session.execute(query)]
+        with self._database.reading() as session:
+            places = [_located(row) for row in session.execute(query)]
         for place in places:
-            [frame] = await asyncio.to_thread(self._read_group, [place])
+            [frame] = self._read_group([place])
             if frame is not None:
                 return frame
         raise ContentDamaged(

@@ -1,12 +1,17 @@
-"""Transactions on the one database: SQLite in a file today, PostgreSQL behind the same three calls later.
+"""Transactions on the one database: SQLite in a file today, PostgreSQL behind the same calls later.
 
-Owns: the engine, how a transaction begins, bulk inserts, what a full or busy disk means to a caller.
+Owns: the engine and its threads, how a transaction begins, bulk inserts, what a full or busy disk means.
 May import: sqlalchemy, protocol.errors, server.database.
 
-    async with database.reading() as session: ...   one snapshot; blocks no writer, and no writer blocks it
-    async with database.writing() as session: ...   one transaction: committed at the end, undone by an error
+    answer = await database.read(work)     work(session) runs in a thread: one snapshot; blocks no writer
+    answer = await database.write(work)    the same in one transaction: committed at the end, undone by an error
 
-A `writing` block holds the only write lock there is: no network wait inside, and no second one inside it.
+    with database.reading() as session: ...   the same two right here, for commands and for code that is in a
+    with database.writing() as session: ...   thread already; never on the event loop of a running server
+
+All that speaks to the database is plain code that takes a `Session`; a request costs one hand-over to a thread
+and back, however many statements it makes.  Who writes holds the only write lock there is: no network wait
+inside, and no second `write` inside it.
 Many rows: `insert_rows` with a list of tuples is twice as fast as `insert(T.__table__)` with a list of
 dicts, and four times as fast as `insert(T)`, which goes through the ORM.
 """
@@ -15,16 +20,18 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
+from threading import Lock
 from typing import Any, Self, TypeVar, cast
 
-from sqlalchemy import Connection, Table, event, inspect, text
+from sqlalchemy import Connection, Engine, Table, create_engine, event, inspect, text
 from sqlalchemy.exc import OperationalError
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.orm import Session, sessionmaker
 
 from protocol.errors import LocalProblem, Unavailable
 from server.database import migrations
@@ -32,82 +39,110 @@ from server.database.tables import Base
 
 _T = TypeVar("_T")
 BUSY_SECONDS = 30  # how long a transaction waits for the write lock of another process
+READERS = 4  # threads; more would only wait for each other on the few cores there are
 _PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "cache_size=-32768")
 
 
 class Database:
     """Opened by `Database.open`; `path` is the file it lives in."""
 
-    def __init__(self, path: Path, engine: AsyncEngine) -> None:
+    def __init__(self, path: Path, engine: Engine) -> None:
         self.path = path
         self._engine = engine
-        self._writing = async_sessionmaker(engine, expire_on_commit=False)
-        self._reading = async_sessionmaker(
+        self._writing = sessionmaker(engine, expire_on_commit=False)
+        self._reading = sessionmaker(
             engine.execution_options(read_only=True), expire_on_commit=False, autoflush=False
         )
-        self._turn = asyncio.Lock()  # writers of this process queue here, not in SQLite's polling wait
+        self._turn = Lock()  # writers of this process queue here, not in SQLite's polling wait
+        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="read")
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="write")
         self._watch = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
 
     @classmethod
-    async def open(cls, path: Path, *, migrate: bool) -> Self:
+    def open(cls, path: Path, *, migrate: bool) -> Self:
         """migrate: make the tables, or bring them to this version, where needed (`init` and `serve`).
 
         Raises LocalProblem: there is no database, a newer version wrote it, or (without `migrate`) an older.
         """
         if not migrate and not path.is_file():
             raise LocalProblem(f"There is no database {path.name}", hint="Run `mb-server init` first.")
-        engine = create_async_engine(
-            f"sqlite+aiosqlite:///{path}",
-            connect_args={"timeout": BUSY_SECONDS},
-            pool_size=8,
-            max_overflow=24,
+        engine = create_engine(
+            f"sqlite:///{path}",
+            connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
+            pool_size=READERS + 2,
+            max_overflow=-1,
         )
-        event.listen(engine.sync_engine, "connect", _prepare)
-        event.listen(engine.sync_engine, "begin", _begin)
+        event.listen(engine, "connect", _prepare)
+        event.listen(engine, "begin", _begin)
         try:
-            async with engine.connect() as connection:  # IMMEDIATE: of two processes the second one waits
-                await connection.run_sync(_bring_to_head, migrate=migrate)
-                await connection.commit()
+            with engine.connect() as connection:  # IMMEDIATE: of two processes the second one waits
+                _bring_to_head(connection, migrate=migrate)
+                connection.commit()
             return cls(path, engine)
         except BaseException:
-            await engine.dispose()
+            engine.dispose()
             raise
 
-    @asynccontextmanager
-    async def reading(self) -> AsyncIterator[AsyncSession]:
-        """One snapshot.  What is written through it is undone."""
-        with _told_plainly():
-            async with self._reading() as session:
-                yield session
+    async def read(self, work: Callable[[Session], _T]) -> _T:
+        """What `work` makes of one snapshot, in a thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, work)
 
-    @asynccontextmanager
-    async def writing(self) -> AsyncIterator[AsyncSession]:
+    async def write(self, work: Callable[[Session], _T]) -> _T:
+        """What `work` gives back, once its transaction is on the disk.
+
+        A caller that is cancelled waits for the end of what it began.
+        """
+        working = asyncio.get_running_loop().run_in_executor(self._writer, self._write, work)
+        try:
+            return await asyncio.shield(working)
+        except asyncio.CancelledError:
+            await asyncio.wait([working])
+            working.exception()  # looked at, so that nobody calls it forgotten
+            raise
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """One snapshot.  What is written through it is undone."""
+        with _told_plainly(), self._reading() as session:
+            yield session
+
+    @contextmanager
+    def writing(self) -> Iterator[Session]:
         """One transaction that holds the write lock from its first statement until it ends."""
-        async with self._turn:
-            with _told_plainly():
-                async with self._writing() as session, session.begin():
-                    yield session
+        with self._turn, _told_plainly(), self._writing() as session, session.begin():
+            yield session
 
     def data_version(self) -> int:
         """A number that changes when anyone, in this process or another, committed a change (3 µs)."""
         number: int = self._watch.execute("PRAGMA data_version").fetchone()[0]
         return number
 
-    async def close(self) -> None:
+    def close(self) -> None:
+        """Waits for what is under way."""
+        self._readers.shutdown()
+        self._writer.shutdown()
         self._watch.close()
-        await self._engine.dispose()
+        self._engine.dispose()
+
+    def _read(self, work: Callable[[Session], _T]) -> _T:
+        with self.reading() as session:
+            return work(session)
+
+    def _write(self, work: Callable[[Session], _T]) -> _T:
+        with self.writing() as session:
+            return work(session)
 
 
-async def insert_rows(
-    session: AsyncSession, table: type[Base], rows: Sequence[tuple[Any, ...]], *, renew: bool = False
+def insert_rows(
+    session: Session, table: type[Base], rows: Sequence[tuple[Any, ...]], *, renew: bool = False
 ) -> None:
     """Insert tuples whose values stand in the order of the table's columns: all of them, defaults too.
 
     renew: a row whose primary key is there already takes the new values.
     """
     if rows:
-        connection = await session.connection()
-        await connection.exec_driver_sql(_insert_sql(table, renew=renew), list(rows))
+        connection = session.connection()
+        connection.exec_driver_sql(_insert_sql(table, renew=renew), list(rows))
 
 
 def in_groups(values: Iterable[_T], size: int = 500) -> Iterator[list[_T]]:

@@ -1,16 +1,18 @@
 """Chunks in and out.
 
 Owns: `missing`, `chunks`, `content`.
-May import: aiohttp, protocol, server.access, server.chunks, server.spaces, server.http.
+May import: aiohttp, sqlalchemy, protocol, server.access, server.chunks, server.spaces, server.http.
 """
 
 from __future__ import annotations
 
 from aiohttp import web
+from sqlalchemy.orm import Session
 
 from protocol.ids import split_chunk_ids
 from protocol.messages import Missing, Stored, ToUpload, WantedContent
 from server.access.rights import Action
+from server.chunks.store import Located
 from server.http.exchange import MAX_BULK_MESSAGE_BYTES
 from server.http.routes import Call, On, Stream, route
 from server.http.streams import received_frames, send_frames
@@ -30,8 +32,10 @@ from server.spaces.missing import to_upload
 async def post_missing(call: Call, asked: Missing) -> ToUpload:
     """Which of these chunks this device must upload before it may name them in a commit."""
     chunks = split_chunk_ids(asked.chunks)
-    async with call.service.database.reading() as session:
-        wanted = await to_upload(session, call.principal, call.view, chunks, now_ms=call.service.clock())
+    now_ms = call.service.clock()
+    wanted = await call.service.database.read(
+        lambda session: to_upload(session, call.principal, call.view, chunks, now_ms=now_ms)
+    )
     return ToUpload(wanted=wanted)
 
 
@@ -59,8 +63,9 @@ async def post_chunks(call: Call) -> Stored:
 )
 async def post_content(call: Call, wanted: WantedContent) -> web.StreamResponse:
     """The asked chunks of many files as one stream of frames."""
-    service = call.service
-    async with service.database.reading() as session:
-        chunks = await wanted_chunks(session, service.store, call.principal, call.view, wanted)
-        located = await service.store.locate(session, chunks)
-    return await send_frames(call, service.store.stream(located))
+    store = call.service.store
+
+    def find(session: Session) -> list[Located]:
+        return store.locate(session, wanted_chunks(session, store, call.principal, call.view, wanted))
+
+    return await send_frames(call, store.stream(await call.service.database.read(find)))

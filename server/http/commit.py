@@ -21,16 +21,12 @@ from server.spaces.commit import commit
 async def post_commit(call: Call, batch: Commit) -> CommitAnswer:
     """Do a batch in one transaction, and say for each operation what became of it."""
     service = call.service
-    async with service.database.writing() as session:
-        answer = await commit(
-            session,
-            service.store,
-            service.cursors,
-            call.principal,
-            call.view,
-            batch,
-            now_ms=service.clock(),
+    now_ms = service.clock()
+    answer = await service.database.write(
+        lambda session: commit(
+            session, service.store, service.cursors, call.principal, call.view, batch, now_ms=now_ms
         )
+    )
     if isinstance(answer, Committed) and any(result.status is Status.DONE for result in answer.results):
         service.wakeups.notify(call.view.space)
     return answer

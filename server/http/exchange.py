@@ -1,6 +1,6 @@
 """Messages in and out of HTTP bodies.
 
-Owns: which of the two codecs a request means, limits and pace of bodies, the shape of replies, request ids.
+Owns: which codec and coding a request means, limits and pace of bodies, the shape of replies, request ids.
 May import: aiohttp, msgspec, protocol.
 """
 
@@ -14,7 +14,8 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from protocol.errors import BadRequest, TooLarge, Unavailable
+from protocol.bodies import ZSTD, accepts_zstd, expanded, shrunk, too_large
+from protocol.errors import BadRequest, Unavailable
 from protocol.messages import JSON, MSGPACK, Problem, to_json, to_msgpack
 
 MAX_MESSAGE_BYTES = 1024 * 1024
@@ -25,10 +26,13 @@ REQUEST_ID = web.RequestKey("id", str)
 
 
 def reply(request: web.Request, message: object, *, status: int = 200) -> web.Response:
-    """`message` in MessagePack if the caller accepts that, else in JSON."""
-    if MSGPACK in request.headers.get("Accept", ""):
-        return web.Response(body=to_msgpack(message), content_type=MSGPACK, status=status)
-    return web.Response(body=to_json(message), content_type=JSON, status=status)
+    """`message` in MessagePack if the caller accepts that, else in JSON; in zstd if it accepts that and gains."""
+    packed = MSGPACK in request.headers.get("Accept", "")
+    body = to_msgpack(message) if packed else to_json(message)
+    headers: dict[str, str] = {}
+    if accepts_zstd(request.headers.get("Accept-Encoding", "")) and (smaller := shrunk(body)) is not None:
+        body, headers["Content-Encoding"] = smaller, ZSTD
+    return web.Response(body=body, content_type=MSGPACK if packed else JSON, status=status, headers=headers)
 
 
 def problem(request: web.Request, status: int, code: str, message: str) -> web.Response:
@@ -36,10 +40,10 @@ def problem(request: web.Request, status: int, code: str, message: str) -> web.R
 
 
 async def read_message(request: web.Request, kind: Any, *, max_bytes: int) -> object:
-    """The body as a `kind`, by its Content-Type.
+    """The body as a `kind`, by its Content-Type and Content-Encoding.  max_bytes: before and after unpacking.
 
     Raises BadRequest: not decodable, or it breaks a limit of the struct.  Raises TooLarge, Unavailable: see
-    `paced_body`.
+    `paced_body` and `expanded`.
     """
     if request.content_type not in (MSGPACK, JSON):
         raise BadRequest(
@@ -47,6 +51,7 @@ async def read_message(request: web.Request, kind: Any, *, max_bytes: int) -> ob
             hint=f"Send {JSON} or {MSGPACK}, and say which.",
         )
     body = b"".join([piece async for piece in paced_body(request, max_bytes=max_bytes)])
+    body = expanded(body, request.headers.get("Content-Encoding", ""), max_bytes=max_bytes)
     try:
         return _decoder(kind, packed=request.content_type == MSGPACK).decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -59,7 +64,7 @@ async def paced_body(request: web.Request, *, max_bytes: int | None) -> AsyncIte
     Raises TooLarge: more than `max_bytes`.  Raises Unavailable: slower than 10 kB/s over 30 s.
     """
     if max_bytes is not None and (request.content_length or 0) > max_bytes:
-        raise _too_large(max_bytes)
+        raise too_large(max_bytes)
     clock = asyncio.get_running_loop().time
     total = window_bytes = 0
     waited_seconds = 0.0  # for the sender; what we do with a piece is not its fault
@@ -76,17 +81,10 @@ async def paced_body(request: web.Request, *, max_bytes: int | None) -> AsyncIte
         total += len(piece)
         window_bytes += len(piece)
         if max_bytes is not None and total > max_bytes:
-            raise _too_large(max_bytes)
+            raise too_large(max_bytes)
         if window_bytes >= PACE_BYTES:
             window_bytes, waited_seconds = 0, 0.0
         yield piece
-
-
-def _too_large(max_bytes: int) -> TooLarge:
-    return TooLarge(
-        f"The body has more than {max_bytes} bytes",
-        hint="Send less at once; GET /hello has the limits.",
-    )
 
 
 @lru_cache(maxsize=64)

@@ -17,8 +17,9 @@ from server.spaces.waiting import wait_for_moves
 @route("GET", "/views", on=On.ACCOUNT, answer=Views)
 async def get_views(call: Call) -> Views:
     """All that this token may see: each view with its rights and where to begin."""
-    async with call.service.database.reading() as session:
-        return await views_of(session, call.principal, call.service.cursors)
+    return await call.service.database.read(
+        lambda session: views_of(session, call.principal, call.service.cursors)
+    )
 
 
 @route(
@@ -35,10 +36,10 @@ async def get_views(call: Call) -> Views:
 async def get_changes(call: Call) -> Feed:
     """A page of the nodes that changed after a cursor, as they are now."""
     limit = call.number("limit", MAX_PAGE_NODES, least=1, most=MAX_PAGE_NODES)
-    async with call.service.database.reading() as session:
-        return await changes(
-            session, call.view, Cursor(call.text("after")), limit=limit, cursors=call.service.cursors
-        )
+    after = Cursor(call.text("after"))
+    return await call.service.database.read(
+        lambda session: changes(session, call.view, after, limit=limit, cursors=call.service.cursors)
+    )
 
 
 @route("POST", "/wait", on=On.ACCOUNT, request=Wait, answer=Moved)

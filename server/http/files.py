@@ -38,27 +38,29 @@ async def head_file(call: Call) -> web.StreamResponse:
 
 async def _file(call: Call) -> web.StreamResponse:
     request, service = call.request, call.service
-    async with service.database.reading() as session:
-        file = await stored_file(session, service.store, call.principal, call.view, call.node())
-        if file.content.kind is not Kind.FILE:
-            raise NotFound("There is no such file or version", hint="Look at the folder again.")
-        size = file.content.manifest.size
-        headers = _headers(file)
-        if matches(request.headers.get("If-None-Match"), headers["ETag"]):
-            return web.Response(status=304, headers=headers)
-        try:
-            span = asked_range(_range_header(request, headers["ETag"]), size)
-        except Unsatisfiable:
-            return web.Response(status=416, headers=headers | {"Content-Range": f"bytes */{size}"})
-        status = 200
-        if span is None:
-            span = Span(0, size)
-        else:
-            status = 206
-            headers["Content-Range"] = f"bytes {span.first}-{span.end - 1}/{size}"
-        begin, end, skip = overlap([length for _, length in file.chunks], span)
-        chunks = [chunk for chunk, _ in file.chunks[begin:end]]
-        located = await service.store.locate(session, chunks) if request.method == "GET" else []
+    wanted = call.node()
+    file = await service.database.read(
+        lambda session: stored_file(session, service.store, call.principal, call.view, wanted)
+    )
+    if file.content.kind is not Kind.FILE:
+        raise NotFound("There is no such file or version", hint="Look at the folder again.")
+    size = file.content.manifest.size
+    headers = _headers(file)
+    if matches(request.headers.get("If-None-Match"), headers["ETag"]):
+        return web.Response(status=304, headers=headers)
+    try:
+        span = asked_range(_range_header(request, headers["ETag"]), size)
+    except Unsatisfiable:
+        return web.Response(status=416, headers=headers | {"Content-Range": f"bytes */{size}"})
+    status = 200
+    if span is None:
+        span = Span(0, size)
+    else:
+        status = 206
+        headers["Content-Range"] = f"bytes {span.first}-{span.end - 1}/{size}"
+    begin, end, skip = overlap([length for _, length in file.chunks], span)
+    chunks = [chunk for chunk, _ in file.chunks[begin:end]] if request.method == "GET" else []
+    located = await service.database.read(lambda session: service.store.locate(session, chunks))
     response = web.StreamResponse(status=status, headers=headers)
     response.content_length = span.size
     async with sending(call, response):

@@ -19,8 +19,9 @@ _NEXT = Query("after", str, "`next` of the page before; empty: the first page")
 @route("GET", "/views/{view}/nodes/{node}/versions", on=On.VIEW, action=Action.VERSIONS, answer=Versions)
 async def get_versions(call: Call) -> Versions:
     """Every version of a file, the newest first."""
-    async with call.service.database.reading() as session:
-        return await versions.versions_of(session, call.view, call.node())
+    return await call.service.database.read(
+        lambda session: versions.versions_of(session, call.view, call.node())
+    )
 
 
 @route(
@@ -33,15 +34,17 @@ async def get_versions(call: Call) -> Versions:
 async def get_version(call: Call) -> Content:
     """The content of one version; {revision} is EPOCH.NUMBER."""
     revision = _revision(call.request.match_info["revision"])
-    async with call.service.database.reading() as session:
-        return await versions.version_content(session, call.view, call.node(), revision)
+    return await call.service.database.read(
+        lambda session: versions.version_content(session, call.view, call.node(), revision)
+    )
 
 
 @route("GET", "/views/{view}/trash", on=On.VIEW, action=Action.VERSIONS, answer=Trash, query=(_NEXT,))
 async def get_trash(call: Call) -> Trash:
     """A page of what was deleted and can come back, the latest first."""
-    async with call.service.database.reading() as session:
-        return await trash.trash_of(session, call.view, after=call.text("after"))
+    return await call.service.database.read(
+        lambda session: trash.trash_of(session, call.view, after=call.text("after"))
+    )
 
 
 @route(
@@ -54,8 +57,11 @@ async def get_trash(call: Call) -> Trash:
 )
 async def get_list(call: Call) -> Listing:
     """A page of the children of a folder, by name."""
-    async with call.service.database.reading() as session:
-        return await listing.list_folder(session, call.view, call.text("path", "/"), after=call.text("after"))
+    return await call.service.database.read(
+        lambda session: listing.list_folder(
+            session, call.view, call.text("path", "/"), after=call.text("after")
+        )
+    )
 
 
 def _revision(text: str) -> Revision:

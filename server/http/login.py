@@ -25,8 +25,10 @@ async def post_login(call: Call, login: Login) -> SignedIn:
 @route("POST", "/logout", on=On.ACCOUNT)
 async def post_logout(call: Call) -> web.Response:
     """The token of this request is of no use any more."""
-    async with call.service.database.writing() as session:
-        await devices.sign_out(session, call.principal, now_ms=call.service.clock())
+    now_ms = call.service.clock()
+    await call.service.database.write(
+        lambda session: devices.sign_out(session, call.principal, now_ms=now_ms)
+    )
     call.service.open_requests.end([call.principal.device])
     return web.Response(status=204)
 
@@ -34,16 +36,17 @@ async def post_logout(call: Call) -> web.Response:
 @route("GET", "/devices", on=On.ACCOUNT, answer=Devices)
 async def get_devices(call: Call) -> Devices:
     """The devices of this user, signed in or revoked."""
-    async with call.service.database.reading() as session:
-        return await devices.list_devices(session, call.principal)
+    return await call.service.database.read(lambda session: devices.list_devices(session, call.principal))
 
 
 @route("DELETE", "/devices/{device}", on=On.ACCOUNT)
 async def delete_device(call: Call) -> web.Response:
     """Revoke the token of one of one's own devices; what it has open ends at once."""
     device = parse_device_id(call.request.match_info["device"])
-    async with call.service.database.writing() as session:
-        await devices.revoke_device(session, call.principal, device, now_ms=call.service.clock())
+    now_ms = call.service.clock()
+    await call.service.database.write(
+        lambda session: devices.revoke_device(session, call.principal, device, now_ms=now_ms)
+    )
     call.service.open_requests.end([device])
     return web.Response(status=204)
 

@@ -19,9 +19,8 @@ from msgspec import Struct
 
 from protocol.errors import BadRequest, NotSignedIn
 from protocol.ids import NodeId, parse_node_id, parse_view_id
-from server.access.devices import note_seen, principal_of, seen_is_due
+from server.access.devices import note_seen, seen_is_due
 from server.access.rights import Action, Principal, ReadableView
-from server.access.views import readable_view
 from server.http.exchange import MAX_MESSAGE_BYTES, read_message, reply
 from server.http.service import SERVICE, Service
 
@@ -127,16 +126,14 @@ class Route:
     async def _admit(self, call: Call) -> None:
         token = bearer_token(call.request)
         service = call.service
-        async with service.database.reading() as session:
-            call.signed_in = await principal_of(session, token)
-            if self.on is On.VIEW:
-                assert self.action is not None  # `route` saw to it
-                view = parse_view_id(call.request.match_info["view"])
-                call.allowed_view = await readable_view(session, call.signed_in, view, self.action)
-        call.request[PRINCIPAL] = call.signed_in
-        if seen_is_due(call.signed_in, now_ms=service.clock()):
-            async with service.database.writing() as session:
-                await note_seen(session, call.signed_in, now_ms=service.clock())
+        view = parse_view_id(call.request.match_info["view"]) if self.on is On.VIEW else None
+        admitted = await service.admissions.admit(token, view, self.action)
+        principal = admitted.principal
+        call.signed_in, call.allowed_view = principal, admitted.view
+        call.request[PRINCIPAL] = principal
+        now_ms = service.clock()
+        if seen_is_due(principal, now_ms=now_ms):
+            await service.database.write(lambda session: note_seen(session, principal, now_ms=now_ms))
 
 
 def route(

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from aiohttp import web
 
+from server.access.admission import Admissions
 from server.access.cursors import Cursors
 from server.access.passwords import Passwords
 from server.chunks.store import ChunkStore
@@ -26,6 +27,7 @@ class Service:
 
     database: Database
     store: ChunkStore
+    admissions: Admissions
     cursors: Cursors
     passwords: Passwords
     wakeups: Wakeups

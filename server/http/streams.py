@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
+from protocol.bodies import PLAIN, unknown_encoding
 from protocol.errors import BadRequest, MedicalBlocksError, Unavailable
 from protocol.frames import HEAD, Frame, FrameReader, encode_frames, end_of_stream
 from protocol.messages import FRAMES
@@ -27,13 +28,16 @@ GROUP_BYTES = 1024 * 1024
 async def received_frames(request: web.Request) -> AsyncIterator[list[Frame]]:
     """The frames of the body, in groups of about 1 MiB.
 
-    Raises BadRequest: another type of body, a stream that breaks the format or was cut.  What was given
-    before that are whole frames.
+    Raises BadRequest: another type or coding of body, a stream that breaks the format or was cut.  What was
+    given before that are whole frames.
     """
     if request.content_type != FRAMES:
         raise BadRequest(
             f"The body is {request.content_type}", hint=f"Send {FRAMES} and say so in Content-Type."
         )
+    encoding = request.headers.get("Content-Encoding", PLAIN)
+    if encoding.lower() != PLAIN:
+        raise unknown_encoding(encoding)
     reader = FrameReader()
     group: list[Frame] = []
     group_bytes = 0

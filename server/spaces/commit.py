@@ -11,10 +11,11 @@ and per copy.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 
 import msgspec
 from sqlalchemy import delete, func, select
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session
 
 from protocol.errors import AccessDenied, DeviceCloned, NotFound
 from protocol.ids import Cursor, NodeId, SpaceId, ViewId, split_chunk_ids
@@ -63,8 +64,8 @@ BATCHES_KEPT_MS = 7 * 24 * 3_600_000
 MAX_NEWER = 1_000  # of these a refused delete_tree names at most so many
 
 
-async def commit(
-    session: AsyncSession,
+def commit(
+    session: Session,
     store: ChunkStore,
     cursors: Cursors,
     principal: Principal,
@@ -79,10 +80,10 @@ async def commit(
     number.  Raises BadRequest: a cursor of another view, or a group that does not stand together.
     """
     authorise(principal, Action.WRITE, view)
-    stamp = await session.scalar(select(SpaceRow.stamp).where(SpaceRow.id == view.space).with_for_update())
+    stamp = session.scalar(select(SpaceRow.stamp).where(SpaceRow.id == view.space).with_for_update())
     assert stamp is not None  # a view's space is there
-    epoch = await epoch_of(session)
-    repeated = await _first_answer(session, principal, batch)
+    epoch = epoch_of(session)
+    repeated = _first_answer(session, principal, batch)
     if repeated is not None:
         return repeated
     positions = {
@@ -92,20 +93,22 @@ async def commit(
     }
     if _from_another_past(batch.ops, positions.values(), epoch):
         return Reset(cause=ResetCause.RESTORED, cursor=start_of(cursors, view.id, epoch))
-    newer = await _newer_inside(session, view.space, batch.ops, positions)
-    tree = await _read_tree(session, view, batch.ops, newer)
+    newer = _newer_inside(session, view.space, batch.ops, positions)
+    tree = _read_tree(session, view, batch.ops, newer)
     around = Circumstances(
         epoch=epoch,
         operation=batch.operation.bytes,
         device=principal.device.bytes,
         device_name=principal.device_name,
         now_ms=now_ms,
-        holdings=await _holdings(session, store, principal, view, batch.ops, now_ms),
+        holdings=_holdings(session, store, principal, view, batch.ops, now_ms),
         newer=newer,
     )
-    answer = Committed(operation=batch.operation, results=decide(tree, batch.ops, around))
-    await write_tree(session, view.space, tree, around, stamp=stamp)
-    await _keep_answer(session, principal, batch, answer, now_ms)
+    results = decide(tree, batch.ops, around)
+    behind = _behind(cursors, view.id, batch, Position(epoch, stamp), changed=len(tree.changed))
+    answer = Committed(operation=batch.operation, results=results, cursor=behind)
+    write_tree(session, view.space, tree, around, stamp=stamp)
+    _keep_answer(session, principal, batch, answer, now_ms)
     return answer
 
 
@@ -114,17 +117,34 @@ def start_of(cursors: Cursors, view: ViewId, epoch: int) -> Cursor:
     return cursors.seal(view, START.of_epoch(epoch))
 
 
-async def forget_old_batches(session: AsyncSession, *, now_ms: int) -> None:
+def _behind(cursors: Cursors, view: ViewId, batch: Commit, head: Position, *, changed: int) -> str:
+    """The position behind this batch, for a client that stood at the head before it: it knows what it did.
+
+    "" if the client is to read the feed: others were at work too, or a restore or a copy brought what the client
+    may not know.
+    """
+    position = cursors.open(view, batch.cursor)
+    at_head = (
+        position is not None
+        and not position.arrival_stamp
+        and (position.epoch, position.stamp) == (head.epoch, head.stamp)
+    )
+    if position is None or not at_head or any(isinstance(op, Restore | Copy) for op in batch.ops):
+        return ""
+    return cursors.seal(view, replace(position, stamp=head.stamp + changed))
+
+
+def forget_old_batches(session: Session, *, now_ms: int) -> None:
     """After seven days nobody repeats a batch."""
-    await session.execute(delete(BatchRow).where(BatchRow.committed_at_ms < now_ms - BATCHES_KEPT_MS))
+    session.execute(delete(BatchRow).where(BatchRow.committed_at_ms < now_ms - BATCHES_KEPT_MS))
 
 
 # ---- batches that come again -----------------------------------------------------------------------------
 
 
-async def _first_answer(session: AsyncSession, principal: Principal, batch: Commit) -> Committed | None:
+def _first_answer(session: Session, principal: Principal, batch: Commit) -> Committed | None:
     row = (
-        await session.execute(
+        session.execute(
             select(BatchRow.operation, BatchRow.answer).where(
                 BatchRow.device == principal.device.bytes, BatchRow.number == batch.number
             )
@@ -140,8 +160,8 @@ async def _first_answer(session: AsyncSession, principal: Principal, batch: Comm
     return msgspec.msgpack.decode(row.answer, type=Committed)
 
 
-async def _keep_answer(
-    session: AsyncSession, principal: Principal, batch: Commit, answer: Committed, now_ms: int
+def _keep_answer(
+    session: Session, principal: Principal, batch: Commit, answer: Committed, now_ms: int
 ) -> None:
     session.add(
         BatchRow(
@@ -152,7 +172,7 @@ async def _keep_answer(
             committed_at_ms=now_ms,
         )
     )
-    await session.flush()
+    session.flush()
 
 
 def _from_another_past(ops: Sequence[AnyOp], positions: Collection[Position], epoch: int) -> bool:
@@ -179,13 +199,13 @@ def _revisions(op: AnyOp) -> tuple[Revision, ...]:
 # ---- what a decision needs -------------------------------------------------------------------------------
 
 
-async def _read_tree(
-    session: AsyncSession, view: ReadableView, ops: Sequence[AnyOp], newer: Mapping[int, list[bytes]]
+def _read_tree(
+    session: Session, view: ReadableView, ops: Sequence[AnyOp], newer: Mapping[int, list[bytes]]
 ) -> StagedTree:
     wanted = [op.node.bytes for op in ops]
     wanted += [op.parent.bytes for op in ops if not isinstance(op, Put | Delete | DeleteTree) and op.parent]
     wanted += [node for inside in newer.values() for node in inside]
-    nodes = await load_with_ancestors(session, view.space, wanted)
+    nodes = load_with_ancestors(session, view.space, wanted)
     places: set[tuple[bytes, str]] = set()
     contents: list[bytes] = []
     folders: list[bytes] = []
@@ -205,19 +225,17 @@ async def _read_tree(
             elif isinstance(op, Delete):
                 folders.append(node.id)
     taken = [place for place in places if place[0] in nodes]  # who is made by this batch has no children yet
-    for holder in await standing_at(session, view.space, taken):
+    for holder in standing_at(session, view.space, taken):
         nodes.setdefault(holder.id, holder)
     return StagedTree(
         view.root.bytes,
         nodes.values(),
-        contents=await _current_contents(session, view.space, contents),
-        child_counts=await _child_counts(session, view.space, folders),
+        contents=_current_contents(session, view.space, contents),
+        child_counts=_child_counts(session, view.space, folders),
     )
 
 
-async def _current_contents(
-    session: AsyncSession, space: SpaceId, nodes: Sequence[bytes]
-) -> dict[bytes, Content]:
+def _current_contents(session: Session, space: SpaceId, nodes: Sequence[bytes]) -> dict[bytes, Content]:
     found: dict[bytes, Content] = {}
     for group in in_groups(nodes):
         query = (
@@ -225,12 +243,12 @@ async def _current_contents(
             .join(VersionRow, IS_CURRENT_VERSION)
             .where(NodeRow.space == space, NodeRow.id.in_(group))
         )
-        for row in await session.execute(query):
+        for row in session.execute(query):
             found[row.id] = content_of(row)
     return found
 
 
-async def _child_counts(session: AsyncSession, space: SpaceId, folders: Sequence[bytes]) -> dict[bytes, int]:
+def _child_counts(session: Session, space: SpaceId, folders: Sequence[bytes]) -> dict[bytes, int]:
     found: dict[bytes, int] = {}
     for group in in_groups(folders):
         query = (
@@ -238,24 +256,24 @@ async def _child_counts(session: AsyncSession, space: SpaceId, folders: Sequence
             .where(NodeRow.space == space, NodeRow.parent.in_(group), NodeRow.deleted_at_ms.is_(None))
             .group_by(NodeRow.parent)
         )
-        found.update((folder, count) for folder, count in await session.execute(query))
+        found.update((folder, count) for folder, count in session.execute(query))
     return found
 
 
-async def _newer_inside(
-    session: AsyncSession, space: SpaceId, ops: Sequence[AnyOp], positions: Mapping[int, Position]
+def _newer_inside(
+    session: Session, space: SpaceId, ops: Sequence[AnyOp], positions: Mapping[int, Position]
 ) -> dict[int, list[bytes]]:
     """For each delete_tree, what lives in its folder and was stamped after its cursor."""
     found: dict[int, list[bytes]] = {}
     for index, position in positions.items():
         query = rows_of(live_below(space, ops[index].node.bytes), space, NodeRow.id)
         query = query.where(NodeRow.stamp > position.stamp).limit(MAX_NEWER)
-        found[index] = list(await session.scalars(query))
+        found[index] = list(session.scalars(query))
     return found
 
 
-async def _holdings(
-    session: AsyncSession,
+def _holdings(
+    session: Session,
     store: ChunkStore,
     principal: Principal,
     view: ReadableView,
@@ -267,20 +285,20 @@ async def _holdings(
         for index, op in enumerate(ops)
         if isinstance(op, Make | Put) and op.content.manifest.chunks
     }
-    holdings = await holdings_of(session, store, view, principal.device, manifests, now_ms=now_ms)
+    holdings = holdings_of(session, store, view, principal.device, manifests, now_ms=now_ms)
     for index, op in enumerate(ops):
         if isinstance(op, Copy):
-            holdings[index] = await _copied(session, store, principal, op)
+            holdings[index] = _copied(session, store, principal, op)
     return holdings
 
 
-async def _copied(session: AsyncSession, store: ChunkStore, principal: Principal, op: Copy) -> Holding:
+def _copied(session: Session, store: ChunkStore, principal: Principal, op: Copy) -> Holding:
     """The source of a copy, in any view that this principal may read; one answer for all that is absent."""
     try:
-        source = await readable_view(session, principal, ViewId(op.from_view))
-        content = await version_of(session, principal, source, NodeId(op.from_node), op.from_revision)
+        source = readable_view(session, principal, ViewId(op.from_view))
+        content = version_of(session, principal, source, NodeId(op.from_node), op.from_revision)
     except (NotFound, AccessDenied):
         return Holding()
-    chunks = [chunk for chunk, _ in await resolve(session, store, content.manifest)]
+    chunks = [chunk for chunk, _ in resolve(session, store, content.manifest)]
     own = split_chunk_ids(content.manifest.chunks)
     return Holding(uses=tuple(dict.fromkeys([*own, *chunks])), copied=content)

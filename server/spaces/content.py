@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session
 
 from protocol.errors import BadRequest, NotFound
 from protocol.ids import ChunkId, NodeId, split_chunk_ids
@@ -34,8 +34,8 @@ class StoredFile:
     chunks: list[tuple[ChunkId, int]]
 
 
-async def wanted_chunks(
-    session: AsyncSession,
+def wanted_chunks(
+    session: Session,
     store: ChunkStore,
     principal: Principal,
     view: ReadableView,
@@ -48,7 +48,7 @@ async def wanted_chunks(
     """
     authorise(principal, Action.READ, view)
     names = {_name(part.node.bytes, part.revision) for part in wanted.parts}
-    versions = await _versions(session, principal, view, names)
+    versions = _versions(session, principal, view, names)
     resolved: dict[_Name, list[ChunkId]] = {}
     chunks: list[ChunkId] = []
     for part in wanted.parts:
@@ -56,7 +56,7 @@ async def wanted_chunks(
         manifest = versions[name].manifest
         if part.through and manifest.indirect:
             if name not in resolved:
-                resolved[name] = [chunk for chunk, _ in await resolve(session, store, manifest)]
+                resolved[name] = [chunk for chunk, _ in resolve(session, store, manifest)]
             chunks += _positions(resolved[name], part)
         elif part.positions is None and len(manifest.lengths) == 1:
             chunks.append(ChunkId(manifest.chunks))
@@ -65,17 +65,17 @@ async def wanted_chunks(
     return chunks
 
 
-async def version_of(
-    session: AsyncSession, principal: Principal, view: ReadableView, node: NodeId, revision: Revision
+def version_of(
+    session: Session, principal: Principal, view: ReadableView, node: NodeId, revision: Revision
 ) -> Content:
     """One content of a file or link.  Raises NotFound."""
     authorise(principal, Action.READ, view)
     name = _name(node.bytes, revision)
-    return (await _versions(session, principal, view, [name]))[name]
+    return (_versions(session, principal, view, [name]))[name]
 
 
-async def stored_file(
-    session: AsyncSession,
+def stored_file(
+    session: Session,
     store: ChunkStore,
     principal: Principal,
     view: ReadableView,
@@ -85,25 +85,23 @@ async def stored_file(
     """A file as a browser wants it.  revision: None for the current one.  Raises NotFound."""
     authorise(principal, Action.READ, view)
     query = select(NodeRow.name, NodeRow.content_epoch, NodeRow.content_number)
-    row = (
-        await session.execute(query.where(NodeRow.space == view.space, NodeRow.id == node.bytes))
-    ).one_or_none()
+    row = (session.execute(query.where(NodeRow.space == view.space, NodeRow.id == node.bytes))).one_or_none()
     if row is None:
         raise _nothing()
     revision = revision or Revision(epoch=row.content_epoch, number=row.content_number)
-    content = await version_of(session, principal, view, node, revision)
-    return StoredFile(row.name, revision, content, await resolve(session, store, content.manifest))
+    content = version_of(session, principal, view, node, revision)
+    return StoredFile(row.name, revision, content, resolve(session, store, content.manifest))
 
 
-async def _versions(
-    session: AsyncSession, principal: Principal, view: ReadableView, names: Iterable[_Name]
+def _versions(
+    session: Session, principal: Principal, view: ReadableView, names: Iterable[_Name]
 ) -> dict[_Name, Content]:
     """All of these versions.  What is superseded or in the trash needs the right to versions.
 
     Raises NotFound: one is missing, or that right is.
     """
     wanted = set(names)
-    found = await versions_named(session, view.space, wanted)
+    found = versions_named(session, view.space, wanted)
     if len(found) != len(wanted):
         raise _nothing()
     if any(version.is_past for version in found):

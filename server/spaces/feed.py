@@ -21,7 +21,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session
 
 from protocol.ids import Cursor
 from protocol.messages import MAX_PAGE_NODES, Changes, Feed, NodeState, Reset, ResetCause
@@ -36,8 +36,8 @@ from server.spaces.states import node_states, states_query
 _NO_NODE = START.arrival_after
 
 
-async def changes(
-    session: AsyncSession,
+def changes(
+    session: Session,
     view: ReadableView,
     cursor: Cursor,
     *,
@@ -51,9 +51,9 @@ async def changes(
     Raises BadRequest: the cursor is not of this view.
     """
     space = (
-        await session.execute(select(SpaceRow.stamp, SpaceRow.purged_stamp).where(SpaceRow.id == view.space))
+        session.execute(select(SpaceRow.stamp, SpaceRow.purged_stamp).where(SpaceRow.id == view.space))
     ).one()
-    epoch = await epoch_of(session)
+    epoch = epoch_of(session)
     position = cursors.open(view.id, cursor) or START.of_epoch(epoch)
     cause = _reset_cause(position, epoch=epoch, head=space.stamp, purged=space.purged_stamp)
     if cause is not None:
@@ -61,8 +61,8 @@ async def changes(
     if position.is_start:
         position = replace(position, listing=space.stamp)
     page = _Page(session, view, position, head=space.stamp, room=limit)
-    more = await page.fill()
-    return Changes(nodes=await page.states(), more=more, cursor=cursors.seal(view.id, page.position))
+    more = page.fill()
+    return Changes(nodes=page.states(), more=more, cursor=cursors.seal(view.id, page.position))
 
 
 def _reset_cause(position: Position, *, epoch: int, head: int, purged: int) -> ResetCause | None:
@@ -77,7 +77,7 @@ def _reset_cause(position: Position, *, epoch: int, head: int, purged: int) -> R
 class _Page:
     """A page being filled: stretches of changes, and after each the subtrees that arrived at its end."""
 
-    session: AsyncSession
+    session: Session
     view: ReadableView
     position: Position
     head: int
@@ -85,22 +85,22 @@ class _Page:
     changed: list[AnyRow] = field(default_factory=list)
     arrived: list[AnyRow] = field(default_factory=list)
 
-    async def fill(self) -> bool:
+    def fill(self) -> bool:
         """Whether there is more after it."""
         while True:
             if self.position.arrival_stamp:
-                if await self._list_arrived():
+                if self._list_arrived():
                     return True
-            elif await self._list_changed():
+            elif self._list_changed():
                 return True
             elif not self.position.arrival_stamp:
                 return False
 
-    async def _list_changed(self) -> bool:
+    def _list_changed(self) -> bool:
         """Up to the next arrival, or the head; True if that was too much for this page."""
         position = self.position
         space = self.view.space
-        arrival = await self.session.scalar(
+        arrival = self.session.scalar(
             select(ArrivalRow.stamp)
             .where(ArrivalRow.space == space, ArrivalRow.stamp > max(position.stamp, position.listing))
             .order_by(ArrivalRow.stamp)
@@ -117,7 +117,7 @@ class _Page:
             .order_by(NodeRow.stamp)
             .limit(self.room + 1)
         )
-        rows = (await self.session.execute(query)).all()
+        rows = (self.session.execute(query)).all()
         self.changed += rows[: self.room]
         if len(rows) > self.room:
             if self.room:
@@ -127,17 +127,17 @@ class _Page:
         self.position = replace(position, stamp=end, arrival_stamp=arrival or 0, arrival_after=_NO_NODE)
         return False
 
-    async def _list_arrived(self) -> bool:
+    def _list_arrived(self) -> bool:
         """What lives below a folder that came back, by id; True if that was too much for this page."""
         position = self.position
         space = self.view.space
-        folder = await self.session.scalar(
+        folder = self.session.scalar(
             select(ArrivalRow.node).where(
                 ArrivalRow.space == space, ArrivalRow.stamp == position.arrival_stamp
             )
         )
         rows: Sequence[AnyRow] = ()
-        if folder is not None and await self._lives(folder):
+        if folder is not None and self._lives(folder):
             below = live_below(space, folder)
             query = (
                 states_query(space)
@@ -146,7 +146,7 @@ class _Page:
                 .order_by(NodeRow.id)
                 .limit(self.room + 1)
             )
-            rows = (await self.session.execute(query)).all()
+            rows = (self.session.execute(query)).all()
         self.arrived += rows[: self.room]
         if len(rows) > self.room:
             if self.room:
@@ -156,27 +156,27 @@ class _Page:
         self.position = replace(position, arrival_stamp=0, arrival_after=_NO_NODE)
         return False
 
-    async def _lives(self, node: bytes) -> bool:
+    def _lives(self, node: bytes) -> bool:
         above = with_ancestors(self.view.space, [node])
-        deleted = await self.session.scalars(rows_of(above, self.view.space, NodeRow.deleted_at_ms))
+        deleted = self.session.scalars(rows_of(above, self.view.space, NodeRow.deleted_at_ms))
         return all(at_ms is None for at_ms in deleted)
 
-    async def states(self) -> list[NodeState]:
+    def states(self) -> list[NodeState]:
         """All that the page tells, folders above it first."""
         told = {row.id: row for row in (*self.changed, *self.arrived)}
-        above = await self._above(told.values())
+        above = self._above(told.values())
         hidden = self._hidden(told.values(), above)
         rows = [row for row in told.values() if row.id not in hidden or row.stamp > self.position.listing]
         extra = self._not_told_yet([row for row in rows if row.id not in hidden], told, above)
-        return await node_states(self.session, [*extra, *rows], hidden)
+        return node_states(self.session, [*extra, *rows], hidden)
 
-    async def _above(self, rows: Iterable[AnyRow]) -> dict[bytes, AnyRow]:
+    def _above(self, rows: Iterable[AnyRow]) -> dict[bytes, AnyRow]:
         """All folders above these, by id."""
         found: dict[bytes, AnyRow] = {}
         for group in in_groups({row.parent for row in rows}, BULK):
             ids = with_ancestors(self.view.space, group)
             query = states_query(self.view.space).join(ids, NodeRow.id == ids.c.id)
-            found.update((row.id, row) for row in await self.session.execute(query))
+            found.update((row.id, row) for row in self.session.execute(query))
         return found
 
     def _hidden(self, rows: Iterable[AnyRow], above: Mapping[bytes, AnyRow]) -> set[bytes]:

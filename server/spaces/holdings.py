@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session
 
 from protocol.errors import ContentDamaged
 from protocol.ids import ChunkId, DeviceId, split_chunk_ids
@@ -27,22 +27,22 @@ _MISSING = OpResult(status=Status.MISSING_CHUNKS)
 Lengths = Mapping[ChunkId, int]
 
 
-async def possessed(
-    session: AsyncSession, view: ReadableView, device: DeviceId, chunks: Collection[ChunkId], now_ms: int
+def possessed(
+    session: Session, view: ReadableView, device: DeviceId, chunks: Collection[ChunkId], now_ms: int
 ) -> set[ChunkId]:
     """Those of `chunks` that this device may name: nothing is said of what others store.
 
     All nodes of a home's space lie in its view, the trash and old versions too.
     """
-    found = await leased(session, device, chunks, now_ms)
+    found = leased(session, device, chunks, now_ms)
     for group in in_groups([chunk for chunk in chunks if chunk not in found]):
         query = select(ChunkUseRow.chunk).where(ChunkUseRow.space == view.space, ChunkUseRow.chunk.in_(group))
-        found.update(ChunkId(chunk) for chunk in await session.scalars(query.distinct()))
+        found.update(ChunkId(chunk) for chunk in session.scalars(query.distinct()))
     return found
 
 
-async def holdings_of(
-    session: AsyncSession,
+def holdings_of(
+    session: Session,
     store: ChunkStore,
     view: ReadableView,
     device: DeviceId,
@@ -59,18 +59,18 @@ async def holdings_of(
             holdings[index] = Holding(problem=problem)
         elif manifest.chunks:
             named[index] = split_chunk_ids(manifest.chunks)
-    lengths = await _usable(session, store, view, device, named.values(), now_ms)
+    lengths = _usable(session, store, view, device, named.values(), now_ms)
     for index, chunks in named.items():
         problem = _refused(chunks, manifests[index].lengths, lengths)
         holdings[index] = Holding(problem=problem) if problem else Holding(uses=_each_once(chunks))
     indirect = [index for index in named if manifests[index].indirect and holdings[index].problem is None]
     for index in indirect:
-        holdings[index] = await _through(session, store, view, device, manifests[index], now_ms)
+        holdings[index] = _through(session, store, view, device, manifests[index], now_ms)
     return holdings
 
 
-async def _through(
-    session: AsyncSession,
+def _through(
+    session: Session,
     store: ChunkStore,
     view: ReadableView,
     device: DeviceId,
@@ -80,25 +80,25 @@ async def _through(
     """An indirect manifest, whose own chunks may be named: the same for the chunks of the file."""
     own = split_chunk_ids(manifest.chunks)
     try:
-        records = await resolve(session, store, manifest)
+        records = resolve(session, store, manifest)
     except ContentDamaged as error:
         return Holding(problem=OpResult(status=Status.CONTENT_REFUSED, message=str(error)))
     leaves = [chunk for chunk, _ in records]
-    lengths = await _usable(session, store, view, device, [leaves], now_ms)
+    lengths = _usable(session, store, view, device, [leaves], now_ms)
     problem = _refused(leaves, [length for _, length in records], lengths)
     return Holding(problem=problem) if problem else Holding(uses=_each_once([*own, *leaves]))
 
 
-async def resolve(session: AsyncSession, store: ChunkStore, manifest: Manifest) -> list[tuple[ChunkId, int]]:
+def resolve(session: Session, store: ChunkStore, manifest: Manifest) -> list[tuple[ChunkId, int]]:
     """The file's own chunks with their lengths, in order.  Raises ContentDamaged: the manifest is broken."""
     chunks = split_chunk_ids(manifest.chunks)
     if not manifest.indirect:
         return list(zip(chunks, manifest.lengths, strict=True))
-    return list(read_records(await store.read_bytes(session, chunks), size=manifest.size))
+    return list(read_records(store.read_bytes(session, chunks), size=manifest.size))
 
 
-async def _usable(
-    session: AsyncSession,
+def _usable(
+    session: Session,
     store: ChunkStore,
     view: ReadableView,
     device: DeviceId,
@@ -109,8 +109,8 @@ async def _usable(
     chunks = _each_once(chunk for group in named for chunk in group)
     if not chunks:
         return {}
-    allowed = await possessed(session, view, device, chunks, now_ms)
-    return await store.lengths(session, list(allowed))
+    allowed = possessed(session, view, device, chunks, now_ms)
+    return store.lengths(session, list(allowed))
 
 
 def _misshapen(manifest: Manifest) -> OpResult | None:

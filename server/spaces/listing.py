@@ -9,7 +9,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from sqlalchemy import Select, func, select
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session
 
 from protocol.errors import NotFound
 from protocol.messages import Kind, Listed, Listing, Revision
@@ -21,9 +21,7 @@ from server.spaces.rows import IS_CURRENT_VERSION, AnyRow, kind_of
 PAGE = 1_000
 
 
-async def list_folder(
-    session: AsyncSession, view: ReadableView, path: str = "/", *, after: str = ""
-) -> Listing:
+def list_folder(session: Session, view: ReadableView, path: str = "/", *, after: str = "") -> Listing:
     """The children of the folder at `path`, by name; a file is listed alone.  after: `next` of the page before.
 
     Raises NotFound: nothing is there.
@@ -37,14 +35,14 @@ async def list_folder(
         if found is not None and found.kind != Kind.FOLDER.value:
             raise _nothing()
         here = _children(view, node).where(NodeRow.name_key == name_key(name))
-        found = (await session.execute(here)).one_or_none()
+        found = (session.execute(here)).one_or_none()
         if found is None:
             raise _nothing()
         node, shown = found.id, f"{shown}/{found.name}"
     if found is not None and found.kind != Kind.FOLDER.value:
         return Listing(path=shown, node=UUID(bytes=node), items=[_item(found)])
     query = _children(view, node).where(NodeRow.name_key > after).order_by(NodeRow.name_key).limit(PAGE + 1)
-    rows = (await session.execute(query)).all()
+    rows = (session.execute(query)).all()
     return Listing(
         path=shown or "/",
         node=UUID(bytes=node),

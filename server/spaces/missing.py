@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session
 
 from protocol.ids import ChunkId
 from server.access.rights import Action, Principal, ReadableView, authorise
 from server.spaces.holdings import possessed
 
 
-async def to_upload(
-    session: AsyncSession,
+def to_upload(
+    session: Session,
     principal: Principal,
     view: ReadableView,
     chunks: Sequence[ChunkId],
@@ -31,5 +31,5 @@ async def to_upload(
     first: dict[ChunkId, int] = {}
     for index, chunk in enumerate(chunks):
         first.setdefault(chunk, index)
-    held = await possessed(session, view, principal.device, list(first), now_ms)
+    held = possessed(session, view, principal.device, list(first), now_ms)
     return [index for chunk, index in first.items() if chunk not in held]

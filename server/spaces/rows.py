@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import CTE, Row, Select, select
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session
 
 from protocol.ids import SpaceId
 from protocol.messages import Content, Kind, Manifest, Revision
@@ -156,13 +156,11 @@ def rows_of(ids: CTE, space: SpaceId, *columns: Any) -> Select[Any]:
     return select(*columns).join(ids, NodeRow.id == ids.c.id).where(NodeRow.space == space)
 
 
-async def load_with_ancestors(
-    session: AsyncSession, space: SpaceId, nodes: Iterable[bytes]
-) -> dict[bytes, StagedNode]:
+def load_with_ancestors(session: Session, space: SpaceId, nodes: Iterable[bytes]) -> dict[bytes, StagedNode]:
     """These nodes (those that exist) and all above them."""
     found: dict[bytes, StagedNode] = {}
     for group in in_groups(dict.fromkeys(nodes), BULK):
-        for row in await session.execute(rows_of(with_ancestors(space, group), space, *NODE_COLUMNS)):
+        for row in session.execute(rows_of(with_ancestors(space, group), space, *NODE_COLUMNS)):
             found[row[0]] = staged_node(row)
     return found
 
@@ -173,19 +171,17 @@ async def load_with_ancestors(
 # for a join with the values.
 
 
-async def standing_at(
-    session: AsyncSession, space: SpaceId, places: Iterable[tuple[bytes, str]]
-) -> list[StagedNode]:
+def standing_at(session: Session, space: SpaceId, places: Iterable[tuple[bytes, str]]) -> list[StagedNode]:
     """Who holds these places (parent, name key) now."""
     join = (
         f"SELECT {_NODE_NAMES} FROM wanted JOIN nodes ON nodes.space = ?"  # noqa: S608 - names of our own columns
         " AND nodes.parent = wanted.parent AND nodes.name_key = wanted.name_key"
     )
-    return [staged_node(row) for row in await _joined(session, ("parent", "name_key"), places, join, space)]
+    return [staged_node(row) for row in _joined(session, ("parent", "name_key"), places, join, space)]
 
 
-async def versions_named(
-    session: AsyncSession, space: SpaceId, names: Iterable[tuple[bytes, int, int]]
+def versions_named(
+    session: Session, space: SpaceId, names: Iterable[tuple[bytes, int, int]]
 ) -> list[FoundVersion]:
     """Those of these versions (node, epoch, number) that there are."""
     join = (
@@ -199,24 +195,24 @@ async def versions_named(
         FoundVersion(
             (node, epoch, number), bool(deleted or superseded), content_value(_KINDS[kind], *columns)
         )
-        for node, epoch, number, kind, deleted, superseded, *columns in await _joined(
+        for node, epoch, number, kind, deleted, superseded, *columns in _joined(
             session, ("node", "epoch", "number"), names, join, space
         )
     ]
 
 
-async def _joined(
-    session: AsyncSession,
+def _joined(
+    session: Session,
     columns: Sequence[str],
     wanted: Iterable[tuple[Any, ...]],
     join: str,
     space: SpaceId,
 ) -> list[AnyRow]:
-    connection = await session.connection()
+    connection = session.connection()
     marks = f"({', '.join('?' * len(columns))})"
     found: list[AnyRow] = []
     for group in in_groups(wanted, BULK):
         sql = f"WITH wanted({', '.join(columns)}) AS (VALUES {', '.join([marks] * len(group))}) {join}"
         bound = (*(value for values in group for value in values), space)
-        found += await connection.exec_driver_sql(sql, bound)
+        found += connection.exec_driver_sql(sql, bound)
     return found

@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Select, select
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session
 
 from protocol.ids import SpaceId
 from protocol.messages import Content, Kind, NodeState, Revision
@@ -50,12 +50,10 @@ def states_query(space: SpaceId) -> Select[*tuple[Any, ...]]:
     )
 
 
-async def node_states(
-    session: AsyncSession, rows: Iterable[AnyRow], hidden: Collection[bytes]
-) -> list[NodeState]:
+def node_states(session: Session, rows: Iterable[AnyRow], hidden: Collection[bytes]) -> list[NodeState]:
     """Messages for these rows of `states_query`.  hidden: those that lie below a tombstone."""
     rows = list(rows)
-    names = await _device_names(session, {row[13] for row in rows})
+    names = _device_names(session, {row[13] for row in rows})
     uuids: dict[bytes, UUID] = {}  # parents and operations come again and again
 
     def uuid(raw: bytes) -> UUID:
@@ -101,7 +99,7 @@ async def node_states(
     return states
 
 
-async def _device_names(session: AsyncSession, devices: Collection[bytes]) -> dict[bytes, str]:
+def _device_names(session: Session, devices: Collection[bytes]) -> dict[bytes, str]:
     """ "ada on laptop", for people."""
     found: dict[bytes, str] = {}
     for group in in_groups(devices):
@@ -110,6 +108,6 @@ async def _device_names(session: AsyncSession, devices: Collection[bytes]) -> di
             .join(UserRow, UserRow.id == DeviceRow.user)
             .where(DeviceRow.id.in_(group))
         )
-        for device, user_name, device_name in await session.execute(query):
+        for device, user_name, device_name in session.execute(query):
             found[device] = f"{user_name} on {device_name}"
     return found

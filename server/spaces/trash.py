@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from uuid import UUID
 
 from sqlalchemy import and_, func, or_, select
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session
 
 from protocol.errors import BadRequest
 from protocol.messages import Revision, Trash, Trashed
@@ -23,7 +23,7 @@ from server.spaces.staging import StagedNode
 PAGE = 500
 
 
-async def trash_of(session: AsyncSession, view: ReadableView, *, after: str = "") -> Trash:
+def trash_of(session: Session, view: ReadableView, *, after: str = "") -> Trash:
     """The latest first; a deleted folder is one item, with all below it.  after: `next` of the page before.
 
     Raises BadRequest: `after` was not made here.
@@ -51,9 +51,9 @@ async def trash_of(session: AsyncSession, view: ReadableView, *, after: str = ""
         query = query.where(
             or_(NodeRow.deleted_at_ms < at_ms, and_(NodeRow.deleted_at_ms == at_ms, NodeRow.id > node))
         )
-    rows = (await session.execute(query)).all()
+    rows = (session.execute(query)).all()
     page = rows[:PAGE]
-    nodes = await load_with_ancestors(session, view.space, (row.id for row in page))
+    nodes = load_with_ancestors(session, view.space, (row.id for row in page))
     return Trash(
         items=[_item(row, path_of(nodes, row.id, view.root.bytes)) for row in page],
         next=f"{page[-1].deleted_at_ms}-{page[-1].id.hex()}" if len(rows) > PAGE else "",

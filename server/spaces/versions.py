@@ -7,7 +7,7 @@ May import: sqlalchemy, protocol, server.access, server.database, server.spaces.
 from __future__ import annotations
 
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session
 
 from protocol.errors import NotFound
 from protocol.ids import NodeId
@@ -19,10 +19,10 @@ from server.spaces.rows import versions_named
 MAX_LISTED = 1_000  # the newest
 
 
-async def versions_of(session: AsyncSession, view: ReadableView, node: NodeId) -> Versions:
+def versions_of(session: Session, view: ReadableView, node: NodeId) -> Versions:
     """The newest first.  A file in the trash has them too.  Raises NotFound: absent, or a folder."""
     current = (
-        await session.execute(
+        session.execute(
             select(NodeRow.kind, NodeRow.content_epoch, NodeRow.content_number).where(
                 NodeRow.space == view.space, NodeRow.id == node.bytes
             )
@@ -30,7 +30,7 @@ async def versions_of(session: AsyncSession, view: ReadableView, node: NodeId) -
     ).one_or_none()
     if current is None or current.kind == Kind.FOLDER.value:
         raise NotFound("There is no such file", hint="Look at the folder again.")
-    rows = await session.execute(
+    rows = session.execute(
         select(
             VersionRow.epoch,
             VersionRow.number,
@@ -65,11 +65,9 @@ async def versions_of(session: AsyncSession, view: ReadableView, node: NodeId) -
     )
 
 
-async def version_content(
-    session: AsyncSession, view: ReadableView, node: NodeId, revision: Revision
-) -> Content:
+def version_content(session: Session, view: ReadableView, node: NodeId, revision: Revision) -> Content:
     """Raises NotFound."""
-    found = await versions_named(session, view.space, [(node.bytes, revision.epoch, revision.number)])
+    found = versions_named(session, view.space, [(node.bytes, revision.epoch, revision.number)])
     if not found:
         raise NotFound("There is no such version", hint="Look at the list of versions.")
     return found[0].content

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session
 
 from protocol.ids import SpaceId, ViewId
 from protocol.messages import Moved, Wait
@@ -27,9 +27,12 @@ async def wait_for_moves(
 
     Raises NotFound: a view that is absent or not this principal's.  Raises BadRequest: a cursor of another view.
     """
-    async with database.reading() as session:
-        generation = (await views_of(session, principal, cursors)).generation
-        spaces, stamps, unfinished = await _watched(session, cursors, principal, wait)
+    generation, spaces, stamps, unfinished = await database.read(
+        lambda session: (
+            views_of(session, principal, cursors).generation,
+            *_watched(session, cursors, principal, wait),
+        )
+    )
     if unfinished or (wait.generation and wait.generation != generation):
         return Moved(views=unfinished, generation=generation)
     seen: dict[SpaceId, int] = {}
@@ -39,16 +42,16 @@ async def wait_for_moves(
     return Moved(views=[view for view, space in spaces.items() if space in moved], generation=generation)
 
 
-async def _watched(
-    session: AsyncSession, cursors: Cursors, principal: Principal, wait: Wait
+def _watched(
+    session: Session, cursors: Cursors, principal: Principal, wait: Wait
 ) -> tuple[dict[UUID, SpaceId], dict[UUID, int], list[UUID]]:
     """Of each view its space and the stamp of its cursor; and those whose cursors are not at a head at all."""
-    epoch = await epoch_of(session)
+    epoch = epoch_of(session)
     spaces: dict[UUID, SpaceId] = {}
     stamps: dict[UUID, int] = {}
     unfinished: list[UUID] = []
     for watched in wait.views:
-        view = await readable_view(session, principal, ViewId(watched.view))
+        view = readable_view(session, principal, ViewId(watched.view))
         position = cursors.open(view.id, watched.cursor) or START.of_epoch(epoch)
         spaces[view.id], stamps[view.id] = view.space, position.stamp
         if position.arrival_stamp or position.epoch != epoch:

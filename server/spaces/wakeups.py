@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session
 
 from protocol.errors import Unavailable
 from protocol.ids import SpaceId
@@ -60,8 +60,8 @@ class Wakeups:
         for space in seen:
             self._waiters[space].add(waiter)
         try:
-            async with self._database.reading() as session:  # after we are listed: nothing falls in between
-                stamps = await stamps_of(session, seen)
+            # after we are listed: nothing falls in between
+            stamps = await self._database.read(lambda session: stamps_of(session, seen))
             for space, stamp in stamps.items():
                 if stamp > seen[space]:
                     waiter.wake(space)
@@ -101,18 +101,18 @@ class Wakeups:
             known = version
 
     async def _wake_moved(self) -> None:
-        async with self._database.reading() as session:
-            stamps = await stamps_of(session, list(self._waiters))
+        spaces = list(self._waiters)
+        stamps = await self._database.read(lambda session: stamps_of(session, spaces))
         for space, stamp in stamps.items():
             for waiter in self._waiters.get(space, ()):
                 if stamp > waiter.seen[space]:
                     waiter.wake(space)
 
 
-async def stamps_of(session: AsyncSession, spaces: Collection[SpaceId]) -> dict[SpaceId, int]:
+def stamps_of(session: Session, spaces: Collection[SpaceId]) -> dict[SpaceId, int]:
     """The stamp of the last change of each."""
     found: dict[SpaceId, int] = {}
     for group in in_groups(spaces):
-        rows = await session.execute(select(SpaceRow.id, SpaceRow.stamp).where(SpaceRow.id.in_(group)))
+        rows = session.execute(select(SpaceRow.id, SpaceRow.stamp).where(SpaceRow.id.in_(group)))
         found.update((SpaceId(space), stamp) for space, stamp in rows)
     return found

@@ -7,7 +7,7 @@ May import: sqlalchemy, protocol, server.database, server.spaces.
 from __future__ import annotations
 
 from sqlalchemy import update
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session
 
 from protocol.ids import SpaceId
 from server.database.session import in_groups, insert_rows
@@ -17,8 +17,8 @@ from server.spaces.rows import pack_lengths
 from server.spaces.staging import StagedTree
 
 
-async def write_tree(
-    session: AsyncSession, space: SpaceId, tree: StagedTree, around: Circumstances, *, stamp: int
+def write_tree(
+    session: Session, space: SpaceId, tree: StagedTree, around: Circumstances, *, stamp: int
 ) -> None:
     """Write all that changed in `tree`.
 
@@ -27,18 +27,16 @@ async def write_tree(
     if not tree.changed:
         return
     stamps = {node: stamp + count for count, node in enumerate(tree.changed, start=1)}
-    await _park(session, space, tree)
-    await insert_rows(
+    _park(session, space, tree)
+    insert_rows(
         session,
         NodeRow,
         [_node_values(space, tree, node, node_stamp, around) for node, node_stamp in stamps.items()],
         renew=True,
     )
-    await _write_versions(session, space, tree, around)
-    await insert_rows(
-        session, ArrivalRow, [(space, stamps[node], node) for node in dict.fromkeys(tree.arrivals)]
-    )
-    await session.execute(
+    _write_versions(session, space, tree, around)
+    insert_rows(session, ArrivalRow, [(space, stamps[node], node) for node in dict.fromkeys(tree.arrivals)])
+    session.execute(
         update(SpaceRow)
         .where(SpaceRow.id == space)
         .values(stamp=stamp + len(stamps), used_bytes=SpaceRow.used_bytes + tree.used_bytes)
@@ -46,10 +44,10 @@ async def write_tree(
     )
 
 
-async def _park(session: AsyncSession, space: SpaceId, tree: StagedTree) -> None:
+def _park(session: Session, space: SpaceId, tree: StagedTree) -> None:
     """Free the names of all that moves: a unique index is checked row by row, in the middle of a swap too."""
     for group in in_groups(tree.displaced()):
-        await session.execute(
+        session.execute(
             update(NodeRow)
             .where(NodeRow.space == space, NodeRow.id.in_(group))
             .values(name_key=None)
@@ -84,9 +82,7 @@ def _node_values(
     )
 
 
-async def _write_versions(
-    session: AsyncSession, space: SpaceId, tree: StagedTree, around: Circumstances
-) -> None:
+def _write_versions(session: Session, space: SpaceId, tree: StagedTree, around: Circumstances) -> None:
     versions: list[tuple[object, ...]] = []
     uses: list[tuple[object, ...]] = []
     for version in tree.versions:
@@ -109,5 +105,5 @@ async def _write_versions(
             )
         )
         uses += [(space, chunk, node, revision.epoch, revision.number) for chunk in version.uses]
-    await insert_rows(session, VersionRow, versions)
-    await insert_rows(session, ChunkUseRow, uses)
+    insert_rows(session, VersionRow, versions)
+    insert_rows(session, ChunkUseRow, uses)

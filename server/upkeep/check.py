@@ -8,11 +8,11 @@ All rows are read in one snapshot, so it may run beside a working server.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import chain
 
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session
 
 from server.chunks.keys import StoreKeys
 from server.chunks.packs import PackStore
@@ -29,7 +29,7 @@ _MAX_EACH = 100  # findings of one code are told; the rest is counted
 _PAGE_ROWS = 2_000
 
 
-async def check(database: Database, packs: PackStore, keys: StoreKeys, *, deep: bool) -> list[Finding]:
+def check(database: Database, packs: PackStore, keys: StoreKeys, *, deep: bool) -> list[Finding]:
     """What is broken: empty where all is well.
 
     Always: rows against each other, manifests against chunks, packs by size and digest.
@@ -38,7 +38,7 @@ async def check(database: Database, packs: PackStore, keys: StoreKeys, *, deep: 
     store = ChunkStore(database, packs, keys, clock=lambda: 0)
     told: list[Finding] = []
     counts: Counter[str] = Counter()
-    async with database.reading() as session:
+    with database.reading() as session:
         for findings in (
             broken_file(session, deep=deep),
             broken_rows(session),
@@ -47,7 +47,7 @@ async def check(database: Database, packs: PackStore, keys: StoreKeys, *, deep: 
             broken_packs(session, packs, keys, deep=deep),
             strays(session, packs, deep=deep),
         ):
-            async for finding in findings:
+            for finding in findings:
                 counts[finding.code] += 1
                 if counts[finding.code] <= _MAX_EACH:
                     told.append(finding)
@@ -57,11 +57,11 @@ async def check(database: Database, packs: PackStore, keys: StoreKeys, *, deep: 
     return told
 
 
-async def broken_holdings(session: AsyncSession, store: ChunkStore) -> AsyncIterator[Finding]:
+def broken_holdings(session: Session, store: ChunkStore) -> Iterator[Finding]:
     """Versions whose chunks are not all stored with the lengths they say, or not all known as used."""
     uses = _Uses(session)
-    async for page in reachable(session, store):
-        lengths = await store.lengths(session, list(chain.from_iterable(held.chunks for held in page)))
+    for page in reachable(session, store):
+        lengths = store.lengths(session, list(chain.from_iterable(held.chunks for held in page)))
         for held in page:
             name = _named(held.key)
             if held.fault:
@@ -73,52 +73,51 @@ async def broken_holdings(session: AsyncSession, store: ChunkStore) -> AsyncIter
                 )
             elif any(lengths[chunk] != said for chunk, said in zip(held.chunks, held.lengths, strict=True)):
                 yield Finding("manifest-length", f"{name}: a chunk has another length than the manifest says")
-            async for key in uses.before(held.key):
+            for key in uses.before(held.key):
                 yield Finding("use-version", f"{_named(key)} is not there, but is said to use chunks")
-            if not held.fault and not await uses.agree(held):
+            if not held.fault and not uses.agree(held):
                 yield Finding("uses", f"{name}: the chunks known as used are not those it holds")
-    async for key in uses.before(None):
+    for key in uses.before(None):
         yield Finding("use-version", f"{_named(key)} is not there, but is said to use chunks")
 
 
 class _Uses:
     """The rows of `chunk_uses` in the order of versions, beside the walk over versions in the same order."""
 
-    def __init__(self, session: AsyncSession) -> None:
+    def __init__(self, session: Session) -> None:
         self._groups = _grouped_uses(session)
         self._next: tuple[VersionKey, set[bytes]] | None = None
         self._begun = False
 
-    async def before(self, key: VersionKey | None) -> AsyncIterator[VersionKey]:
+    def before(self, key: VersionKey | None) -> Iterator[VersionKey]:
         """The versions with uses that come before `key` (None: all that are left)."""
-        while (at := await self._peek()) is not None and (key is None or at[0] < key):
+        while (at := self._peek()) is not None and (key is None or at[0] < key):
             yield at[0]
-            await self._step()
+            self._step()
 
-    async def agree(self, held: Held) -> bool:
-        at = await self._peek()
+    def agree(self, held: Held) -> bool:
+        at = self._peek()
         if at is None or at[0] != held.key:
             return not held.chunks
-        await self._step()
+        self._step()
         return at[1] == set(held.chunks)
 
-    async def _peek(self) -> tuple[VersionKey, set[bytes]] | None:
+    def _peek(self) -> tuple[VersionKey, set[bytes]] | None:
         if not self._begun:
             self._begun = True
-            await self._step()
+            self._step()
         return self._next
 
-    async def _step(self) -> None:
-        self._next = await anext(self._groups, None)
+    def _step(self) -> None:
+        self._next = next(self._groups, None)
 
 
-async def _grouped_uses(session: AsyncSession) -> AsyncIterator[tuple[VersionKey, set[bytes]]]:
+def _grouped_uses(session: Session) -> Iterator[tuple[VersionKey, set[bytes]]]:
     order = (ChunkUseRow.space, ChunkUseRow.node, ChunkUseRow.epoch, ChunkUseRow.number)
     query = select(*order, ChunkUseRow.chunk).order_by(*order).execution_options(yield_per=_PAGE_ROWS)
     key: VersionKey | None = None
     chunks: set[bytes] = set()
-    result = await session.stream(query)
-    async for *columns, chunk in result:
+    for *columns, chunk in session.execute(query):
         found: VersionKey = _key(columns)
         if found != key:
             if key is not None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import AsyncIterator
+from collections.abc import Iterator
 from typing import Any
 
 from sqlalchemy import Row, TextClause, text
@@ -38,29 +38,28 @@ _VIEWS = text(
 )
 
 
-async def manifest_lines(
+def manifest_lines(
     database: Database, packs: PackStore, keys: StoreKeys, *, versions: bool, trash: bool
-) -> AsyncIterator[str]:
+) -> Iterator[str]:
     """One line for each file, in the order of owner and path; of one file the newest version first.
 
     versions: older versions too.  trash: files in the trash too (their older versions only with both).
     """
     digests = _Digests(database, ChunkStore(database, packs, keys, clock=lambda: 0))
     query = _files(versions=versions, trash=trash)
-    async with database.reading() as session:
-        for space, root, prefix in (await session.execute(_VIEWS)).all():
+    with database.reading() as session:
+        for space, root, prefix in (session.execute(_VIEWS)).all():
             arguments = {"space": space, "root": root, "prefix": prefix}
-            result = await session.stream(query, arguments)
-            async for page in result.partitions(_PAGE_FILES):
-                for row in page:
-                    yield await _line(row, digests)
+            rows = session.execute(query, arguments, execution_options={"yield_per": _PAGE_FILES})
+            for row in rows:
+                yield _line(row, digests)
 
 
-async def _line(row: Row[*tuple[Any, ...]], digests: _Digests) -> str:
+def _line(row: Row[*tuple[Any, ...]], digests: _Digests) -> str:
     path, in_trash, is_current, size, chunks, lengths, indirect = row
     state = "trash" if in_trash else "current" if is_current else "version"
     manifest = manifest_of(size, chunks, lengths, indirect=bool(indirect))
-    return f"{await digests.of(manifest)} {size} {state} {path}"
+    return f"{digests.of(manifest)} {size} {state} {path}"
 
 
 def _files(*, versions: bool, trash: bool) -> TextClause:
@@ -91,26 +90,25 @@ class _Digests:
         self._store = store
         self._known: OrderedDict[bytes, str] = OrderedDict()  # by content digest: copies are read once
 
-    async def of(self, manifest: Manifest) -> str:
+    def of(self, manifest: Manifest) -> str:
         content = content_digest(manifest)
         if len(manifest.chunks) <= CHUNK_ID_BYTES and not manifest.indirect:
             return content.hex()
         known = self._known.get(content)
         if known is None:
-            known = self._known[content] = await self._read(manifest)
+            known = self._known[content] = self._read(manifest)
             if len(self._known) > _MAX_REMEMBERED:
                 self._known.popitem(last=False)
         return known
 
-    async def _read(self, manifest: Manifest) -> str:
+    def _read(self, manifest: Manifest) -> str:
         whole = hashlib.sha256()
         try:
-            async with self._database.reading() as session:
-                chunks = await file_chunks(session, self._store, manifest)
-                located = await self._store.locate(session, chunks)
-            async for frames in self._store.stream(located):
-                for frame in frames:
-                    whole.update(open_frame(frame))
+            with self._database.reading() as session:
+                chunks = file_chunks(session, self._store, manifest)
+                for frames in self._store.read(session, chunks):
+                    for frame in frames:
+                        whole.update(open_frame(frame))
         except ContentDamaged:
             return UNREADABLE
         return whole.hexdigest()

@@ -6,12 +6,11 @@ May import: sqlalchemy, protocol, server.chunks, server.database.
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session
 
 from protocol.errors import ContentDamaged
 from protocol.frames import open_frame
@@ -27,38 +26,33 @@ LEFTOVER_SECONDS = 3_600  # an upload writes more often than that
 _GROUP_BYTES = 4 * 1024 * 1024
 
 
-async def broken_packs(
-    session: AsyncSession, packs: PackStore, keys: StoreKeys, *, deep: bool
-) -> AsyncIterator[Finding]:
+def broken_packs(session: Session, packs: PackStore, keys: StoreKeys, *, deep: bool) -> Iterator[Finding]:
     """Packs that are missing or changed; deep: each record decrypted and hashed, each index compared."""
-    rows = (await session.execute(select(PackRow.id, PackRow.name, PackRow.size, PackRow.file_digest))).all()
+    rows = (session.execute(select(PackRow.id, PackRow.name, PackRow.size, PackRow.file_digest))).all()
     for number, name, size, digest in rows:
-        for finding in await asyncio.to_thread(_look_at_file, packs, name, size, digest):
-            yield finding
+        yield from _look_at_file(packs, name, size, digest)
         if deep:
             query = select(
                 ChunkRow.id, ChunkRow.offset, ChunkRow.stored_length, ChunkRow.length, ChunkRow.codec
             ).where(ChunkRow.pack == number)
             places = [
                 Place(ChunkId(chunk), offset, stored_length, length, codec)
-                for chunk, offset, stored_length, length, codec in await session.execute(query)
+                for chunk, offset, stored_length, length, codec in session.execute(query)
             ]
-            for finding in await asyncio.to_thread(_look_inside, packs, keys, name, places):
-                yield finding
+            yield from _look_inside(packs, keys, name, places)
 
 
-async def strays(session: AsyncSession, packs: PackStore, *, deep: bool) -> AsyncIterator[Finding]:
+def strays(session: Session, packs: PackStore, *, deep: bool) -> Iterator[Finding]:
     """What lies beside the named packs.  A whole pack without rows is none: a server that was killed between
     file and rows left it, and the next start takes it in."""
-    for name in await asyncio.to_thread(lambda: packs.leftovers(older_than=time.time() - LEFTOVER_SECONDS)):
+    for name in packs.leftovers(older_than=time.time() - LEFTOVER_SECONDS):
         yield Finding("pack-leftover", f"{name} was never finished; the next start of the server removes it")
     if not deep:
         return
-    named = set(await session.scalars(select(PackRow.name)))
-    unnamed = await asyncio.to_thread(lambda: [name for name in packs.names() if name not in named])
-    for name in unnamed:
+    named = set(session.scalars(select(PackRow.name)))
+    for name in [name for name in packs.names() if name not in named]:
         try:
-            await asyncio.to_thread(read_places, packs, name)
+            read_places(packs, name)
         except (ContentDamaged, OSError):
             yield Finding("pack-stray", f"{name} is not in the database and not a whole pack")
 

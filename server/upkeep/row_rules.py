@@ -7,12 +7,12 @@ Nodes are named by their ids, never by their names.  Text that is the same on SQ
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import select, text
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session
 
 from protocol.names import name_key, refusal
 from server.database.facts import epoch_of
@@ -150,22 +150,20 @@ _RULES = (
 )
 
 
-async def broken_rows(session: AsyncSession) -> AsyncIterator[Finding]:
-    arguments: Mapping[str, Any] = {"none": _NO_PARENT, "epoch": await epoch_of(session)}
+def broken_rows(session: Session) -> Iterator[Finding]:
+    arguments: Mapping[str, Any] = {"none": _NO_PARENT, "epoch": epoch_of(session)}
     for rule in _RULES:
         used = {name: value for name, value in arguments.items() if f":{name}" in rule.sql}
-        result = await session.stream(text(rule.sql), used)
-        async for row in result:
+        for row in session.execute(text(rule.sql), used):
             yield Finding(rule.code, rule.says.format(*[_shown(value) for value in row]))
 
 
-async def broken_names(session: AsyncSession) -> AsyncIterator[Finding]:
+def broken_names(session: Session) -> Iterator[Finding]:
     """Live names whose key is not theirs (twins could stand side by side), or that no system may hold."""
     query = select(NodeRow.space, NodeRow.id, NodeRow.name, NodeRow.name_key).where(
         NodeRow.deleted_at_ms.is_(None), NodeRow.parent != _NO_PARENT
     )
-    result = await session.stream(query.execution_options(yield_per=_PAGE_ROWS))
-    async for space, node, name, key in result:
+    for space, node, name, key in session.execute(query.execution_options(yield_per=_PAGE_ROWS)):
         if name_key(name) != key:
             yield Finding(
                 "node-name-key", f"Node {node.hex()} of space {space} has a key that is not its name's"
@@ -176,14 +174,14 @@ async def broken_names(session: AsyncSession) -> AsyncIterator[Finding]:
             )
 
 
-async def broken_file(session: AsyncSession, *, deep: bool) -> AsyncIterator[Finding]:
+def broken_file(session: Session, *, deep: bool) -> Iterator[Finding]:
     """What SQLite itself finds in its file; nothing to ask elsewhere."""
     if session.get_bind().dialect.name != "sqlite":
         return
-    for [words] in await session.execute(text("PRAGMA integrity_check" if deep else "PRAGMA quick_check")):
+    for [words] in session.execute(text("PRAGMA integrity_check" if deep else "PRAGMA quick_check")):
         if words != "ok":
             yield Finding("database", f"SQLite says: {words}")
-    for table, *_ in await session.execute(text("PRAGMA foreign_key_check")):
+    for table, *_ in session.execute(text("PRAGMA foreign_key_check")):
         yield Finding("database", f"A row of table {table} points to one that is not there")
 
 

@@ -9,11 +9,11 @@ of nodes in the trash hold their chunks like all others; an uploaded chunk is he
 from __future__ import annotations
 
 import struct
-from collections.abc import AsyncIterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sqlalchemy import select, tuple_
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session
 
 from protocol.errors import MedicalBlocksError
 from protocol.ids import ChunkId, split_chunk_ids
@@ -43,22 +43,22 @@ class Held:
     fault: str = ""
 
 
-async def reachable(session: AsyncSession, store: ChunkStore) -> AsyncIterator[list[Held]]:
+def reachable(session: Session, store: ChunkStore) -> Iterator[list[Held]]:
     """All versions of all spaces in the order of their keys, some thousand at a time."""
     after: VersionKey = (0, b"", 0, 0)
     while True:
         query = select(*_COLUMNS).where(tuple_(*_KEY) > tuple_(*after)).order_by(*_KEY).limit(PAGE_VERSIONS)
         page: list[Held] = []
-        for space, node, epoch, number, size, chunks, lengths, indirect in await session.execute(query):
+        for space, node, epoch, number, size, chunks, lengths, indirect in session.execute(query):
             after = (space, node, epoch, number)
             manifest = manifest_of(size, chunks, lengths, indirect=indirect)
-            page.append(await _held(session, store, after, manifest))
+            page.append(_held(session, store, after, manifest))
         if not page:
             return
         yield page
 
 
-async def _held(session: AsyncSession, store: ChunkStore, key: VersionKey, manifest: Manifest) -> Held:
+def _held(session: Session, store: ChunkStore, key: VersionKey, manifest: Manifest) -> Held:
     fault = check_shape(manifest)
     if fault:
         return Held(key, manifest, [], [], fault)
@@ -66,7 +66,7 @@ async def _held(session: AsyncSession, store: ChunkStore, key: VersionKey, manif
     if not manifest.indirect:
         return Held(key, manifest, own, manifest.lengths)
     try:
-        records = list(read_records(await store.read_bytes(session, own), size=manifest.size))
+        records = list(read_records(store.read_bytes(session, own), size=manifest.size))
     except MedicalBlocksError as error:
         return Held(key, manifest, own, manifest.lengths, error.what)
     chunks = own + [chunk for chunk, _ in records]
@@ -79,10 +79,10 @@ def manifest_of(size: int, chunks: bytes, lengths: bytes, *, indirect: bool) -> 
     return Manifest(size, chunks, list(struct.unpack(f"<{len(whole) // 4}I", whole)), indirect)
 
 
-async def file_chunks(session: AsyncSession, store: ChunkStore, manifest: Manifest) -> list[ChunkId]:
+def file_chunks(session: Session, store: ChunkStore, manifest: Manifest) -> list[ChunkId]:
     """The chunks that put together are the file.  Raises ContentDamaged."""
     own = split_chunk_ids(manifest.chunks)
     if not manifest.indirect:
         return own
-    records = read_records(await store.read_bytes(session, own), size=manifest.size)
+    records = read_records(store.read_bytes(session, own), size=manifest.size)
     return [chunk for chunk, _ in records]

@@ -11,15 +11,16 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from http import HTTPStatus
 from uuid import UUID
 
 import msgspec
 
-from protocol.errors import LocalProblem
+from protocol.errors import LocalProblem, MedicalBlocksError, NotSignedIn
 from protocol.http import ServerApi
 from protocol.ids import OperationId, uuid7
-from protocol.messages import AnyOp, Commit, CommitAnswer, OpResult, Reset, to_msgpack
+from protocol.messages import AnyOp, Commit, CommitAnswer, Committed, OpResult, Reset, to_msgpack
 from sync_client.engine.database import StateDatabase
 
 NO_FOLDER = 0  # a batch that belongs to no followed folder
@@ -32,20 +33,49 @@ async def send(
     operation = OperationId(uuid7(time.time_ns() // 1_000_000, secrets.randbits(74)))
     batch = Commit(operation=operation, number=number, ops=list(ops), cursor=cursor)
     state.write_batch(folder, number, to_msgpack(batch))
-    answer = await api.commit(view, batch)
+    try:
+        answer = await api.commit(view, batch)
+    except MedicalBlocksError as error:
+        _drop_if_refused(state, number, error)
+        raise
     with state.transaction(lasting=False):  # sent once more after a crash, it gets the same answer
         state.drop_batch(number)
     return answer
 
 
-async def send_again(api: ServerApi, state: StateDatabase, view: UUID, *, folder: int) -> bool:
-    """What was written down and not answered.  The feed shows what it did.  True: there was something."""
+async def send_again(
+    api: ServerApi,
+    state: StateDatabase,
+    view: UUID,
+    *,
+    folder: int,
+    take: Callable[[Sequence[AnyOp], Committed], None],
+) -> bool:
+    """What was written down and not answered.  True: there was something.
+
+    take: learns the answers in the transaction that drops the batch.  Without them our own work would look like
+    that of somebody else, and an edit made since like a conflict with it.
+    """
     batches = state.batches(folder)
     for number, body in batches:
-        await api.commit(view, msgspec.msgpack.decode(body, type=Commit))
+        batch = msgspec.msgpack.decode(body, type=Commit)
+        try:
+            answer = await api.commit(view, batch)
+        except MedicalBlocksError as error:
+            _drop_if_refused(state, number, error)
+            raise
         with state.transaction():
             state.drop_batch(number)
+            if not isinstance(answer, Reset):
+                take(batch.ops, answer)
     return bool(batches)
+
+
+def _drop_if_refused(state: StateDatabase, number: int, error: MedicalBlocksError) -> None:
+    """A batch that the server refuses as a whole did nothing, and would be refused for ever."""
+    if error.status < HTTPStatus.INTERNAL_SERVER_ERROR and not isinstance(error, NotSignedIn):
+        with state.transaction():
+            state.drop_batch(number)
 
 
 async def commit(api: ServerApi, state: StateDatabase, view: UUID, ops: Sequence[AnyOp]) -> list[OpResult]:

@@ -14,7 +14,7 @@ import asyncio
 import itertools
 import logging
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, aclosing
 from dataclasses import dataclass, field
 
 from protocol.errors import ContentDamaged, MedicalBlocksError
@@ -24,6 +24,8 @@ from protocol.ids import ChunkId, Cursor, NodeId, split_chunk_ids
 from protocol.messages import (
     MAX_BATCH_OPS,
     AnyOp,
+    CommitAnswer,
+    Committed,
     Delete,
     DeleteTree,
     Kind,
@@ -44,7 +46,7 @@ from sync_client.engine import placement
 from sync_client.engine.batches import send, send_again
 from sync_client.engine.database import Followed, StateDatabase
 from sync_client.engine.disk import FollowedRoot, parked_parts
-from sync_client.engine.effects import fold_disk_step, fold_tree_step, fold_wire_step
+from sync_client.engine.effects import content_of, fold_disk_step, fold_tree_step, fold_wire_step
 from sync_client.engine.incoming import NotPlaced
 from sync_client.engine.manifests import Manifests
 from sync_client.engine.reading import ReadFile
@@ -70,8 +72,10 @@ from sync_client.engine.steps import (
     WireStep,
 )
 from sync_client.engine.stored_trees import WORTH_COPYING, StoredTrees
+from sync_client.engine.threads import in_thread
 from sync_client.engine.transfer import Outgoing, Wanted, fetch, upload
-from sync_client.engine.trees import PARKED, Content, Local, Place, Side
+from sync_client.engine.trees import PARKED, Content, Fingerprint, Local, Place, Side
+from sync_client.engine.window import Window
 
 log = logging.getLogger(__name__)
 Parts = tuple[str, ...]
@@ -100,6 +104,10 @@ class Carried:
     notes: list[tuple[str, str, str, int]] = field(default_factory=list)  # activity
     reset: Reset | None = None
 
+    def finish(self, *nodes: NodeId) -> None:
+        self.done += len(nodes)
+        self.finished.extend(nodes)
+
 
 class Carrier:
     """The hands of one followed folder."""
@@ -113,7 +121,10 @@ class Carrier:
         self._root = root
         self._api = api
         self._manifests = Manifests(state)
+        self._window = Window(folder, state, trees)
         self.kept: dict[NodeId, ReadFile] = {}  # what was just read: small files need no second reading
+        self.answered = asyncio.Event()  # no batch is under way
+        self.answered.set()
         self.distrusted: set[NodeId] = set()  # the server lacked chunks that we thought it had
 
     # ---- a plan ------------------------------------------------------------------------------------------
@@ -138,7 +149,7 @@ class Carrier:
         with self._folding():
             for step in steps:
                 fold_tree_step(self._trees, step)
-        carried.done += len(steps)
+        carried.finish(*(step.node for step in steps))
 
     def _folding(self) -> AbstractContextManager[None]:
         return self._trees.transaction()
@@ -170,7 +181,7 @@ class Carrier:
             if parts is not None:
                 paths[step.node] = parts
         steps = [step for step in steps if step.node in paths]
-        placed = await asyncio.to_thread(
+        placed = await in_thread(
             placement.make_folders, self._root, [(step.node, paths[step.node]) for step in steps]
         )
         with self._folding():
@@ -180,7 +191,7 @@ class Carrier:
                     self._not_placed(step.node, result, parts, carried)
                     continue
                 fold_disk_step(self._trees, step, Local(step.place, Content(Kind.FOLDER), result.fingerprint))
-                carried.done += 1
+                carried.finish(step.node)
                 carried.notes.append(("added", "down", "/".join(parts), 0))
 
     async def _remove(self, steps: Sequence[Remove], carried: Carried) -> None:
@@ -189,7 +200,7 @@ class Carrier:
             parts = self._path(step.place, step.node)
             if parts is not None:
                 removals.append((step, parts))
-        results = await asyncio.to_thread(
+        results = await in_thread(
             placement.remove_all,
             self._root,
             [placement.Removal(step.node, parts, step.expected) for step, parts in removals],
@@ -200,7 +211,7 @@ class Carrier:
                     self._not_placed(step.node, result, parts, carried)
                     continue
                 fold_disk_step(self._trees, step, None)
-                carried.done += 1
+                carried.finish(step.node)
                 carried.notes.append(("deleted", "down", "/".join(parts), 0))
 
     async def _relocate(self, step: Relocate | KeepBoth, carried: Carried) -> None:
@@ -211,7 +222,7 @@ class Carrier:
         from_parts, to_parts = self._path(step.source, step.node), self._path(target, step.node)
         if from_parts is None or to_parts is None:
             return
-        moved = await asyncio.to_thread(placement.relocate, self._root, from_parts, to_parts, step.expected)
+        moved = await in_thread(placement.relocate, self._root, from_parts, to_parts, step.expected)
         if isinstance(moved, NotPlaced):
             self._not_placed(step.node, moved, from_parts, carried)
             carried.look_at.add(to_parts[:-1])
@@ -219,7 +230,7 @@ class Carrier:
         with self._folding():
             local = Local(target, row.local.content, moved, row.local.conflict_of)
             fold_disk_step(self._trees, step, local)
-        carried.done += 1
+        carried.finish(step.node)
         if isinstance(step, KeepBoth):
             carried.notes.append(("kept both", "down", "/".join(to_parts), 0))
         elif PARKED not in (step.source.parent, step.target.parent):
@@ -265,7 +276,7 @@ class Carrier:
         if replacing:
             with self._state.transaction():
                 self._state.write_intents(self._folder.id, replacing)
-        placed = await asyncio.to_thread(placement.place, self._root, targets)
+        placed = await in_thread(placement.place, self._root, targets)
         with self._folding():
             for result in placed:
                 step = by_node[result.node]
@@ -274,7 +285,7 @@ class Carrier:
                     self._not_placed(result.node, result, parts, carried)
                     continue
                 fold_disk_step(self._trees, step, Local(step.place, step.content, result.fingerprint))
-                carried.done += 1
+                carried.finish(step.node)
                 if result.fingerprint.ctime_ns == 0:
                     carried.look_later.add(parts[:-1])
                 action = "added" if isinstance(step, Fetch) else "changed"
@@ -289,8 +300,9 @@ class Carrier:
             return leaves
         wanted = WantedContent(parts=[Part(node=step.node, revision=step.revision)])
         records = b""
-        async for frames in self._api.content(self._folder.view, wanted):
-            records += b"".join([await asyncio.to_thread(open_frame, frame) for frame in frames])
+        async with aclosing(self._api.content(self._folder.view, wanted)) as stream:
+            async for frames in stream:
+                records += b"".join([await in_thread(open_frame, frame) for frame in frames])
         with self._folding():
             return self._manifests.take_records(step.content, records)
 
@@ -336,14 +348,21 @@ class Carrier:
                 return
 
     async def _send(self, steps: Sequence[WireStep], carried: Carried) -> None:
-        answer = await send(
-            self._api,
-            self._state,
-            self._folder.view,
-            [self._operation(step) for step in steps],
-            folder=self._folder.id,
-            cursor=self._folder.cursor,
-        )
+        self.answered.clear()
+        try:
+            answer = await send(
+                self._api,
+                self._state,
+                self._folder.view,
+                [self._operation(step) for step in steps],
+                folder=self._folder.id,
+                cursor=self._folder.cursor,
+            )
+            self._take_answer(steps, answer, carried)
+        finally:
+            self.answered.set()
+
+    def _take_answer(self, steps: Sequence[WireStep], answer: CommitAnswer, carried: Carried) -> None:
         if isinstance(answer, Reset):
             carried.reset = answer
             return
@@ -355,17 +374,25 @@ class Carrier:
                 path = self._shown_path(step)
                 fold_wire_step(self._trees, step, result)
                 self._note_result(step, result, path, carried)
+            if answer.cursor:
+                self._window.take_own([step.node for step in steps], self._wire_content)
 
     def _note_result(self, step: WireStep, result: OpResult, path: str, carried: Carried) -> None:
         if result.status is Status.DONE:
-            carried.done += 1
+            carried.finish(step.node)
             self.distrusted.discard(step.node)
             size = step.content.size if isinstance(step, MakeRemote | PutRemote) else 0
             carried.notes.append((_ACTIONS[type(step)], "up", path, size))
         elif result.status in _STALE_LOOK:
             carried.look_at_server = True
+            carried.problems[step.node] = (
+                "changed",
+                "It changed on the server just now. It is looked at again.",
+            )
             log.info("refused op=%s status=%s", type(step).__name__, result.status)
         elif result.status is Status.MISSING_CHUNKS:
+            if step.node in self.distrusted:  # everything was asked for, and yet: not at once again
+                carried.problems[step.node] = (result.status.value, "The server lacks a part of it.")
             self.distrusted.add(step.node)
             carried.look_at_server = True
         elif result.status is not Status.GROUP_FAILED:
@@ -451,13 +478,46 @@ class Carrier:
         )
 
     async def finish_batches(self) -> bool:
-        return await send_again(self._api, self._state, self._folder.view, folder=self._folder.id)
+        """Send again what was not answered, and take the answers in."""
+
+        def take(ops: Sequence[AnyOp], answer: Committed) -> None:
+            with self._folding():
+                for op, result in zip(ops, answer.results, strict=True):
+                    row = self._trees.row(NodeId(op.node))
+                    step = _step_of(op)
+                    if step is not None and row is not None and row.local is not None:
+                        fold_wire_step(self._trees, step, result)
+
+        return await send_again(self._api, self._state, self._folder.view, folder=self._folder.id, take=take)
 
     def _shown_path(self, step: WireStep) -> str:
         side = Side.REMOTE if isinstance(step, DeleteRemote | DeleteTreeRemote) else Side.LOCAL
         return "/".join(self._trees.path(side, step.node) or ())
 
 
+def _step_of(op: AnyOp) -> WireStep | None:
+    """The step that an operation came from; None for those whose effect the feed tells well enough."""
+    node = NodeId(op.node)
+    match op:
+        case Make():
+            return MakeRemote(
+                node,
+                Place(NodeId(op.parent), op.name),
+                content_of(op.content),
+                None if op.conflict_of is None else NodeId(op.conflict_of),
+                _UNSEEN,
+            )
+        case Put():
+            return PutRemote(node, content_of(op.content), op.content_revision, _UNSEEN)
+        case Move():
+            return MoveRemote(node, Place(NodeId(op.parent), op.name), op.place_revision)
+        case _:
+            return None
+
+
+_UNSEEN = Fingerprint(
+    0, 0, 0, 0, 0, 0, 0
+)  # what a step expects of the disk is of no use once it was answered
 _ACTIONS: dict[type[WireStep], str] = {
     MakeRemote: "added",
     PutRemote: "changed",

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from uuid import uuid4
 from protocol.errors import LocalProblem, MedicalBlocksError, NotSignedIn, Unavailable
 from protocol.http import ServerApi
 from protocol.ids import Cursor, ViewId
-from protocol.messages import WAIT_SECONDS, Wait, Watched
+from protocol.messages import WAIT_SECONDS, Moved, Wait, Watched
 from sync_client.engine import history, reporting
 from sync_client.engine.account import Account
 from sync_client.engine.database import StateDatabase
@@ -200,13 +200,19 @@ class Engine:
             asked = {sync.folder.id: sync.folder.cursor for sync in listening}
             watched = [Watched(view=sync.folder.view, cursor=sync.folder.cursor) for sync in listening]
             try:
-                moved = await self.api.wait(Wait(views=watched))
+                moved = await self._who_moved(watched, asked.keys())
                 failures = 0
+                if moved is None:
+                    continue
                 self.offline = None
             except Unavailable as error:
                 self.offline = error
                 await asyncio.sleep(OFFLINE_SECONDS[min(failures, len(OFFLINE_SECONDS) - 1)])
                 failures += 1
+                for (
+                    sync
+                ) in listening:  # a round tells that the server is back; a long poll that holds does not
+                    sync.server_moved()
                 continue
             except NotSignedIn as error:
                 self.signed_out = error
@@ -219,9 +225,26 @@ class Engine:
                 await asyncio.sleep(OFFLINE_SECONDS[1])
                 continue
             for sync in listening:
+                await sync.batch_answered()
                 if sync.folder.view in moved.views and sync.folder.cursor == asked[sync.folder.id]:
                     sync.server_moved()
                     self._cursor_moved.clear()
+
+    async def _who_moved(self, watched: list[Watched], asked: Collection[int]) -> Moved | None:
+        """The answer of one long poll; None if by now another folder is to be listened for as well."""
+        poll = asyncio.create_task(self.api.wait(Wait(views=watched)), name="long poll")
+        try:
+            while True:
+                ended = asyncio.create_task(self._cursor_moved.wait(), name="a round ended")
+                await asyncio.wait({poll, ended}, return_when=asyncio.FIRST_COMPLETED)
+                ended.cancel()
+                if poll.done():
+                    return await poll
+                self._cursor_moved.clear()
+                if any(sync.looker.waits_for_server and key not in asked for key, sync in self.syncs.items()):
+                    return None
+        finally:
+            poll.cancel()
 
     # ---- waiting -----------------------------------------------------------------------------------------
 

@@ -1,6 +1,6 @@
 """What was: versions, the trash of both sides, conflicts that a person decides.
 
-Owns: bringing things back.  May import: asyncio, protocol, the rest of the engine.
+Owns: bringing things back.  May import: protocol, the rest of the engine.
 
 Nothing here writes into the trees: the server is asked by a batch, the disk by the same careful moves that sync
 uses, and the next round sees what happened.
@@ -8,7 +8,6 @@ uses, and the next round sees what happened.
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +20,7 @@ from sync_client.engine.disk import FollowedRoot
 from sync_client.engine.incoming import NotPlaced
 from sync_client.engine.looking import fresh_node
 from sync_client.engine.reporting import sync_at
+from sync_client.engine.threads import in_thread
 from sync_client.engine.trash import list_trash, restore_trashed
 from sync_client.engine.trees import Row, Side
 
@@ -128,7 +128,7 @@ async def trash_list(engine: Engine) -> list[Answer]:
                     "at": line.trashed_at_ms,
                     "why": line.why.value,
                 }
-                for line in await asyncio.to_thread(list_trash, sync.root)
+                for line in await in_thread(list_trash, sync.root)
             ]
         if sync.folder.view in seen_views:
             continue
@@ -159,9 +159,9 @@ async def trash_restore(engine: Engine, item: str) -> Answer:
         for sync in engine.syncs.values():
             if sync.root is None:
                 continue
-            lines = await asyncio.to_thread(list_trash, sync.root)
+            lines = await in_thread(list_trash, sync.root)
             if any(line.name == name for line in lines):
-                parts = await asyncio.to_thread(restore_trashed, sync.root, name)
+                parts = await in_thread(restore_trashed, sync.root, name)
                 sync.disk_moved({parts[:-1]})
                 return {"path": str(sync.folder.local.joinpath(*parts))}
     elif where == "server":
@@ -212,11 +212,9 @@ async def _resolve(sync: FolderSync, node: NodeId, keep: str) -> None:
         raise LocalProblem("One of the two files is not on this computer", hint="Wait until all is synced.")
     going, path = (row, copy_path) if keep == "theirs" else (original, original_path)
     assert going.local is not None
-    await asyncio.to_thread(_take_away, root, placement.Removal(going.node, path, going.local.fingerprint))
+    await in_thread(_take_away, root, placement.Removal(going.node, path, going.local.fingerprint))
     if keep == "mine":
-        moved = await asyncio.to_thread(
-            placement.relocate, root, copy_path, original_path, row.local.fingerprint
-        )
+        moved = await in_thread(placement.relocate, root, copy_path, original_path, row.local.fingerprint)
         if isinstance(moved, NotPlaced):
             raise LocalProblem(
                 "The copy changed meanwhile", hint="The other file is in the local trash; try again."

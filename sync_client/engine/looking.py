@@ -1,7 +1,7 @@
 """Looks at both sides, and takes what is seen into the trees.
 
 Owns: the position in the feed, resets, which folders of the disk are to be scanned, which files are to be read.
-May import: asyncio, protocol, the engine's binding, effects, reading, scan, window and trees modules.
+May import: protocol, the engine's binding, effects, reading, scan, window and trees modules.
 
 Nothing is decided here and nothing is done.  Pages of the feed are taken in as they come; only at the head is the
 remote tree a tree.  A scan costs the folders that are to be looked at, not those that exist.
@@ -9,7 +9,6 @@ remote tree a tree.  A scan costs the folders that are to be looked at, not thos
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import secrets
 import time
@@ -17,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from protocol.http import ServerApi
-from protocol.ids import CHUNK_ID_BYTES, Cursor, NodeId, uuid7
+from protocol.ids import Cursor, NodeId, uuid7
 from protocol.manifests import content_digest
 from protocol.messages import Changes, Reset
 from sync_client.engine.binding import Bound, bind
@@ -28,6 +27,7 @@ from sync_client.engine.manifests import Manifests
 from sync_client.engine.reading import ReadFile, Unreadable, read_files
 from sync_client.engine.scan import FolderListing, Odd, list_folders, list_tree
 from sync_client.engine.stored_trees import KnownLocally, StoredTrees
+from sync_client.engine.threads import in_thread
 from sync_client.engine.trees import Fingerprint, Local, Side
 from sync_client.engine.troubles import Troubles
 from sync_client.engine.window import Window
@@ -137,8 +137,8 @@ class Looker:
         with self._trees.transaction(lasting=False):
             for state in page.nodes:
                 content = state.content
-                if content is not None and len(content.manifest.chunks) > CHUNK_ID_BYTES:
-                    self._state.keep_manifest(content_digest(content.manifest), content.manifest)
+                if content is not None:
+                    self._manifests.keep(content_digest(content.manifest), content.manifest)
             states = self._window.take(page.nodes)
             alone = self._folder.at_head  # until this page, and that is known after a crash too
             take_remote(self._trees, states, page.gone, head=not page.more, alone=alone)
@@ -173,9 +173,9 @@ class Looker:
         folders, self._folders = self._folders | due, set()
         try:
             if everything:
-                listings = await asyncio.to_thread(list_tree, root, self._folder.root, ())
+                listings = await in_thread(list_tree, root, self._folder.root, ())
             else:
-                listings = await asyncio.to_thread(list_folders, root, self._known_folders(folders))
+                listings = await in_thread(list_folders, root, self._known_folders(folders))
             while True:
                 bound = bind(
                     listings,
@@ -192,7 +192,7 @@ class Looker:
                 ]
                 if not unseen:
                     break
-                listings = listings + await asyncio.to_thread(_list_trees, root, unseen)
+                listings = listings + await in_thread(_list_trees, root, unseen)
         except BaseException:
             self._everything |= everything
             self._folders |= folders
@@ -256,6 +256,7 @@ class Looker:
                 if isinstance(result, Unreadable):
                     self._could_not_read(result)
                     continue
+                self._troubles.clear([result.node])
                 path = self._trees.path(Side.LOCAL, result.node)
                 if result.fingerprint.ctime_ns == 0 and path:
                     young.add(path[:-1])
@@ -263,7 +264,7 @@ class Looker:
                     local = replace(row.local, fingerprint=result.fingerprint)
                     self._trees.save_quietly(replace(row, local=local))
                 else:
-                    self._manifests.keep(result)
+                    self._manifests.keep(result.content.digest, result.manifest, result.records)
                     changes.append(
                         (
                             result.node,
@@ -282,7 +283,7 @@ class Looker:
                 row, path = self._trees.row(node), self._trees.path(Side.LOCAL, node)
                 if row is not None and row.local is not None and path is not None:
                     wanted.append((node, path, row.local.fingerprint))
-            self.take_read(await asyncio.to_thread(read_files, root, wanted, keep=False))
+            self.take_read(await in_thread(read_files, root, wanted, keep=False))
 
     def _could_not_read(self, result: Unreadable) -> None:
         path = self._trees.path(Side.LOCAL, result.node)

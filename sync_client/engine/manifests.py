@@ -8,11 +8,14 @@ A file of one chunk needs no manifest: its digest is the chunk id.
 
 from __future__ import annotations
 
-from protocol.ids import CHUNK_ID_BYTES
+import hashlib
+
+from protocol.errors import ContentDamaged
+from protocol.ids import CHUNK_ID_BYTES, split_chunk_ids
 from protocol.manifests import read_records
 from protocol.messages import Manifest
 from sync_client.engine.database import StateDatabase
-from sync_client.engine.reading import SMALL_BYTES, ReadFile
+from sync_client.engine.reading import SMALL_BYTES
 from sync_client.engine.trees import Content
 
 
@@ -20,12 +23,12 @@ class Manifests:
     def __init__(self, state: StateDatabase) -> None:
         self._state = state
 
-    def keep(self, read: ReadFile) -> None:
-        """Inside a transaction."""
-        if len(read.manifest.chunks) > CHUNK_ID_BYTES or read.manifest.indirect:
-            self._state.keep_manifest(read.content.digest, read.manifest)
-        if read.manifest.indirect:
-            self._state.keep_records(read.content.digest, read.records)
+    def keep(self, digest: bytes, manifest: Manifest, records: bytes = b"") -> None:
+        """Inside a transaction.  records: of an indirect manifest, if they are known."""
+        if len(manifest.chunks) > CHUNK_ID_BYTES or manifest.indirect:
+            self._state.keep_manifest(digest, manifest)
+        if records:
+            self._state.keep_records(digest, records)
 
     def of(self, content: Content) -> Manifest:
         """As it travels: of a huge file this is the manifest of its manifest."""
@@ -47,7 +50,14 @@ class Manifests:
         return self._state.records(content.digest) or b"" if self.of(content).indirect else b""
 
     def take_records(self, content: Content, records: bytes) -> Manifest:
-        """From the server.  Raises ContentDamaged: they do not fit the content."""
+        """From the server.  Raises ContentDamaged: they are not those that the content names."""
+        manifest, at = self.of(content), 0
+        for chunk, length in zip(split_chunk_ids(manifest.chunks), manifest.lengths, strict=True):
+            if hashlib.sha256(records[at : at + length]).digest() != chunk:
+                raise ContentDamaged(
+                    "The server sent another manifest than was asked for", hint="Check the server."
+                )
+            at += length
         leaves = leaves_of_records(records, content.size)
         self._state.keep_records(content.digest, records)
         return leaves

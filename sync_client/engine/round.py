@@ -38,6 +38,7 @@ from sync_client.engine.reading import ReadFile, Unreadable, read_files
 from sync_client.engine.recovery import parked_nodes, recover
 from sync_client.engine.steps import Problem
 from sync_client.engine.stored_trees import StoredTrees
+from sync_client.engine.threads import in_thread
 from sync_client.engine.trees import PARKED, Local, Place, Row, Side
 from sync_client.engine.troubles import Troubles
 
@@ -108,6 +109,11 @@ class FolderSync:
         self.disk_events += 1
         self._wake()
 
+    async def batch_answered(self) -> None:
+        """Until no batch of ours is under way: what the server then tells is not our own work."""
+        if self._carrier is not None:
+            await self._carrier.answered.wait()
+
     def _wake(self) -> None:
         self._quiet = False
         self.woken.set()
@@ -148,11 +154,11 @@ class FolderSync:
 
     async def open(self) -> None:
         """Raises LocalProblem: the folder or its marker is missing, or they belong to something else."""
-        root = await asyncio.to_thread(open_root, self.folder.local)
+        root = await in_thread(open_root, self.folder.local)
         try:
             marker = checked_marker(root, self.folder)
             await self._renew_generation(root, marker)
-            await asyncio.to_thread(discard_leftovers, root)
+            await in_thread(discard_leftovers, root)
             self._recover(root)
             self._find_parked(root)
         except BaseException:
@@ -176,7 +182,7 @@ class FolderSync:
         following = max(marker.generation, folder.generation) + 1
         with self._state.transaction():
             self._state.set_fact(expected, str(following))
-        await asyncio.to_thread(write_marker, root, msgspec.structs.replace(marker, generation=following))
+        await in_thread(write_marker, root, msgspec.structs.replace(marker, generation=following))
         folder.generation = following
         with self._state.transaction():
             self._state.save_folder(folder)
@@ -230,7 +236,7 @@ class FolderSync:
         if await self._carrier.finish_batches():
             self.looker.at_server()
         while True:
-            await asyncio.to_thread(still_there, self._root, self.folder)
+            await in_thread(still_there, self._root, self.folder)
             looked = await self.looker.look(self._root)
             if self.looker.root_is_gone:
                 raise LocalProblem(
@@ -255,6 +261,7 @@ class FolderSync:
         slice_ = self._next_slice(0, end)
         if not slice_:
             return False
+        self._quiet = False
         self._count_progress()
         did = False
         reading = self._start_reading(root, slice_)
@@ -293,7 +300,7 @@ class FolderSync:
     ) -> asyncio.Future[list[ReadFile | Unreadable]]:
         wanted = self.looker.unread_among([node for _, node in slice_])
         if wanted:
-            return asyncio.ensure_future(asyncio.to_thread(read_files, root, wanted, keep=True))
+            return asyncio.ensure_future(in_thread(read_files, root, wanted, keep=True))
         nothing: asyncio.Future[list[ReadFile | Unreadable]] = asyncio.get_running_loop().create_future()
         nothing.set_result([])
         return nothing
@@ -355,6 +362,7 @@ class FolderSync:
 
     def _name_the_stuck(self) -> None:
         """Nothing that is left undone stays without a name, but for what lies below something named."""
+        self.troubles.clear([node for node in self.troubles if self.trees.row(node) is None])
         for _, node in self.trees.dirty_slice(0, SLICE_NODES):
             row = self.trees.row(node)
             if node not in self.troubles and row is not None and not self._below_trouble(row):

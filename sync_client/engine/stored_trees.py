@@ -12,6 +12,8 @@ from __future__ import annotations
 import contextlib
 import stat
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import TypeVar
 from uuid import UUID
 
 from msgspec import msgpack
@@ -48,6 +50,7 @@ ON CONFLICT (folder, node) DO UPDATE SET
 """
 _COLUMNS = {Side.REMOTE: ("r_parent", "r_key"), Side.LOCAL: ("l_parent", "l_key")}
 
+T = TypeVar("T")
 _Names = dict[str, list[NodeId]]  # name key → the children of one folder that have it
 
 
@@ -102,14 +105,17 @@ class StoredTrees:
 
     def save(self, row: Row, *, dirty: bool) -> None:
         node = row.node
+        empty = _is_empty(row)
         self._rename(self.row(node), row)
         sequence = None
-        if dirty:
+        if dirty and not empty:
             self._sequence = sequence = self._sequence + 1
             earlier = self._unwritten.get(node.int)
             if earlier is not None and earlier[1] is not None:
                 sequence = earlier[1]
-        self._remember(node, None if _is_empty(row) else row)
+            elif earlier is not None:
+                self._write()  # it was clean meanwhile, so it is marked anew
+        self._remember(node, None if empty else row)
         self._unwritten[node.int] = (row, sequence)
         if not self._state.in_transaction:
             with self._state.transaction():
@@ -125,9 +131,8 @@ class StoredTrees:
 
     def _remember(self, node: NodeId, row: Row | None) -> None:
         if len(self._rows) >= CACHED_ROWS:
-            for old in list(self._rows)[: CACHED_ROWS // 4]:
-                if old not in self._unwritten:
-                    del self._rows[old]
+            self._write()  # what is forgotten must be found in the database
+            _drop_oldest(self._rows)
         self._rows[node.int] = row
 
     def _names_in(self, side: Side, parent: NodeId) -> _Names | None:
@@ -136,8 +141,7 @@ class StoredTrees:
         if parent.int in folders:
             return folders[parent.int]
         if len(folders) >= CACHED_FOLDERS:
-            for old in list(folders)[: CACHED_FOLDERS // 4]:
-                del folders[old]
+            _drop_oldest(folders)
         names: _Names | None = {}
         children = self._children(side, parent, limit=LISTED_CHILDREN + 1)
         if len(children) > LISTED_CHILDREN:
@@ -390,6 +394,12 @@ _ROW_FORMAT = 1
 _encode = msgpack.Encoder(uuid_format="bytes").encode
 _decode = msgpack.Decoder().decode
 _FOLDER = Content(Kind.FOLDER)
+
+
+def _drop_oldest(cache: dict[int, T]) -> None:
+    """A quarter of it, so that it is not done for every new entry."""
+    for old in list(islice(cache, max(1, len(cache) // 4))):
+        del cache[old]
 
 
 def _is_empty(row: Row) -> bool:

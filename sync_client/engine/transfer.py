@@ -1,7 +1,7 @@
 """Moves bytes between the followed folder and the server.
 
 Owns: what is asked before it is sent, how much is under way, copies from local files instead of the wire.
-May import: asyncio, protocol, engine.{disk,incoming,reading,trees}.
+May import: asyncio, protocol, engine.{disk,incoming,reading,threads,trees}.
 
 A batch is one request for all its files.  Threads read, hash and write in groups of about two MiB; what is held
 in memory is a few groups, whatever the size of a file.  Every chunk is verified against its id before it is
@@ -13,11 +13,12 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from protocol.errors import ContentDamaged, LocalProblem, MedicalBlocksError
+from protocol.errors import ContentDamaged, LocalProblem, MedicalBlocksError, Unavailable
 from protocol.frames import Frame, frame_of, open_frame
 from protocol.http import ServerApi
 from protocol.ids import ChunkId, NodeId, ViewId, split_chunk_ids
@@ -25,6 +26,7 @@ from protocol.messages import MAX_MISSING_CHUNKS, Manifest, Missing, Part, Revis
 from sync_client.engine.disk import FollowedRoot
 from sync_client.engine.incoming import Incoming, SmallFile, write_small
 from sync_client.engine.reading import FileChanged, chunk_list, read_chunks
+from sync_client.engine.threads import in_thread
 from sync_client.engine.trees import Content, Fingerprint
 
 Parts = tuple[str, ...]
@@ -89,10 +91,10 @@ async def upload(api: ServerApi, view: ViewId, root: FollowedRoot, files: Sequen
     order: list[ChunkId] = []  # as they were sent
 
     def frames() -> AsyncIterator[list[Frame]]:
-        order.clear()
-        return _ahead(
-            lambda: _outgoing_groups(root, [(chunk, *holders[chunk]) for chunk in chunks], order, failed)
-        )
+        nonlocal order
+        order = []  # a new one for each try: the thread of the last one may still write to its own
+        groups = _outgoing_groups(root, [(chunk, *holders[chunk]) for chunk in chunks], order, failed)
+        return _ahead(groups)
 
     stored = await api.upload(view, frames)
     for index in stored.damaged:  # the file was written to between hashing and sending
@@ -155,21 +157,19 @@ def _outgoing_groups(
         yield group
 
 
-async def _ahead(make: Callable[[], Iterator[T]]) -> AsyncIterator[T]:
+async def _ahead(items: Iterator[T]) -> AsyncIterator[T]:
     """Items of a blocking iterator, each made in a thread while the one before it is used."""
-    items = await asyncio.to_thread(make)
     end = object()
-    coming = asyncio.ensure_future(asyncio.to_thread(next, items, end))
+    coming = asyncio.ensure_future(in_thread(next, items, end))
     try:
-        while True:
-            item = await coming
-            if item is end:
-                return
-            coming = asyncio.ensure_future(asyncio.to_thread(next, items, end))
+        while (item := await coming) is not end:
+            coming = asyncio.ensure_future(in_thread(next, items, end))
             yield item  # type: ignore[misc]  # `end` is the only item that is not a T
     finally:
-        if not coming.done():
-            coming.cancel()
+        coming.cancel()
+        await asyncio.wait([coming])  # so that no thread is left with the files
+        if not coming.cancelled():
+            coming.exception()
 
 
 # ---- down ------------------------------------------------------------------------------------------------
@@ -185,12 +185,18 @@ class Fetched:
 async def fetch(api: ServerApi, view: ViewId, root: FollowedRoot, wanted: Sequence[Wanted]) -> Fetched:
     """Make a temporary file for each, from local files where they hold it, else from the server."""
     fetched = Fetched()
-    needs = await asyncio.to_thread(_begin, root, wanted, fetched)
+    needs: list[_Need] = []
     try:
-        if needs:
-            await _from_server(api, view, root, needs, fetched)
+        await in_thread(_begin, root, wanted, needs, fetched)
+        while lacking := [need for need in needs if need.offsets and need.wanted.node not in fetched.failed]:
+            before = sum(len(need.offsets) for need in lacking)
+            try:
+                await _from_server(api, view, root, lacking, fetched)
+            except Unavailable:  # cut on the way: what came is whole and is kept
+                if sum(len(need.offsets) for need in lacking) == before:
+                    raise
     finally:
-        await asyncio.to_thread(_abandon, needs, fetched)
+        await in_thread(_abandon, needs, fetched)
     return fetched
 
 
@@ -202,12 +208,10 @@ class _Need:
     offsets: dict[ChunkId, list[int]]
     positions: dict[ChunkId, int]
     incoming: Incoming | None  # None: a small file, written whole
-    left: int = 0
 
 
-def _begin(root: FollowedRoot, wanted: Sequence[Wanted], fetched: Fetched) -> list[_Need]:
-    """Empty files, and all that local files hold; returns what is left for the server."""
-    needs: list[_Need] = []
+def _begin(root: FollowedRoot, wanted: Sequence[Wanted], needs: list[_Need], fetched: Fetched) -> None:
+    """Empty files, and all that local files hold; `needs` is what is left for the server."""
     whole: list[SmallFile] = []
     for want in wanted:
         try:
@@ -218,7 +222,6 @@ def _begin(root: FollowedRoot, wanted: Sequence[Wanted], fetched: Fetched) -> li
         if need is not None:
             needs.append(need)
     _write_whole(root, whole, fetched)
-    return needs
 
 
 def _begin_one(root: FollowedRoot, want: Wanted, whole: list[SmallFile], fetched: Fetched) -> _Need | None:
@@ -240,7 +243,7 @@ def _begin_one(root: FollowedRoot, want: Wanted, whole: list[SmallFile], fetched
                 whole.append(_whole(want, data))
                 fetched.from_disk_bytes += len(data)
                 return None
-        return _Need(want, offsets, positions, None, left=1)
+        return _Need(want, offsets, positions, None)
     incoming = Incoming(root, want.node, size=manifest.size)
     try:
         for parts, source in want.sources:
@@ -252,17 +255,20 @@ def _begin_one(root: FollowedRoot, want: Wanted, whole: list[SmallFile], fetched
         incoming.finish(executable=content.executable, mtime_ns=content.mtime_ns)
         fetched.ready.append(want.node)
         return None
-    return _Need(want, offsets, positions, incoming, left=len(offsets))
+    return _Need(want, offsets, positions, incoming)
 
 
 def _known_chunk(root: FollowedRoot, parts: Parts, source: Manifest, chunk: bytes, size: int) -> bytes | None:
     if source.chunks != chunk:
         return None
     try:
-        with open(root.open_file(parts), "rb", buffering=0) as file:
-            data = file.read(size + 1)
+        descriptor = root.open_file(parts)
     except OSError:
         return None
+    try:
+        data = _read_at(descriptor, size + 1, 0)
+    finally:
+        os.close(descriptor)
     return data if len(data) == size and hashlib.sha256(data).digest() == chunk else None
 
 
@@ -278,7 +284,7 @@ def _copy_known(
     try:
         for chunk, length in zip(split_chunk_ids(source.chunks), source.lengths, strict=True):
             if chunk in offsets:
-                data = os.pread(descriptor, length, at)
+                data = _read_at(descriptor, length, at)
                 if len(data) == length and hashlib.sha256(data).digest() == chunk:
                     for offset in offsets.pop(chunk):
                         incoming.write(offset, data)
@@ -287,6 +293,14 @@ def _copy_known(
     finally:
         os.close(descriptor)
     return copied
+
+
+def _read_at(descriptor: int, length: int, at: int) -> bytes:
+    """b"" where that cannot be read: then the server has it."""
+    try:
+        return os.pread(descriptor, length, at)
+    except OSError:  # a folder or a pipe stands there now, or the disk is bad
+        return b""
 
 
 async def _from_server(
@@ -303,12 +317,15 @@ async def _from_server(
         )
         expected.extend((need, chunk) for chunk in chunks)
     at = 0
-    async for frames in api.content(view, WantedContent(parts=parts)):
-        pairs = expected[at : at + len(frames)]
-        if len(pairs) < len(frames):
-            raise ContentDamaged("The server sent more chunks than were asked for", hint="Check the server.")
-        at += len(frames)
-        await asyncio.to_thread(_take_frames, root, pairs, frames, fetched)
+    async with aclosing(api.content(view, WantedContent(parts=parts))) as stream:
+        async for frames in stream:
+            pairs = expected[at : at + len(frames)]
+            if len(pairs) < len(frames):
+                raise ContentDamaged(
+                    "The server sent more chunks than were asked for", hint="Check the server."
+                )
+            at += len(frames)
+            await in_thread(_take_frames, root, pairs, frames, fetched)
     if at != len(expected):
         raise ContentDamaged("The server sent fewer chunks than were asked for", hint="Try again.")
 
@@ -329,12 +346,12 @@ def _take_frames(
             data = open_frame(frame)
             if need.incoming is None:
                 whole.append(_whole(need.wanted, data))
-                need.left = 0
+                del need.offsets[chunk]
                 continue
             for offset in need.offsets[chunk]:
                 need.incoming.write(offset, data)
-            need.left -= 1
-            if not need.left:
+            del need.offsets[chunk]
+            if not need.offsets:
                 need.incoming.finish(executable=content.executable, mtime_ns=content.mtime_ns)
                 fetched.ready.append(node)
         except OSError as error:

@@ -8,7 +8,7 @@ The clock is an argument (seconds that only rise), so the rule can be tested in 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from protocol.ids import NodeId
@@ -39,6 +39,9 @@ class Troubles:
 
     def __contains__(self, node: NodeId) -> bool:
         return node in self._by_node
+
+    def __iter__(self) -> Iterator[NodeId]:
+        return iter(self._by_node)
 
     def __len__(self) -> int:
         return len(self._by_node)

@@ -9,17 +9,21 @@ later, with all below it, by one record.  Inside and outside are judged at the h
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from uuid import UUID
 
+import msgspec
 from msgspec import msgpack
 
 from protocol.ids import NodeId
+from protocol.messages import Content as WireContent
 from protocol.messages import Kind, NodeState
 from sync_client.engine.database import Followed, StateDatabase
 from sync_client.engine.stored_trees import StoredTrees
+from sync_client.engine.trees import Content, Remote
 
 _DEEPEST = 256
+_NOT_TOLD = UUID(int=0)
 
 
 class Window:
@@ -38,12 +42,32 @@ class Window:
         """A page.  Returns what may go into the trees at once; the rest waits for `judge`."""
         if self._whole:
             return [state for state in states if state.node != self._root]
-        self._db.executemany(
-            "INSERT INTO seen_states VALUES (?, ?, ?, ?, 1) ON CONFLICT (folder, node) DO UPDATE SET"
-            " parent = excluded.parent, state = excluded.state, fresh = 1",
-            [(self._folder, state.node.bytes, state.parent.bytes, self._encode(state)) for state in states],
-        )
+        self._keep(states, fresh=True)
         return []
+
+    def take_own(self, nodes: Iterable[NodeId], content_of: Callable[[Content], WireContent]) -> None:
+        """What this client did itself and the feed will not tell: these nodes, as the remote tree has them now."""
+        if self._whole:
+            return
+        states: list[NodeState] = []
+        for node in nodes:
+            row = self._trees.row(node)
+            if row is not None and row.remote is not None:
+                states.append(_state_of_own(node, row.remote, content_of(row.remote.content)))
+            elif (before := self._state_of(node)) is not None:
+                states.append(msgspec.structs.replace(before, deleted=True, content=None))
+        self._keep(states, fresh=False)
+
+    def _keep(self, states: Sequence[NodeState], *, fresh: bool) -> None:
+        """fresh: to be judged at the head."""
+        self._db.executemany(
+            "INSERT INTO seen_states VALUES (?, ?, ?, ?, ?) ON CONFLICT (folder, node) DO UPDATE SET"
+            " parent = excluded.parent, state = excluded.state, fresh = excluded.fresh",
+            [
+                (self._folder, state.node.bytes, state.parent.bytes, self._encode(state), fresh)
+                for state in states
+            ],
+        )
 
     def judge(self) -> tuple[list[NodeState], list[NodeId]]:
         """At the head: what is inside now, parents first, and what has left."""
@@ -126,3 +150,17 @@ class Window:
     def forget(self) -> None:
         """Before a new listing."""
         self._db.execute("DELETE FROM seen_states WHERE folder = ?", (self._folder,))
+
+
+def _state_of_own(node: NodeId, remote: Remote, content: WireContent) -> NodeState:
+    return NodeState(
+        node=node,
+        parent=remote.place.parent,
+        name=remote.place.name,
+        place_revision=remote.place_revision,
+        content_revision=remote.content_revision,
+        place_operation=_NOT_TOLD,
+        content_operation=_NOT_TOLD,
+        content=content,
+        conflict_of=remote.conflict_of,
+    )

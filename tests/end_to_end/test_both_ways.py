@@ -4,47 +4,37 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
-from tests.support.computers import Computer, Seen, Together, together
-from tests.support.server import RunningServer
+from tests.support.computers import Computer, Seen, Together
 
 pytestmark = pytest.mark.timeout(120)
 
 
-@pytest.fixture(scope="module")
-def both(server: RunningServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Together]:
-    """One running pair for all stories here, each in a folder of its own; what they leave is checked at the end."""
-    with together(server, tmp_path_factory.mktemp("computers"), "anvil", "birch", running=True) as pair:
-        yield pair
-        pair.settle()
-        pair.sound()
-
-
 @pytest.fixture(params=["down", "up"])
-def ends(request: pytest.FixtureRequest, both: Together) -> tuple[Computer, Computer]:
+def ends(request: pytest.FixtureRequest, corner: Together) -> tuple[Computer, Computer]:
     """Who acts, and who must see it."""
-    return (both.a, both.b) if request.param == "up" else (both.b, both.a)
+    return (corner.a, corner.b) if request.param == "up" else (corner.b, corner.a)
 
 
 Act = Callable[[Computer, str], None]
 
 
-def test_every_change_arrives(both: Together, ends: tuple[Computer, Computer]) -> None:
+def test_every_change_arrives(corner: Together, ends: tuple[Computer, Computer]) -> None:
     here, there = ends
     top = f"stories-{here.name}"
     for story in STORIES.values():
         story.before(here, f"{top}/{story.name}")
-    both.settle()
+    corner.settle()
     for story in STORIES.values():
         story.act(here, f"{top}/{story.name}")
-    seen = both.settle()
+    seen = corner.settle()
     assert there.tree() == here.tree() == seen
     for story in STORIES.values():
         story.check(there, f"{top}/{story.name}")
-    assert both.conflict_copies() == []
+    assert corner.conflict_copies() == []
     assert here.problems() == there.problems() == {}
 
 
@@ -145,7 +135,9 @@ Story(
     _holds("f", b"not empty any more"),
 )
 Story("file-to-folder", _files("thing"), _replace_file_by_folder, _only("thing", "thing/inside.txt"))
-Story("folder-to-file", _files("thing/a", "thing/b"), _replace_folder_by_file, _holds("thing", b"a file again"))
+Story(
+    "folder-to-file", _files("thing/a", "thing/b"), _replace_folder_by_file, _holds("thing", b"a file again")
+)
 Story("case", _files("readme"), lambda c, top: c.move(f"{top}/readme", f"{top}/README"), _only("README"))
 Story("nfc", _nothing, lambda c, top: c.write(f"{top}/Z\u00fcrich", b"composed"), _only("Z\u00fcrich"))
 Story("nfd", _nothing, lambda c, top: c.write(f"{top}/Zu\u0308rich", b"decomposed"), _only("Zu\u0308rich"))
@@ -162,31 +154,31 @@ def _is_link(seen: Seen) -> None:
     assert seen == Seen("link", "no/such/thing")
 
 
-def test_a_small_edit_in_a_large_file_sends_little(both: Together, ends: tuple[Computer, Computer]) -> None:
+def test_a_small_edit_in_a_large_file_sends_little(corner: Together, ends: tuple[Computer, Computer]) -> None:
     here, there = ends
     path = f"large-{here.name}.bin"
     data = bytearray(random.Random(here.name).randbytes(5_000_000))
     here.write(path, data)
-    both.settle()
+    corner.settle()
     sent, received = _sent(here), _received(there)
     data[2_500_000:2_500_010] = b"an insertion"
     here.write(path, data)
-    both.settle()
+    corner.settle()
     assert there.read(path) == data
     assert _sent(here) - sent < 3_500_000
     assert _received(there) - received < 3_500_000
 
 
-def test_a_copy_and_a_move_send_no_content(both: Together, ends: tuple[Computer, Computer]) -> None:
+def test_a_copy_and_a_move_send_no_content(corner: Together, ends: tuple[Computer, Computer]) -> None:
     here, there = ends
     top = f"again-{here.name}"
     data = random.Random(top).randbytes(2 << 20)
     here.write(f"{top}/first.bin", data)
-    both.settle()
+    corner.settle()
     sent, received = _sent(here), _received(there)
     here.write(f"{top}/second.bin", data)
     here.move(f"{top}/first.bin", f"{top}/sub/moved.bin")
-    both.settle()
+    corner.settle()
     assert there.read(f"{top}/second.bin") == there.read(f"{top}/sub/moved.bin") == data
     assert _sent(here) - sent < 100_000
     assert _received(there) - received < 100_000

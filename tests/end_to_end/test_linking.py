@@ -127,8 +127,8 @@ def files_of(computer: Computer) -> set[str]:
     return {path for path, one in computer.tree().items() if one.kind == "file"}
 
 
-def test_a_folder_moved_away_is_not_all_deleted(running_pair: Together) -> None:
-    pair = running_pair
+def test_a_folder_moved_away_is_not_all_deleted(pair: Together) -> None:
+    pair.start()
     pair.a.write("d/keep.txt", b"keep")
     before = pair.settle()
     away = pair.a.folder.with_name("away")
@@ -142,8 +142,8 @@ def test_a_folder_moved_away_is_not_all_deleted(running_pair: Together) -> None:
     pair.sound()
 
 
-def test_another_folder_in_its_place_is_not_all_deleted(running_pair: Together) -> None:
-    pair = running_pair
+def test_another_folder_in_its_place_is_not_all_deleted(pair: Together) -> None:
+    pair.start()
     pair.a.write("d/keep.txt", b"keep")
     before = pair.settle()
     pair.a.folder.rename(pair.a.folder.with_name("away"))

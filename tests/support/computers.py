@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import uuid4
 
+from sync_client.lock import is_held
 from tests.support.mb_sync import MbSync
 from tests.support.server import PASSWORD, RunningServer
 
@@ -77,6 +78,7 @@ class Computer:
 
     base: Path
     name: str
+    corner: str = ""  # the folder inside that this test keeps to
     folder: Path = field(init=False)
     mb_sync: MbSync = field(init=False)
 
@@ -108,7 +110,9 @@ class Computer:
     def wait(self, seconds: float = SETTLE_SECONDS) -> None:
         """`mb-sync wait`: after a fresh look at both sides nothing is left to do (but for items in error)."""
         ran = self.mb_sync("wait", "--timeout", str(seconds))
-        assert ran.returncode in (0, 3), f"{self.name}: {ran.returncode}\n{ran.stdout}{ran.stderr}\n{self.log()}"
+        assert ran.returncode in (0, 3), (
+            f"{self.name}: {ran.returncode}\n{ran.stdout}{ran.stderr}\n{self.log()}"
+        )
 
     def status(self) -> dict[str, Any]:
         answer: dict[str, Any] = self.mb_sync.json("status")
@@ -117,9 +121,10 @@ class Computer:
     def problems(self) -> dict[str, str]:
         """Path → code of whatever `status` lists."""
         return {
-            problem["path"]: problem["code"]
+            problem["path"].removeprefix(self.corner).lstrip("/"): problem["code"]
             for folder in self.status()["folders"]
             for problem in folder["problems"]
+            if problem["path"].startswith(self.corner)
         }
 
     def kill9(self) -> None:
@@ -131,7 +136,7 @@ class Computer:
 
     @property
     def is_running(self) -> bool:
-        return bool(self.status()["running"])
+        return is_held(self.mb_sync.home / "lock")
 
     def log(self) -> str:
         texts = [path.read_text("utf-8", "replace") for path in sorted((self.mb_sync.home / "log").glob("*"))]
@@ -140,7 +145,7 @@ class Computer:
     # ---- what its user does ------------------------------------------------------------------------------
 
     def at(self, path: str) -> Path:
-        return self.folder / path
+        return self.folder / self.corner / path
 
     def write(self, path: str, data: bytes) -> None:
         """In place, as a simple program does."""
@@ -167,7 +172,8 @@ class Computer:
         return self.at(path).read_bytes()
 
     def tree(self) -> Tree:
-        return tree(self.folder)
+        """Of its corner."""
+        return tree(self.folder / self.corner) if (self.folder / self.corner).is_dir() else {}
 
     # ---- what must be true of its folder -----------------------------------------------------------------
 
@@ -181,7 +187,7 @@ class Computer:
         """Temporary names in `.mb-sync/tmp`, or internal names anywhere else."""
         tmp = self.folder / INTERNAL / "tmp"
         found = sorted(path.name for path in tmp.iterdir()) if tmp.is_dir() else []
-        return found + [path for path in self.tree() if INTERNAL in path]
+        return found + [path for path in tree(self.folder) if INTERNAL in path]
 
 
 def _json(text: str) -> Any:
@@ -234,12 +240,30 @@ class Together:
         for computer in self.computers:
             computer.stop()
 
+    def in_corner(self, name: str) -> Together:
+        """The same computers, of which a test sees and changes only this folder inside."""
+        those = [Computer(computer.base, computer.name, name) for computer in self.computers]
+        return Together(self.server, self.user, those, self.ever)
+
+    def part(self) -> None:
+        """From now on each computer is on its own."""
+        for computer in self.computers:
+            computer.mb_sync.done("pause")
+
+    def meet(self) -> Tree:
+        """The first tells what it has before the others do: they are the later ones."""
+        self.note()
+        for computer in self.computers:
+            computer.mb_sync.done("resume")
+            computer.wait()
+        return self.settle()
+
     def note(self) -> None:
         """From now on nobody but MB-Sync changes what stands on the disks: none of it may get lost."""
         for computer in self.computers:
             self.ever |= contents(computer.tree())
 
-    def settle(self, *, same: bool = True) -> Tree:
+    def settle(self) -> Tree:
         """Let both sides come to rest; the common tree.  Whoever does not run is synced by `once`."""
         self.note()
         ends = time.monotonic() + SETTLE_SECONDS
@@ -251,7 +275,7 @@ class Together:
                 else:
                     computer.once()
             trees = [computer.tree() for computer in self.computers]
-            if trees == before and (not same or all(_synced(one) == _synced(trees[0]) for one in trees)):
+            if trees == before and all(_synced(one) == _synced(trees[0]) for one in trees):
                 break
             if time.monotonic() > ends:
                 raise AssertionError(self._difference(trees))
@@ -276,9 +300,11 @@ class Together:
     def _difference(self, trees: list[Tree]) -> str:
         lines = [f"{self.a.name} and another computer do not become equal:"]
         for computer, seen in zip(self.computers[1:], trees[1:], strict=True):
-            for path in sorted(set(trees[0]) | set(seen)):
-                if trees[0].get(path) != seen.get(path):
-                    lines.append(f"  {path!r}: {trees[0].get(path)} / {computer.name}: {seen.get(path)}")
+            lines += [
+                f"  {path!r}: {trees[0].get(path)} / {computer.name}: {seen.get(path)}"
+                for path in sorted(set(trees[0]) | set(seen))
+                if trees[0].get(path) != seen.get(path)
+            ]
         for computer in self.computers:
             lines += [str(computer.status()), computer.log()]
         return "\n".join(lines)

@@ -165,8 +165,8 @@ class ServiceUnderTest:
         return Caller(self.url, self.client, codec)
 
     async def add_user(self, name: str, password: str = PASSWORD) -> None:
-        async with self.service.database.writing() as session:
-            await add_user(session, name, password, now_ms=now_ms())
+        with self.service.database.writing() as session:
+            add_user(session, name, password, now_ms=now_ms())
 
     async def sign_in(
         self, name: str, *, codec: str = MSGPACK, device: UUID | None = None, password: str = PASSWORD
@@ -186,7 +186,7 @@ async def a_service(
     """A fresh server with these users; all have the same password."""
     settings = settings or Settings(listen="127.0.0.1:0", shutdown_seconds=1)
     folder = DataFolder(data)
-    await initialise(folder, admin=users[0], password=PASSWORD, clock=now_ms)
+    initialise(folder, admin=users[0], password=PASSWORD, clock=now_ms)
     async with (
         opened(folder, settings) as service,
         listening(service, settings) as url,

@@ -77,8 +77,8 @@ class Client:
         return [frame.id for frame in frames]
 
     async def lease(self, *chunks: ChunkId) -> None:
-        async with self.space.store.database.writing() as session:
-            await lease(session, self.principal.device, chunks, self.now_ms)
+        with self.space.store.database.writing() as session:
+            lease(session, self.principal.device, chunks, self.now_ms)
 
     async def commit(self, *ops: AnyOp) -> list[OpResult]:
         self.batches += 1
@@ -87,8 +87,8 @@ class Client:
         return answer.results
 
     async def send(self, batch: Commit) -> CommitAnswer:
-        async with self.space.store.database.writing() as session:
-            return await commit(
+        with self.space.store.database.writing() as session:
+            return commit(
                 session,
                 self.space.store.chunks,
                 self.space.cursors,
@@ -107,8 +107,8 @@ class Client:
         return node
 
     async def page(self, cursor: Cursor = START, limit: int = 5_000) -> Feed:
-        async with self.space.store.database.reading() as session:
-            return await changes(session, self.view, cursor, limit=limit, cursors=self.space.cursors)
+        with self.space.store.database.reading() as session:
+            return changes(session, self.view, cursor, limit=limit, cursors=self.space.cursors)
 
     async def all_changes(self, cursor: Cursor = START, limit: int = 5_000) -> tuple[list[NodeState], Cursor]:
         """The nodes of all pages up to the head, as they came."""
@@ -132,16 +132,16 @@ class Space:
     passwords: Passwords = field(default_factory=Passwords)
 
     async def add_user(self, name: str) -> None:
-        async with self.store.database.writing() as session:
-            await add_user(session, name, PASSWORD, now_ms=1)
+        with self.store.database.writing() as session:
+            add_user(session, name, PASSWORD, now_ms=1)
 
     async def client(self, user: str, device_name: str = "laptop", device: UUID | None = None) -> Client:
         login = Login(user=user, password=PASSWORD, device=device or uuid4(), device_name=device_name)
         signed_in = await sign_in(self.store.database, self.passwords, login, address="127.0.0.1", now_ms=1)
-        async with self.store.database.reading() as session:
-            principal = await principal_of(session, signed_in.token)
-            [view] = (await views_of(session, principal, self.cursors)).views
-            return Client(self, principal, await readable_view(session, principal, ViewId(view.view)))
+        with self.store.database.reading() as session:
+            principal = principal_of(session, signed_in.token)
+            [view] = (views_of(session, principal, self.cursors)).views
+            return Client(self, principal, readable_view(session, principal, ViewId(view.view)))
 
 
 @asynccontextmanager

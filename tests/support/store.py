@@ -54,8 +54,8 @@ class Store:
         return [frame.id for frame in frames]
 
     async def get(self, chunks: Sequence[ChunkId]) -> list[bytes]:
-        async with self.database.reading() as session:
-            located = await self.chunks.locate(session, chunks)
+        with self.database.reading() as session:
+            located = self.chunks.locate(session, chunks)
         return [open_frame(frame) async for group in self.chunks.stream(located) for frame in group]
 
 
@@ -64,11 +64,11 @@ async def a_store(folder: Path) -> AsyncIterator[Store]:
     """Made new in an empty folder; opened where there is one."""
     if not (folder / "keys").exists():
         create_keys(folder / "keys")
-    database = await Database.open(folder / "server.db", migrate=True)
+    database = Database.open(folder / "server.db", migrate=True)
     packs = FolderPacks.open(folder / "packs")
     keys = open_keys(folder / "keys")
     store = Store(folder, database, packs, keys, ChunkStore(database, packs, keys, clock=lambda: NOW_MS))
     try:
         yield store
     finally:
-        await database.close()
+        database.close()

@@ -44,14 +44,14 @@ async def log_in(
 
 
 async def who(space: Space, token: str) -> Principal:
-    async with space.store.database.reading() as session:
-        return await principal_of(session, token)
+    with space.store.database.reading() as session:
+        return principal_of(session, token)
 
 
 async def test_wrong_password_unknown_name_and_disabled_account_get_the_same_answer(tmp_path: Path) -> None:
     async with a_space(tmp_path, "ada", "ben") as space:
-        async with space.store.database.writing() as session:
-            await disable_user(session, "ben", now_ms=1)
+        with space.store.database.writing() as session:
+            disable_user(session, "ben", now_ms=1)
         told = set()
         for user, password in (("ada", "wrong"), ("nobody", PASSWORD), ("ben", PASSWORD)):
             with pytest.raises(WrongPassword) as error:
@@ -95,23 +95,23 @@ async def test_a_token_is_dead_once_revoked_signed_out_or_its_user_is_disabled(t
         database = space.store.database
         one, two, three, bens = [(await log_in(space, user)).token for user in ("ada", "ada", "ada", "ben")]
         principals = [await who(space, token) for token in (one, two, three, bens)]
-        async with database.writing() as session:
-            await revoke_device(session, principals[0], principals[1].device, now_ms=2)
-            await sign_out(session, principals[2], now_ms=2)
+        with database.writing() as session:
+            revoke_device(session, principals[0], principals[1].device, now_ms=2)
+            sign_out(session, principals[2], now_ms=2)
             with pytest.raises(NotFound):
-                await revoke_device(session, principals[0], principals[3].device, now_ms=2)
+                revoke_device(session, principals[0], principals[3].device, now_ms=2)
         for token in (two, three):
             with pytest.raises(NotSignedIn):
                 await who(space, token)
-        async with database.writing() as session:
-            await disable_user(session, "ada", now_ms=3)
+        with database.writing() as session:
+            disable_user(session, "ada", now_ms=3)
         with pytest.raises(NotSignedIn):
             await who(space, one)
-        async with database.reading() as session:
-            dead = await dead_among(session, [principal.device for principal in principals])
+        with database.reading() as session:
+            dead = dead_among(session, [principal.device for principal in principals])
         assert dead == {principal.device for principal in principals[:3]}
-        async with database.writing() as session:
-            await enable_user(session, "Ada")
+        with database.writing() as session:
+            enable_user(session, "Ada")
         assert (await who(space, one)).user_name == "ada"
 
 
@@ -128,21 +128,21 @@ async def test_last_seen_is_worth_a_write_once_a_minute(tmp_path: Path) -> None:
         principal = await who(space, token)
         assert not seen_is_due(principal, now_ms=60_000)
         assert seen_is_due(principal, now_ms=60_001)
-        async with space.store.database.writing() as session:
-            await note_seen(session, principal, now_ms=60_001)
+        with space.store.database.writing() as session:
+            note_seen(session, principal, now_ms=60_001)
         principal = await who(space, token)
         assert not seen_is_due(principal, now_ms=60_002)
-        async with space.store.database.reading() as session:
-            [device] = (await list_devices(session, principal)).devices
+        with space.store.database.reading() as session:
+            [device] = (list_devices(session, principal)).devices
         assert (device.last_seen_at_ms, device.current, device.revoked) == (60_001, True, False)
 
 
 async def test_a_new_user_has_an_empty_home_that_nobody_else_sees(tmp_path: Path) -> None:
     async with a_space(tmp_path, "ada", "ben") as space:
         ada, ben = await space.client("ada"), await space.client("ben")
-        async with space.store.database.reading() as session:
-            views = await views_of(session, ada.principal, space.cursors)
-            again = await views_of(session, ada.principal, space.cursors)
+        with space.store.database.reading() as session:
+            views = views_of(session, ada.principal, space.cursors)
+            again = views_of(session, ada.principal, space.cursors)
         [home] = views.views
         assert (home.name, home.kind, home.rights) == (
             "/Home",
@@ -159,16 +159,16 @@ async def test_a_new_user_has_an_empty_home_that_nobody_else_sees(tmp_path: Path
 async def test_no_two_users_have_names_that_read_alike(tmp_path: Path) -> None:
     async with a_space(tmp_path) as space:
         with pytest.raises(Refused, match="already"):
-            async with space.store.database.writing() as session:
-                await add_user(session, "Ada", PASSWORD, now_ms=1)
-        async with space.store.database.reading() as session:
-            assert [user.name for user in await list_users(session)] == ["ada"]
+            with space.store.database.writing() as session:
+                add_user(session, "Ada", PASSWORD, now_ms=1)
+        with space.store.database.reading() as session:
+            assert [user.name for user in list_users(session)] == ["ada"]
 
 
 async def test_a_new_password_counts_at_once(tmp_path: Path) -> None:
     async with a_space(tmp_path) as space:
-        async with space.store.database.writing() as session:
-            await set_password(session, "ada", "another good one")
+        with space.store.database.writing() as session:
+            set_password(session, "ada", "another good one")
         with pytest.raises(WrongPassword):
             await log_in(space)
         await log_in(space, password="another good one")

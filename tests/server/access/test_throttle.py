@@ -65,16 +65,16 @@ def test_an_address_has_thirty_tries_at_once_and_thirty_more_each_minute() -> No
 
 async def test_tries_outlive_a_restart_and_a_right_password_takes_them_back(tmp_path: Path) -> None:
     for _ in range(5):
-        database = await Database.open(tmp_path / "server.db", migrate=True)
-        async with database.writing() as session:
-            await count_try(session, account="ada", address="1", now_ms=START_MS)
-        await database.close()
-    database = await Database.open(tmp_path / "server.db", migrate=True)
+        database = Database.open(tmp_path / "server.db", migrate=True)
+        with database.writing() as session:
+            count_try(session, account="ada", address="1", now_ms=START_MS)
+        database.close()
+    database = Database.open(tmp_path / "server.db", migrate=True)
     with pytest.raises(TooManyTries) as told:
-        async with database.writing() as session:
-            await count_try(session, account="ada", address="2", now_ms=START_MS)
+        with database.writing() as session:
+            count_try(session, account="ada", address="2", now_ms=START_MS)
     assert told.value.retry_after_seconds == 2
-    async with database.writing() as session:
-        await take_back(session, account="ada", address="1")
-        await count_try(session, account="ada", address="1", now_ms=START_MS)
-    await database.close()
+    with database.writing() as session:
+        take_back(session, account="ada", address="1")
+        count_try(session, account="ada", address="1", now_ms=START_MS)
+    database.close()

@@ -27,8 +27,8 @@ SOME = [b"one", b"two" * 1_000, os.urandom(300_000), bytes(1 << 20)]
 
 
 async def leased_now(store: Store, chunks: list[ChunkId], now_ms: int = NOW_MS) -> set[ChunkId]:
-    async with store.database.reading() as session:
-        return await leased(session, DEVICE, chunks, now_ms)
+    with store.database.reading() as session:
+        return leased(session, DEVICE, chunks, now_ms)
 
 
 async def test_what_was_taken_is_given_out_in_the_asked_order(tmp_path: Path) -> None:
@@ -37,9 +37,9 @@ async def test_what_was_taken_is_given_out_in_the_asked_order(tmp_path: Path) ->
         asked = [second[1], *reversed(first), second[0], first[0]]
         assert [chunk_id(data) for data in await store.get(asked)] == asked
         assert await store.get([]) == []
-        async with store.database.reading() as session:
-            assert await store.chunks.read_bytes(session, second) == b"threefour"
-            assert await store.chunks.lengths(session, [*first, chunk_id(b"?")]) == {
+        with store.database.reading() as session:
+            assert store.chunks.read_bytes(session, second) == b"threefour"
+            assert store.chunks.lengths(session, [*first, chunk_id(b"?")]) == {
                 chunk: len(data) for chunk, data in zip(first, SOME, strict=True)
             }
 
@@ -196,7 +196,7 @@ async def test_what_was_answered_survives_kill_9(tmp_path: Path, seconds: float)
         await store.chunks.adopt()
         assert [chunk_id(data) for data in await store.get(answered)] == answered
         assert await leased_now(store, answered) == set(answered)
-        async with store.database.reading() as session:
-            count = await session.scalar(select(func.count()).select_from(ChunkRow)) or 0
+        with store.database.reading() as session:
+            count = session.scalar(select(func.count()).select_from(ChunkRow)) or 0
         assert count >= len(answered)
         assert {path.suffix for path in store.packs.folder.iterdir()} == {".pack"}

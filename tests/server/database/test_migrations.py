@@ -28,8 +28,8 @@ def schema(connection: Connection) -> dict[str, list[str]]:
 
 
 async def test_the_steps_end_at_the_tables_of_the_program(tmp_path: Path) -> None:
-    database = await Database.open(tmp_path / "server.db", migrate=True)
-    await database.close()
+    database = Database.open(tmp_path / "server.db", migrate=True)
+    database.close()
     migrated = create_engine(f"sqlite:///{tmp_path}/server.db")
     declared = create_engine("sqlite://")
     Base.metadata.create_all(declared)
@@ -48,33 +48,33 @@ def test_head_names_the_newest_step() -> None:
 
 async def test_a_database_of_a_newer_program_is_refused_and_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "server.db"
-    database = await Database.open(path, migrate=True)
-    async with database.writing() as session:
-        await session.execute(text("UPDATE alembic_version SET version_num = '0999'"))
-    await database.close()
+    database = Database.open(path, migrate=True)
+    with database.writing() as session:
+        session.execute(text("UPDATE alembic_version SET version_num = '0999'"))
+    database.close()
     for migrate in (True, False):
         with pytest.raises(LocalProblem, match="0999, newer than this program"):
-            await Database.open(path, migrate=migrate)
+            Database.open(path, migrate=migrate)
 
 
 async def test_a_missing_or_empty_database_is_made_only_when_asked(tmp_path: Path) -> None:
     with pytest.raises(LocalProblem, match="There is no database"):
-        await Database.open(tmp_path / "server.db", migrate=False)
+        Database.open(tmp_path / "server.db", migrate=False)
     assert not (tmp_path / "server.db").exists()
     (tmp_path / "empty.db").touch()
     with pytest.raises(LocalProblem, match="is of version none"):
-        await Database.open(tmp_path / "empty.db", migrate=False)
+        Database.open(tmp_path / "empty.db", migrate=False)
 
 
 async def test_sqlite_finds_children_by_their_parent_and_the_feed_by_its_stamp(tmp_path: Path) -> None:
-    database = await Database.open(tmp_path / "server.db", migrate=True)
+    database = Database.open(tmp_path / "server.db", migrate=True)
     children = "SELECT id FROM nodes WHERE space = 1 AND parent IN (x'01', x'02') AND deleted_at_ms IS NULL"
     feed = (
         "SELECT n.id FROM nodes n JOIN versions v ON v.space = n.space AND v.node = n.id"
         " WHERE n.space = 1 AND n.stamp > 5 ORDER BY n.stamp LIMIT 10"
     )
-    async with database.reading() as session:
+    with database.reading() as session:
         for query, used in ((children, "(space=? AND parent=?)"), (feed, "(space=? AND stamp>?)")):
-            plan = (await session.execute(text(f"EXPLAIN QUERY PLAN {query}"))).all()
+            plan = (session.execute(text(f"EXPLAIN QUERY PLAN {query}"))).all()
             assert used in plan[0].detail
-    await database.close()
+    database.close()

@@ -15,25 +15,25 @@ from server.database.tables import MetaRow, PossessionRow
 
 @pytest.fixture
 async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    database = await Database.open(tmp_path / "server.db", migrate=True)
+    database = Database.open(tmp_path / "server.db", migrate=True)
     yield database
-    await database.close()
+    database.close()
 
 
 async def count(database: Database) -> int:
-    async with database.reading() as session:
-        return int(await session.scalar(select(MetaRow.value).where(MetaRow.key == "n")) or 0)
+    with database.reading() as session:
+        return int(session.scalar(select(MetaRow.value).where(MetaRow.key == "n")) or 0)
 
 
 async def test_writers_that_read_first_lose_no_update(database: Database) -> None:
-    async with database.writing() as session:
+    with database.writing() as session:
         session.add(MetaRow(key="n", value="0"))
 
     async def count_up() -> None:
         for _ in range(10):
-            async with database.writing() as session:
-                value = await session.scalar(select(MetaRow.value).where(MetaRow.key == "n"))
-                await session.execute(update(MetaRow).values(value=str(int(value or 0) + 1)))
+            with database.writing() as session:
+                value = session.scalar(select(MetaRow.value).where(MetaRow.key == "n"))
+                session.execute(update(MetaRow).values(value=str(int(value or 0) + 1)))
 
     async with asyncio.TaskGroup() as group:
         for _ in range(8):
@@ -43,9 +43,9 @@ async def test_writers_that_read_first_lose_no_update(database: Database) -> Non
 
 async def test_an_error_undoes_the_whole_transaction(database: Database) -> None:
     async def write_and_fail() -> None:
-        async with database.writing() as session:
+        with database.writing() as session:
             session.add(MetaRow(key="n", value="7"))
-            await session.flush()
+            session.flush()
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
@@ -54,27 +54,27 @@ async def test_an_error_undoes_the_whole_transaction(database: Database) -> None
 
 
 async def test_a_reader_sees_its_snapshot_beside_an_open_writer(database: Database) -> None:
-    async with database.reading() as reader:
-        assert await reader.scalar(select(MetaRow.value)) is None
-        async with database.writing() as writer:
+    with database.reading() as reader:
+        assert reader.scalar(select(MetaRow.value)) is None
+        with database.writing() as writer:
             writer.add(MetaRow(key="n", value="1"))
-        assert await reader.scalar(select(MetaRow.value)) is None
+        assert reader.scalar(select(MetaRow.value)) is None
     assert await count(database) == 1
 
 
 async def test_what_a_reading_session_writes_is_undone(database: Database) -> None:
-    async with database.reading() as session:
-        await session.execute(text("INSERT INTO meta VALUES ('n', '3')"))
+    with database.reading() as session:
+        session.execute(text("INSERT INTO meta VALUES ('n', '3')"))
     assert await count(database) == 0
 
 
 async def test_insert_rows_renews_what_is_there(database: Database) -> None:
     device, chunk = b"d" * 16, b"c" * 32
     for until in (10, 20):
-        async with database.writing() as session:
-            await insert_rows(session, PossessionRow, [(device, chunk, until)], renew=True)
-    async with database.reading() as session:
-        assert (await session.scalars(select(PossessionRow.leased_until_ms))).all() == [20]
+        with database.writing() as session:
+            insert_rows(session, PossessionRow, [(device, chunk, until)], renew=True)
+    with database.reading() as session:
+        assert (session.scalars(select(PossessionRow.leased_until_ms))).all() == [20]
 
 
 async def test_data_version_tells_of_the_writes_of_another_process(database: Database) -> None:
@@ -89,9 +89,9 @@ async def test_data_version_tells_of_the_writes_of_another_process(database: Dat
 
 async def test_a_full_disk_is_told_in_a_sentence(database: Database) -> None:
     async def fill() -> None:
-        async with database.writing() as session:
-            await session.execute(text("PRAGMA max_page_count = 1"))  # as if the disk ended here
-            await session.execute(text("INSERT INTO meta VALUES ('n', zeroblob(10000000))"))
+        with database.writing() as session:
+            session.execute(text("PRAGMA max_page_count = 1"))  # as if the disk ended here
+            session.execute(text("INSERT INTO meta VALUES ('n', zeroblob(10000000))"))
 
     with pytest.raises(Unavailable, match="disk is full"):
         await fill()

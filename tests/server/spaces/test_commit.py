@@ -145,8 +145,8 @@ async def test_a_chunk_that_this_device_neither_uploaded_nor_may_read_is_missing
         )
         assert known == unknown
         assert known.status is Status.MISSING_CHUNKS
-        async with space.store.database.reading() as session:
-            wanted = await to_upload(
+        with space.store.database.reading() as session:
+            wanted = to_upload(
                 session,
                 ada.principal,
                 ada.view,
@@ -336,10 +336,10 @@ async def test_another_users_view_is_not_found(tmp_path: Path) -> None:
         ada.view = ben.view
         with pytest.raises(NotFound):
             await ada.commit(Make(node=uuid4(), parent=ben.root, name="a", content=FOLDER))
-        async with space.store.database.reading() as session:
+        with space.store.database.reading() as session:
             for view in (ben.view.id, ViewId(uuid4())):
                 with pytest.raises(NotFound, match="no such view"):
-                    await readable_view(session, ada.principal, view)
+                    readable_view(session, ada.principal, view)
 
 
 async def test_revisions_of_a_later_epoch_get_a_reset_and_nothing_is_done(tmp_path: Path) -> None:
@@ -396,6 +396,6 @@ async def test_used_bytes_count_the_current_versions(tmp_path: Path) -> None:
         )
         assert isinstance(answer, Committed)
         assert answer.results[0].status is Status.STALE
-        async with space.store.database.reading() as session:
-            [view] = (await views_of(session, ada.principal, space.cursors)).views
+        with space.store.database.reading() as session:
+            [view] = (views_of(session, ada.principal, space.cursors)).views
         assert view.used_bytes == 3

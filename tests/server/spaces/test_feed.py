@@ -105,8 +105,8 @@ async def test_a_cursor_of_an_older_epoch_is_answered_restored(tmp_path: Path) -
         ada = await space.client("ada")
         await ada.put_new("a")
         known = await ada.head()
-        async with space.store.database.writing() as session:
-            await session.merge(MetaRow(key="epoch", value="2"))
+        with space.store.database.writing() as session:
+            session.merge(MetaRow(key="epoch", value="2"))
         answer = await ada.page(known)
         assert isinstance(answer, Reset)
         assert answer.cause is ResetCause.RESTORED
@@ -122,8 +122,8 @@ async def test_a_cursor_older_than_the_emptied_trash_is_answered_purged(tmp_path
         known = await ada.head()
         await ada.put_new("b")
         fresh = await ada.head()
-        async with space.store.database.writing() as session:
-            await session.execute(update(SpaceRow).values(purged_stamp=2))
+        with space.store.database.writing() as session:
+            session.execute(update(SpaceRow).values(purged_stamp=2))
         answer = await ada.page(known)
         assert isinstance(answer, Reset)
         assert answer.cause is ResetCause.PURGED

@@ -232,7 +232,7 @@ class EveryoneSeesTheSameTree(RuleBasedStateMachine):
 
     async def _check(self) -> list[Finding]:
         store = self.clients[0].space.store
-        return await check(store.database, store.packs, store.keys, deep=False)
+        return check(store.database, store.packs, store.keys, deep=False)
 
     @rule(who=st.integers(0, 1), fresh=st.booleans(), plans=st.lists(PLANS, min_size=1, max_size=8))
     def commit(self, who: int, fresh: bool, plans: list[tuple[str, int, int, str, int]]) -> None:

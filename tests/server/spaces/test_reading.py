@@ -34,8 +34,8 @@ FIRST, SECOND = Revision(epoch=1, number=1), Revision(epoch=1, number=2)
 
 
 async def chunks_of(client: Client, *parts: Part) -> list[bytes]:
-    async with client.space.store.database.reading() as session:
-        found = await wanted_chunks(
+    with client.space.store.database.reading() as session:
+        found = wanted_chunks(
             session,
             client.space.store.chunks,
             client.principal,
@@ -72,8 +72,8 @@ async def test_an_indirect_manifest_is_read_as_it_is_or_through(tmp_path: Path) 
         assert await chunks_of(ada, Part(node=node, revision=FIRST)) == [chunk_id(records)]
         through = Part(node=node, revision=FIRST, positions=[1], through=True)
         assert await chunks_of(ada, through) == [chunk_id(b"two")]
-        async with space.store.database.reading() as session:
-            file = await stored_file(session, space.store.chunks, ada.principal, ada.view, NodeId(node))
+        with space.store.database.reading() as session:
+            file = stored_file(session, space.store.chunks, ada.principal, ada.view, NodeId(node))
         assert (file.name, file.chunks) == ("big", [(chunk_id(b"one"), 3), (chunk_id(b"two"), 3)])
 
 
@@ -99,13 +99,13 @@ async def test_every_version_stays_readable_in_the_trash_too(tmp_path: Path) -> 
         await ada.commit(Put(node=node, content_revision=FIRST, content=a_file(b"newer", executable=True)))
         await ada.commit(Delete(node=node, place_revision=FIRST, content_revision=SECOND))
         assert await chunks_of(ada, Part(node=node, revision=FIRST)) == [chunk_id(b"old")]
-        async with space.store.database.reading() as session:
-            found = (await versions_of(session, ada.view, node)).versions
-            assert await version_content(session, ada.view, node, FIRST) == a_file(b"old")
+        with space.store.database.reading() as session:
+            found = (versions_of(session, ada.view, node)).versions
+            assert version_content(session, ada.view, node, FIRST) == a_file(b"old")
             with pytest.raises(NotFound):
-                await version_content(session, ada.view, node, Revision(epoch=1, number=3))
+                version_content(session, ada.view, node, Revision(epoch=1, number=3))
             with pytest.raises(NotFound):
-                await versions_of(session, ada.view, NodeId(ada.root))
+                versions_of(session, ada.view, NodeId(ada.root))
         assert [(version.revision, version.size, version.current) for version in found] == [
             (SECOND, 5, True),
             (FIRST, 3, False),
@@ -131,16 +131,16 @@ async def test_the_trash_shows_paths_the_latest_first_on_pages(
         paths: list[str] = []
         after = ""
         while True:
-            async with space.store.database.reading() as session:
-                page = await trash_of(session, ada.view, after=after)
+            with space.store.database.reading() as session:
+                page = trash_of(session, ada.view, after=after)
             paths += [item.path for item in page.items]
             after = page.next
             if not after:
                 break
         assert paths == ["/top", "/b", "/a", "/top/inside"]
-        async with space.store.database.reading() as session:
+        with space.store.database.reading() as session:
             with pytest.raises(BadRequest):
-                await trash_of(session, ada.view, after="nonsense")
+                trash_of(session, ada.view, after="nonsense")
 
 
 async def test_a_folder_is_listed_by_name_on_pages_and_a_file_alone(
@@ -156,20 +156,20 @@ async def test_a_folder_is_listed_by_name_on_pages_and_a_file_alone(
         names: list[str] = []
         after = ""
         while True:
-            async with space.store.database.reading() as session:
-                page = await list_folder(session, ada.view, "/top/", after=after)
+            with space.store.database.reading() as session:
+                page = list_folder(session, ada.view, "/top/", after=after)
             names += [item.name for item in page.items]
             after = page.next
             if not after:
                 break
         assert (page.path, names) == ("/Top", ["a", "b", "c", "d"])
-        async with space.store.database.reading() as session:
-            [alone] = (await list_folder(session, ada.view, "/top/A")).items
+        with space.store.database.reading() as session:
+            [alone] = (list_folder(session, ada.view, "/top/A")).items
             assert (alone.size, alone.mtime_ns, alone.kind) == (5, 7, Kind.FILE)
-            assert [item.name for item in (await list_folder(session, ada.view)).items] == ["Top"]
+            assert [item.name for item in (list_folder(session, ada.view)).items] == ["Top"]
             for path in ("/nothing", "/top/a/deeper"):
                 with pytest.raises(NotFound):
-                    await list_folder(session, ada.view, path)
+                    list_folder(session, ada.view, path)
 
 
 async def test_make_answers_with_the_first_revisions(tmp_path: Path) -> None:

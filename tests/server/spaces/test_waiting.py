@@ -56,14 +56,14 @@ async def test_a_commit_wakes_those_who_wait_for_its_space_and_nobody_else(tmp_p
 async def test_what_another_process_commits_is_seen_too(tmp_path: Path) -> None:
     async with a_space(tmp_path) as space:
         ada = await space.client("ada")
-        database = await Database.open(space.store.database.path, migrate=False)
+        database = Database.open(space.store.database.path, migrate=False)
         wakeups = Wakeups(database)
         async with wakeups.watching(), asyncio.TaskGroup() as group:
             waiting = group.create_task(poll(ada, wakeups, after=await ada.head(), seconds=SOON))
             await asyncio.sleep(0.1)
             await ada.put_new("a")
         assert waiting.result().views == [ada.view.id]
-        await database.close()
+        database.close()
 
 
 async def test_another_list_of_views_answers_at_once(tmp_path: Path) -> None:

@@ -21,12 +21,12 @@ from tests.support.store import Store, chunk_id
 
 
 async def codes(store: Store, *, deep: bool = False) -> set[str]:
-    return {found.code for found in await check(store.database, store.packs, store.keys, deep=deep)}
+    return {found.code for found in check(store.database, store.packs, store.keys, deep=deep)}
 
 
 async def test_a_sound_server_has_no_findings(busy: Path, tmp_path: Path) -> None:
     async with a_copy(busy, tmp_path) as store:
-        assert await check(store.database, store.packs, store.keys, deep=True) == []
+        assert check(store.database, store.packs, store.keys, deep=True) == []
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ async def test_a_fault_in_great_numbers_is_told_a_hundred_times_and_counted(tmp_
         await ada.commit(*batch)
         store = space.store
         alter(store, "UPDATE nodes SET name_key = name || '!' WHERE name <> ''")
-        told = await check(store.database, store.packs, store.keys, deep=False)
+        told = check(store.database, store.packs, store.keys, deep=False)
         assert len(told) == 101
         assert told[-1].message == "and 200 more like these"
 
@@ -116,7 +116,7 @@ async def test_a_deep_check_names_the_damaged_chunk(busy: Path, tmp_path: Path) 
                 [chunk_id(HALVES[0])],
             )
         flip_a_bit(store.packs.folder / name, offset + 60)
-        told = await check(store.database, store.packs, store.keys, deep=True)
+        told = check(store.database, store.packs, store.keys, deep=True)
         assert {found.code for found in told} == {"pack-digest", "chunk-damaged"}
         assert chunk_id(HALVES[0]).hex() in "".join(found.message for found in told)
 
@@ -130,7 +130,7 @@ async def test_a_pack_and_its_rows_disagreeing_is_found(busy: Path, tmp_path: Pa
 
 async def test_other_keys_open_nothing(busy: Path, tmp_path: Path) -> None:
     async with a_copy(busy, tmp_path) as store:
-        told = await check(store.database, store.packs, StoreKeys(b"other" * 8), deep=True)
+        told = check(store.database, store.packs, StoreKeys(b"other" * 8), deep=True)
         assert {found.code for found in told} >= {"chunk-damaged", "manifest"}
 
 
@@ -152,11 +152,12 @@ async def test_what_was_left_half_written_is_found_only_when_nobody_writes_it_an
 async def test_the_walk_reaches_what_old_versions_trash_and_indirect_manifests_hold(
     busy: Path, tmp_path: Path
 ) -> None:
-    async with a_copy(busy, tmp_path) as store, store.database.reading() as session:
+    async with a_copy(busy, tmp_path) as store:
         reached: set[ChunkId] = set()
-        async for page in reachable(session, store.chunks):
-            for held in page:
-                reached.update(held.chunks)
+        with store.database.reading() as session:
+            for page in reachable(session, store.chunks):
+                for held in page:
+                    reached.update(held.chunks)
     records = b"".join(chunk_id(data) + struct.pack("<I", len(data)) for data in (b"first", b"second"))
     everything = (b"one", b"two", b"../somewhere", *HALVES, b"first", b"second", records)
     assert reached == {chunk_id(data) for data in everything}

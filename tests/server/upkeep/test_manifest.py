@@ -23,7 +23,7 @@ CURRENT = [
 
 async def lines(store: Store, *, versions: bool = False, trash: bool = False) -> list[str]:
     listed = manifest_lines(store.database, store.packs, store.keys, versions=versions, trash=trash)
-    return [one async for one in listed]
+    return list(listed)
 
 
 async def test_it_lists_current_files_and_on_demand_versions_and_trash(busy: Path, tmp_path: Path) -> None:
