@@ -24,13 +24,13 @@ from server.access.cursors import CURSOR_KEY_INFO, Cursors
 from server.access.devices import dead_among
 from server.access.passwords import Passwords
 from server.access.throttle import forget_old_tries
-from server.chunks.keys import open_keys
+from server.chunks.keys import open_keys, wrapped_store_key
 from server.chunks.packs import FolderPacks
 from server.chunks.possession import forget_old_leases
 from server.chunks.store import ChunkStore
 from server.config import Settings, listen_address
 from server.data_folder import DataFolder
-from server.database.facts import server_id_of
+from server.database.facts import keep_store_key, kept_store_key, server_id_of
 from server.database.session import Database
 from server.http.middleware import around, mark
 from server.http.open_requests import OpenRequests
@@ -79,6 +79,9 @@ async def opened(folder: DataFolder, settings: Settings) -> AsyncIterator[Servic
     try:
         keys = open_keys(folder.keys)
         server_id = await database.read(server_id_of)
+        if await database.read(kept_store_key) is None:  # made by a version that did not keep it
+            wrapped = wrapped_store_key(folder.keys)
+            await database.write(partial(keep_store_key, wrapped=wrapped))
         store = ChunkStore(database, FolderPacks.open(folder.packs), keys, clock=now_ms)
         adopted = await store.adopt()
         if adopted:
@@ -166,8 +169,10 @@ async def _forget_what_is_old(service: Service) -> None:
     """Answers of batches that nobody repeats any more, tries of passwords long ago, leases that ran out."""
     while True:
         try:
-            for forget in (forget_old_batches, forget_old_tries, forget_old_leases):
-                await service.database.write(partial(forget, now_ms=service.clock()))
+            await service.database.write(partial(forget_old_batches, now_ms=service.clock()))
+            await service.database.write(partial(forget_old_tries, now_ms=service.clock()))
+            while await service.database.write(partial(forget_old_leases, now_ms=service.clock())):
+                pass  # some thousand at a time: commits come in between
         except MedicalBlocksError as error:
             log.warning("could not forget what is old code=%s", error.code)
         await asyncio.sleep(TIDY_SECONDS)

@@ -281,15 +281,17 @@ def manifest(data: Path, *, versions: bool, trash: bool) -> None:
 @_command("recover", example="mb-server recover --data /srv/medical-blocks < recovery-key.txt")
 @_data_option
 def recover(data: Path) -> None:
-    """Make the master key anew from the recovery key that `init` printed.
+    """Make the keys anew from the recovery key that `init` printed, in a restored backup too.
 
     The recovery key is read from standard input, one line.  Nothing else is changed.
     """
     from server.chunks.keys import recover_keys
+    from server.database.facts import kept_store_key
 
     folder = _folder(data)
-    folder.check_there()
-    recover_keys(folder.keys, sys.stdin.readline().strip())
+    with _database(data) as database, database.reading() as session:
+        kept = kept_store_key(session)
+    recover_keys(folder.keys, sys.stdin.readline().strip(), kept=kept)
     click.echo("The master key is back.", err=True)
 
 

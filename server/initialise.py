@@ -14,9 +14,10 @@ from uuid import uuid4
 from protocol.errors import LocalProblem
 from protocol.names import NAME_RULES
 from server.access.users import add_user
-from server.chunks.keys import create_keys
+from server.chunks.keys import create_keys, wrapped_store_key
 from server.config import FIRST_SETTINGS
 from server.data_folder import DataFolder
+from server.database.facts import keep_store_key
 from server.database.session import Database
 from server.database.tables import MetaRow
 
@@ -63,6 +64,7 @@ def _make(folder: DataFolder, *, admin: str, password: str, now_ms: int) -> str:
                     ("created_at_ms", str(now_ms)),
                 )
             )
+            keep_store_key(session, wrapped_store_key(folder.keys))
             add_user(session, admin, password, is_admin=True, now_ms=now_ms)
     finally:
         database.close()

@@ -4,7 +4,8 @@ Owns: the two files in `keys/`, the text of the recovery key, the derivation of 
 May import: cryptography, protocol.errors.
 
     master.key   32 random bytes, mode 0600.  Never in a backup.  The recovery key is these bytes as text.
-    store.key    "MBSK" 0x01, nonce, the store key sealed with the master key.  Of no use without it.
+    store.key    "MBSK" 0x01, nonce, the store key sealed with the master key.  Of no use without it, so the
+                 database keeps a copy, and the recovery key alone opens a backup.
 
 A store key is never changed, only wrapped anew.  Derivation: one block of HKDF-Expand, SHA-256 (RFC 5869).
 """
@@ -82,13 +83,27 @@ def open_keys(folder: Path) -> StoreKeys:
         raise LocalProblem(
             f"{_MASTER} is damaged", hint="Put it back with the recovery key printed by `init`."
         )
-    return StoreKeys(_unwrap(folder, master))
+    return StoreKeys(_unwrap(wrapped_store_key(folder), master))
 
 
-def recover_keys(folder: Path, text: str) -> None:
-    """Write master.key anew from the recovery key.  Raises LocalProblem: it is not the key of this store."""
+def wrapped_store_key(folder: Path) -> bytes:
+    """What store.key holds.  The database keeps it too: so no backup needs this folder."""
+    return _read_secret(folder / _STORE)
+
+
+def recover_keys(folder: Path, text: str, *, kept: bytes | None = None) -> None:
+    """Write master.key anew from the recovery key, and store.key where it is gone.
+
+    kept: the wrapped store key as the database keeps it.
+    Raises BadRequest: this is no recovery key.  Raises LocalProblem: it is not the key of this store.
+    """
     master = parse_recovery_text(text)
-    _unwrap(folder, master)
+    store_file = folder / _STORE
+    wrapped = kept if kept is not None and not store_file.exists() else wrapped_store_key(folder)
+    _unwrap(wrapped, master)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    if not store_file.exists():
+        _write_secret(store_file, wrapped)
     (folder / _MASTER).unlink(missing_ok=True)
     _write_secret(folder / _MASTER, master)
     _sync_folder(folder)
@@ -116,8 +131,7 @@ def parse_recovery_text(text: str) -> bytes:
     return value.to_bytes(KEY_BYTES)
 
 
-def _unwrap(folder: Path, master: bytes) -> bytes:
-    sealed = _read_secret(folder / _STORE)
+def _unwrap(sealed: bytes, master: bytes) -> bytes:
     nonce_end = len(_STORE_HEAD) + _NONCE_BYTES
     if not sealed.startswith(_STORE_HEAD):
         raise LocalProblem(f"{_STORE} is of an unknown version", hint="Use the program that wrote it.")

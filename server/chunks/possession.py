@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from sqlalchemy import delete, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from protocol.ids import ChunkId, DeviceId
-from server.database.session import in_groups, insert_rows
+from server.database.session import BULK, insert_rows, rows_in
 from server.database.tables import PossessionRow
 
 LEASE_MS = 24 * 3_600 * 1_000
@@ -28,16 +28,28 @@ def lease(session: Session, device: DeviceId, chunks: Collection[ChunkId], now_m
 
 def leased(session: Session, device: DeviceId, chunks: Collection[ChunkId], now_ms: int) -> set[ChunkId]:
     """Those of `chunks` that `device` uploaded within its lease."""
-    found: set[ChunkId] = set()
-    own = PossessionRow.device == device.bytes
-    for group in in_groups(chunks):
-        query = select(PossessionRow.chunk).where(
-            own, PossessionRow.chunk.in_(group), PossessionRow.leased_until_ms > now_ms
+    return {
+        chunk
+        for (chunk,) in rows_in(
+            session,
+            "SELECT chunk FROM possessions WHERE leased_until_ms > ? AND device = ? AND chunk IN",
+            now_ms,
+            device.bytes,
+            among=chunks,
         )
-        found.update(ChunkId(chunk) for chunk in session.scalars(query))
-    return found
+    }
 
 
-def forget_old_leases(session: Session, *, now_ms: int) -> None:
-    """Leases that ran out open nothing any more."""
-    session.execute(delete(PossessionRow).where(PossessionRow.leased_until_ms <= now_ms))
+def forget_old_leases(session: Session, *, now_ms: int) -> bool:
+    """Drop some thousand leases that ran out; whether there may be more."""
+    ended = (
+        select(PossessionRow.device, PossessionRow.chunk)
+        .where(PossessionRow.leased_until_ms <= now_ms)
+        .limit(BULK)
+    )
+    rows = session.execute(ended).all()
+    connection = session.connection()
+    if rows:
+        sql = "DELETE FROM possessions WHERE device = ? AND chunk = ?"
+        connection.exec_driver_sql(sql, [tuple(row) for row in rows])
+    return len(rows) == BULK

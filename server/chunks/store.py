@@ -14,9 +14,10 @@ import logging
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from functools import partial
+from operator import itemgetter
 from typing import NamedTuple
 
-from sqlalchemy import Row, func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from protocol.errors import ContentDamaged, MedicalBlocksError
@@ -29,7 +30,7 @@ from server.chunks.packs import PackStore, Span
 from server.chunks.possession import lease
 from server.chunks.seal import open_record
 from server.chunks.upload import GROUP_BYTES, Upload
-from server.database.session import Database, in_groups, insert_rows
+from server.database.session import Database, insert_rows, rows_in
 from server.database.tables import ChunkRow, PackRow
 
 log = logging.getLogger(__name__)
@@ -38,8 +39,9 @@ _GROUP_CHUNKS = 4_096
 _GAP_BYTES = 64 * 1024  # reading over a gap is cheaper than a second read
 
 
-_PLACES = select(ChunkRow.id, PackRow.name, ChunkRow.offset, ChunkRow.stored_length).join(
-    PackRow, PackRow.id == ChunkRow.pack
+_PLACES = (
+    "SELECT chunks.pack, chunks.id, packs.name, chunks.offset, chunks.stored_length"
+    " FROM chunks JOIN packs ON packs.id = chunks.pack WHERE chunks.id IN"
 )
 
 
@@ -146,13 +148,9 @@ class ChunkStore:
 
         Raises ContentDamaged: a chunk that someone may read is not in the store.
         """
-        found: dict[bytes, Located] = {}
-        for group in in_groups(dict.fromkeys(chunks)):
-            query = _PLACES.where(ChunkRow.id.in_(group)).order_by(ChunkRow.pack)
-            for row in session.execute(query):
-                found[row[0]] = _located(
-                    row
-                )  # of several copies the newest: it lies among those asked with it
+        places = sorted(rows_in(session, _PLACES, among=dict.fromkeys(chunks)), key=itemgetter(0))
+        # of several copies the newest: it lies among those asked with it
+        found: dict[bytes, Located] = {row[1]: Located(*row[1:]) for row in places}
         try:
             return [found[chunk] for chunk in chunks]
         except KeyError as error:
@@ -199,10 +197,9 @@ class ChunkStore:
     def lengths(self, session: Session, chunks: Sequence[ChunkId]) -> dict[ChunkId, int]:
         """The plain length of each chunk that is stored."""
         found: dict[ChunkId, int] = {}
-        for group in in_groups(dict.fromkeys(chunks)):
-            query = select(ChunkRow.id, func.max(ChunkRow.length)).where(ChunkRow.id.in_(group))
-            for chunk, length in session.execute(query.group_by(ChunkRow.id)):
-                found[ChunkId(chunk)] = length
+        sql = "SELECT id, length FROM chunks WHERE id IN"
+        for chunk, length in rows_in(session, sql, among=dict.fromkeys(chunks)):
+            found[chunk] = max(length, found.get(chunk, 0))
         return found
 
     def _read_group(self, group: Sequence[Located]) -> list[Frame | None]:
@@ -248,9 +245,8 @@ class ChunkStore:
 
     def _other_copy(self, damaged: Located) -> Frame:
         """A chunk may lie in several packs: any whole copy will do."""
-        query = _PLACES.where(ChunkRow.id == damaged.chunk)
         with self._database.reading() as session:
-            places = [_located(row) for row in session.execute(query)]
+            places = [Located(*row[1:]) for row in rows_in(session, _PLACES, among=[damaged.chunk])]
         for place in places:
             [frame] = self._read_group([place])
             if frame is not None:
@@ -259,10 +255,6 @@ class ChunkStore:
             f"Chunk {damaged.chunk.hex()[:12]} is damaged in the store",
             hint="Run `mb-server check --deep`; a computer that still has the file can send it again.",
         )
-
-
-def _located(row: Row[bytes, str, int, int]) -> Located:
-    return Located(ChunkId(row[0]), row[1], row[2], row[3])
 
 
 def _windows(located: Sequence[Located]) -> list[Sequence[Located]]:

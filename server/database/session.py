@@ -29,7 +29,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, Self, TypeVar, cast
 
-from sqlalchemy import Connection, Engine, Table, create_engine, event, inspect, text
+from sqlalchemy import Connection, Engine, Row, Table, create_engine, event, inspect, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
@@ -38,6 +38,8 @@ from server.database import migrations
 from server.database.tables import Base
 
 _T = TypeVar("_T")
+AnyRow = Row[*tuple[Any, ...]]
+BULK = 5_000  # values in one statement
 BUSY_SECONDS = 30  # how long a transaction waits for the write lock of another process
 READERS = 4  # threads; more would only wait for each other on the few cores there are
 _PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "cache_size=-32768")
@@ -143,6 +145,22 @@ def insert_rows(
     if rows:
         connection = session.connection()
         connection.exec_driver_sql(_insert_sql(table, renew=renew), list(rows))
+
+
+def rows_of_sql(session: Session, sql: str, *values: Any) -> Sequence[AnyRow]:
+    """The rows of a statement written out: a tenth of the cost of one put together anew each time."""
+    return session.connection().exec_driver_sql(sql, values).all()
+
+
+def rows_in(session: Session, sql: str, *values: Any, among: Iterable[Any]) -> Iterator[AnyRow]:
+    """The rows of a statement that ends in `IN`, for any number of values.
+
+    Thousands of values as parameters of a statement written out cost a fifth of the same in `column.in_`.
+    """
+    connection = session.connection()
+    for group in in_groups(among, BULK):
+        marks = ", ".join("?" * len(group))
+        yield from connection.exec_driver_sql(f"{sql} ({marks})", (*values, *group)).all()
 
 
 def in_groups(values: Iterable[_T], size: int = 500) -> Iterator[list[_T]]:

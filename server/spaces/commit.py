@@ -42,9 +42,9 @@ from server.access.cursors import START, Cursors, Position
 from server.access.rights import Action, Principal, ReadableView, authorise
 from server.access.views import readable_view
 from server.chunks.store import ChunkStore
-from server.database.facts import epoch_of
-from server.database.session import in_groups
-from server.database.tables import BatchRow, NodeRow, SpaceRow, VersionRow
+from server.database.facts import EPOCH, epoch_value
+from server.database.session import in_groups, insert_rows, rows_of_sql
+from server.database.tables import BatchRow, NodeRow, VersionRow
 from server.spaces.content import version_of
 from server.spaces.deciding import Circumstances, Holding, decide
 from server.spaces.holdings import holdings_of, resolve
@@ -62,6 +62,10 @@ from server.spaces.writing import write_tree
 
 BATCHES_KEPT_MS = 7 * 24 * 3_600_000
 MAX_NEWER = 1_000  # of these a refused delete_tree names at most so many
+_BEGINNING = (  # one statement; SQLite has locked all before it, PostgreSQL would need FOR UPDATE OF spaces
+    f"SELECT spaces.stamp, ({EPOCH}), batches.operation, batches.answer FROM spaces"  # noqa: S608 - constants
+    " LEFT JOIN batches ON batches.device = ? AND batches.number = ? WHERE spaces.id = ?"
+)
 
 
 def commit(
@@ -80,12 +84,12 @@ def commit(
     number.  Raises BadRequest: a cursor of another view, or a group that does not stand together.
     """
     authorise(principal, Action.WRITE, view)
-    stamp = session.scalar(select(SpaceRow.stamp).where(SpaceRow.id == view.space).with_for_update())
-    assert stamp is not None  # a view's space is there
-    epoch = epoch_of(session)
-    repeated = _first_answer(session, principal, batch)
-    if repeated is not None:
-        return repeated
+    [(stamp, epoch_text, operation, first_answer)] = rows_of_sql(
+        session, _BEGINNING, principal.device.bytes, batch.number, view.space
+    )
+    epoch = epoch_value(epoch_text)
+    if operation is not None:
+        return _repeated(batch, operation, first_answer)
     positions = {
         index: cursors.open(view.id, op.cursor) or START.of_epoch(epoch)
         for index, op in enumerate(batch.ops)
@@ -124,12 +128,13 @@ def _behind(cursors: Cursors, view: ViewId, batch: Commit, head: Position, *, ch
     may not know.
     """
     position = cursors.open(view, batch.cursor)
-    at_head = (
-        position is not None
-        and not position.arrival_stamp
-        and (position.epoch, position.stamp) == (head.epoch, head.stamp)
-    )
-    if position is None or not at_head or any(isinstance(op, Restore | Copy) for op in batch.ops):
+    if (
+        position is None
+        or position.arrival_stamp
+        or (position.epoch, position.stamp) != (head.epoch, head.stamp)
+    ):
+        return ""
+    if any(isinstance(op, Restore | Copy) for op in batch.ops):
         return ""
     return cursors.seal(view, replace(position, stamp=head.stamp + changed))
 
@@ -142,37 +147,20 @@ def forget_old_batches(session: Session, *, now_ms: int) -> None:
 # ---- batches that come again -----------------------------------------------------------------------------
 
 
-def _first_answer(session: Session, principal: Principal, batch: Commit) -> Committed | None:
-    row = (
-        session.execute(
-            select(BatchRow.operation, BatchRow.answer).where(
-                BatchRow.device == principal.device.bytes, BatchRow.number == batch.number
-            )
-        )
-    ).one_or_none()
-    if row is None:
-        return None
-    if row.operation != batch.operation.bytes:
+def _repeated(batch: Commit, operation: bytes, answer: bytes) -> Committed:
+    if operation != batch.operation.bytes:
         raise DeviceCloned(
             f"Batch {batch.number} of this device came already, with other contents",
             hint="Two copies of one client home are at work: log in anew on one of the two computers.",
         )
-    return msgspec.msgpack.decode(row.answer, type=Committed)
+    return msgspec.msgpack.decode(answer, type=Committed)
 
 
 def _keep_answer(
     session: Session, principal: Principal, batch: Commit, answer: Committed, now_ms: int
 ) -> None:
-    session.add(
-        BatchRow(
-            device=principal.device.bytes,
-            number=batch.number,
-            operation=batch.operation.bytes,
-            answer=to_msgpack(answer),
-            committed_at_ms=now_ms,
-        )
-    )
-    session.flush()
+    row = (principal.device.bytes, batch.number, batch.operation.bytes, to_msgpack(answer), now_ms)
+    insert_rows(session, BatchRow, [row])
 
 
 def _from_another_past(ops: Sequence[AnyOp], positions: Collection[Position], epoch: int) -> bool:

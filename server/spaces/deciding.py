@@ -7,7 +7,7 @@ Pure: no clock, disk or database.  May import: protocol, server.spaces.staging.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import groupby
 from uuid import UUID
 
@@ -251,7 +251,7 @@ class _Batch:
             return refused
         revision = self._next(row.content)
         tree.save(
-            replace(row, content=revision, content_operation=around.operation, changed_by=around.device),
+            row._replace(content=revision, content_operation=around.operation, changed_by=around.device),
             op.content,
         )
         tree.versions.append(StagedVersion(row.id, revision, op.content, holding.uses))
@@ -312,7 +312,7 @@ class _Batch:
         parent = row.parent if op.parent is None else op.parent.bytes
         if not self._tree.is_open_folder(parent):
             return _refused(Status.PARENT_GONE)
-        self._place(replace(row, deleted_at_ms=None), parent, name)
+        self._place(row._replace(deleted_at_ms=None), parent, name)
         if row.kind is Kind.FOLDER:
             self._tree.arrivals.append(row.id)
         return None
@@ -323,8 +323,7 @@ class _Batch:
 
     def _place(self, row: StagedNode, parent: bytes, name: str) -> None:
         self._tree.save(
-            replace(
-                row,
+            row._replace(
                 parent=parent,
                 name=name,
                 name_key=name_key(name),
@@ -336,8 +335,7 @@ class _Batch:
 
     def _bury(self, row: StagedNode) -> None:
         self._tree.save(
-            replace(
-                row,
+            row._replace(
                 name_key=None,
                 deleted_at_ms=self._around.now_ms,
                 place=self._next(row.place),

@@ -27,13 +27,14 @@ from protocol.ids import Cursor
 from protocol.messages import MAX_PAGE_NODES, Changes, Feed, NodeState, Reset, ResetCause
 from server.access.cursors import START, Cursors, Position
 from server.access.rights import ReadableView
-from server.database.facts import epoch_of
-from server.database.session import in_groups
-from server.database.tables import ArrivalRow, NodeRow, SpaceRow
-from server.spaces.rows import BULK, AnyRow, live_below, rows_of, with_ancestors
+from server.database.facts import EPOCH, epoch_value
+from server.database.session import BULK, AnyRow, in_groups, rows_of_sql
+from server.database.tables import ArrivalRow, NodeRow
+from server.spaces.rows import live_below, rows_of, with_ancestors
 from server.spaces.states import node_states, states_query
 
 _NO_NODE = START.arrival_after
+_BEGINNING = f"SELECT stamp, purged_stamp, ({EPOCH}) FROM spaces WHERE id = ?"  # noqa: S608 - constants
 
 
 def changes(
@@ -50,17 +51,17 @@ def changes(
 
     Raises BadRequest: the cursor is not of this view.
     """
-    space = (
-        session.execute(select(SpaceRow.stamp, SpaceRow.purged_stamp).where(SpaceRow.id == view.space))
-    ).one()
-    epoch = epoch_of(session)
+    [(head, purged, epoch_text)] = rows_of_sql(session, _BEGINNING, view.space)
+    epoch = epoch_value(epoch_text)
     position = cursors.open(view.id, cursor) or START.of_epoch(epoch)
-    cause = _reset_cause(position, epoch=epoch, head=space.stamp, purged=space.purged_stamp)
+    cause = _reset_cause(position, epoch=epoch, head=head, purged=purged)
     if cause is not None:
         return Reset(cause=cause, cursor=cursors.seal(view.id, START.of_epoch(epoch)))
     if position.is_start:
-        position = replace(position, listing=space.stamp)
-    page = _Page(session, view, position, head=space.stamp, room=limit)
+        position = replace(position, listing=head)
+    if position.stamp == head and not position.arrival_stamp:  # nothing new, which is what most ask to hear
+        return Changes(nodes=[], more=False, cursor=cursors.seal(view.id, position))
+    page = _Page(session, view, position, head=head, room=limit)
     more = page.fill()
     return Changes(nodes=page.states(), more=more, cursor=cursors.seal(view.id, page.position))
 
@@ -117,7 +118,7 @@ class _Page:
             .order_by(NodeRow.stamp)
             .limit(self.room + 1)
         )
-        rows = (self.session.execute(query)).all()
+        rows = self.session.connection().execute(query).all()
         self.changed += rows[: self.room]
         if len(rows) > self.room:
             if self.room:
@@ -146,7 +147,7 @@ class _Page:
                 .order_by(NodeRow.id)
                 .limit(self.room + 1)
             )
-            rows = (self.session.execute(query)).all()
+            rows = self.session.connection().execute(query).all()
         self.arrived += rows[: self.room]
         if len(rows) > self.room:
             if self.room:
@@ -176,7 +177,7 @@ class _Page:
         for group in in_groups({row.parent for row in rows}, BULK):
             ids = with_ancestors(self.view.space, group)
             query = states_query(self.view.space).join(ids, NodeRow.id == ids.c.id)
-            found.update((row.id, row) for row in self.session.execute(query))
+            found.update((row.id, row) for row in self.session.connection().execute(query))
         return found
 
     def _hidden(self, rows: Iterable[AnyRow], above: Mapping[bytes, AnyRow]) -> set[bytes]:

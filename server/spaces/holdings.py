@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from protocol.errors import ContentDamaged
@@ -18,8 +17,7 @@ from protocol.messages import Manifest, OpResult, Status
 from server.access.rights import ReadableView
 from server.chunks.possession import leased
 from server.chunks.store import ChunkStore
-from server.database.session import in_groups
-from server.database.tables import ChunkUseRow
+from server.database.session import rows_in
 from server.spaces.deciding import Holding
 
 MAX_INDIRECT_BYTES = 64 * 1024 * 1024  # of the manifest: more than a terabyte of file
@@ -35,9 +33,13 @@ def possessed(
     All nodes of a home's space lie in its view, the trash and old versions too.
     """
     found = leased(session, device, chunks, now_ms)
-    for group in in_groups([chunk for chunk in chunks if chunk not in found]):
-        query = select(ChunkUseRow.chunk).where(ChunkUseRow.space == view.space, ChunkUseRow.chunk.in_(group))
-        found.update(ChunkId(chunk) for chunk in session.scalars(query.distinct()))
+    used = rows_in(
+        session,
+        "SELECT DISTINCT chunk FROM chunk_uses WHERE space = ? AND chunk IN",
+        view.space,
+        among=[chunk for chunk in chunks if chunk not in found],
+    )
+    found.update(chunk for (chunk,) in used)
     return found
 
 

@@ -15,8 +15,9 @@ from protocol.errors import NotFound
 from protocol.messages import Kind, Listed, Listing, Revision
 from protocol.names import MAX_DEPTH, name_key
 from server.access.rights import ReadableView
+from server.database.session import AnyRow
 from server.database.tables import NodeRow, VersionRow
-from server.spaces.rows import IS_CURRENT_VERSION, AnyRow, kind_of
+from server.spaces.rows import IS_CURRENT_VERSION, kind_of
 
 PAGE = 1_000
 

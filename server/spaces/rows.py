@@ -12,17 +12,15 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import CTE, Row, Select, select
+from sqlalchemy import CTE, Select, select
 from sqlalchemy.orm import Session
 
 from protocol.ids import SpaceId
 from protocol.messages import Content, Kind, Manifest, Revision
-from server.database.session import in_groups
+from server.database.session import BULK, AnyRow, in_groups
 from server.database.tables import NodeRow, VersionRow
 from server.spaces.staging import StagedNode
 
-BULK = 5_000  # ids, or rows of values, in one statement
-AnyRow = Row[*tuple[Any, ...]]
 _KINDS = {kind.value: kind for kind in Kind}
 
 NODE_COLUMNS = (
@@ -159,10 +157,20 @@ def rows_of(ids: CTE, space: SpaceId, *columns: Any) -> Select[Any]:
 def load_with_ancestors(session: Session, space: SpaceId, nodes: Iterable[bytes]) -> dict[bytes, StagedNode]:
     """These nodes (those that exist) and all above them."""
     found: dict[bytes, StagedNode] = {}
+    connection = session.connection()
     for group in in_groups(dict.fromkeys(nodes), BULK):
-        for row in session.execute(rows_of(with_ancestors(space, group), space, *NODE_COLUMNS)):
+        sql = (
+            f"WITH RECURSIVE up(id) AS (SELECT id FROM nodes WHERE space = ? AND id IN ({_marks(group)})"  # noqa: S608 - names of our own columns
+            " UNION SELECT nodes.parent FROM up JOIN nodes ON nodes.space = ? AND nodes.id = up.id)"
+            f" SELECT {_NODE_NAMES} FROM up JOIN nodes ON nodes.space = ? AND nodes.id = up.id"
+        )
+        for row in connection.exec_driver_sql(sql, (space, *group, space, space)).all():
             found[row[0]] = staged_node(row)
     return found
+
+
+def _marks(values: Sequence[object]) -> str:
+    return ", ".join("?" * len(values))
 
 
 # ---- rows by several columns -----------------------------------------------------------------------------
@@ -214,5 +222,5 @@ def _joined(
     for group in in_groups(wanted, BULK):
         sql = f"WITH wanted({', '.join(columns)}) AS (VALUES {', '.join([marks] * len(group))}) {join}"
         bound = (*(value for values in group for value in values), space)
-        found += connection.exec_driver_sql(sql, bound)
+        found += connection.exec_driver_sql(sql, bound).all()
     return found

@@ -19,8 +19,7 @@ LOOP = -2  # its way up comes back to itself
 NO_NODE = bytes(16)
 
 
-@dataclass(frozen=True, slots=True)
-class StagedNode:
+class StagedNode(NamedTuple):
     """A node's row, as far as a batch can change it.  name_key: None for a tombstone."""
 
     id: bytes

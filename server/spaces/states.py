@@ -16,9 +16,9 @@ from sqlalchemy.orm import Session
 from protocol.ids import SpaceId
 from protocol.messages import Content, Kind, NodeState, Revision
 from protocol.names import unportable
-from server.database.session import in_groups
+from server.database.session import AnyRow, in_groups
 from server.database.tables import DeviceRow, NodeRow, UserRow, VersionRow
-from server.spaces.rows import CONTENT_COLUMNS, IS_CURRENT_VERSION, AnyRow, content_value, kind_of
+from server.spaces.rows import CONTENT_COLUMNS, IS_CURRENT_VERSION, content_value, kind_of
 
 _FOLDER = Content(kind=Kind.FOLDER)
 

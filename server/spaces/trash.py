@@ -16,8 +16,9 @@ from sqlalchemy.orm import Session
 from protocol.errors import BadRequest
 from protocol.messages import Revision, Trash, Trashed
 from server.access.rights import ReadableView
+from server.database.session import AnyRow
 from server.database.tables import DeviceRow, NodeRow, UserRow, VersionRow
-from server.spaces.rows import IS_CURRENT_VERSION, AnyRow, kind_of, load_with_ancestors
+from server.spaces.rows import IS_CURRENT_VERSION, kind_of, load_with_ancestors
 from server.spaces.staging import StagedNode
 
 PAGE = 500

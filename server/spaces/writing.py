@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from protocol.ids import SpaceId
 from server.database.session import in_groups, insert_rows
-from server.database.tables import ArrivalRow, ChunkUseRow, NodeRow, SpaceRow, VersionRow
+from server.database.tables import ArrivalRow, ChunkUseRow, NodeRow, VersionRow
 from server.spaces.deciding import Circumstances
 from server.spaces.rows import pack_lengths
 from server.spaces.staging import StagedTree
@@ -36,11 +36,9 @@ def write_tree(
     )
     _write_versions(session, space, tree, around)
     insert_rows(session, ArrivalRow, [(space, stamps[node], node) for node in dict.fromkeys(tree.arrivals)])
-    session.execute(
-        update(SpaceRow)
-        .where(SpaceRow.id == space)
-        .values(stamp=stamp + len(stamps), used_bytes=SpaceRow.used_bytes + tree.used_bytes)
-        .execution_options(synchronize_session=False)
+    session.connection().exec_driver_sql(
+        "UPDATE spaces SET stamp = ?, used_bytes = used_bytes + ? WHERE id = ?",
+        (stamp + len(stamps), tree.used_bytes, space),
     )
 
 

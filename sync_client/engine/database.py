@@ -111,9 +111,16 @@ class StateDatabase:
         self._db = sqlite3.connect(path, isolation_level=None, cached_statements=256)
         self._depth = 0
         self._lasting = False
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "cache_size=-32768", "temp_store=MEMORY"):
-            self._db.execute("PRAGMA " + pragma)
-        version = self._db.execute("PRAGMA user_version").fetchone()[0]
+        try:
+            for pragma in ("journal_mode=WAL", "synchronous=FULL", "cache_size=-32768", "temp_store=MEMORY"):
+                self._db.execute("PRAGMA " + pragma)
+            version = self._db.execute("PRAGMA user_version").fetchone()[0]
+        except sqlite3.DatabaseError as error:
+            self._db.close()
+            raise LocalProblem(
+                f"The state of this client cannot be read ({error})",
+                hint="Stop MB-Sync, move state.db away and follow the folders again: equal files are recognised.",
+            ) from error
         if version > FORMAT:
             self._db.close()
             raise LocalProblem(

@@ -9,6 +9,8 @@ remote tree a tree.  A scan costs the folders that are to be looked at, not thos
 
 from __future__ import annotations
 
+import dataclasses
+import dataclasses
 import logging
 import secrets
 import time
@@ -145,9 +147,9 @@ class Looker:
             if not page.more:
                 coming, leaving = self._window.judge()
                 take_remote(self._trees, coming, leaving, alone=True)
-            self._folder.cursor = Cursor(page.cursor)
-            self._folder.at_head = not page.more
-            self._state.save_folder(self._folder)
+            position = dataclasses.replace(self._folder, cursor=Cursor(page.cursor), at_head=not page.more)
+            self._state.save_folder(position)
+        self._folder.cursor, self._folder.at_head = position.cursor, position.at_head
         self._troubles.clear(NodeId(state.node) for state in page.nodes)
         return bool(page.nodes or page.gone)
 
@@ -248,7 +250,7 @@ class Looker:
         """Contents of files, as they were read; equal ones change nothing but the fingerprint."""
         changes: list[tuple[NodeId, Local | None]] = []
         young: set[Parts] = set()
-        with self._trees.transaction(lasting=False):
+        with self._trees.transaction(lasting=False, deferred=True):
             for result in results:
                 row = self._trees.row(result.node)
                 if row is None or row.local is None:
@@ -257,9 +259,9 @@ class Looker:
                     self._could_not_read(result)
                     continue
                 self._troubles.clear([result.node])
-                path = self._trees.path(Side.LOCAL, result.node)
-                if result.fingerprint.ctime_ns == 0 and path:
-                    young.add(path[:-1])
+                if result.fingerprint.ctime_ns == 0:
+                    path = self._trees.path(Side.LOCAL, result.node)
+                    young.add(path[:-1] if path else ())
                 if result.content == row.local.content:
                     local = replace(row.local, fingerprint=result.fingerprint)
                     self._trees.save_quietly(replace(row, local=local))

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -45,6 +46,7 @@ from sync_client.engine.troubles import Troubles
 log = logging.getLogger(__name__)
 
 SLICE_NODES = 1_000
+QUEUED_NODES = 20_000
 SLICE_BYTES = 16 * 1024 * 1024
 KEEP_BYTES = 32 * 1024 * 1024
 FULL_SCAN_SECONDS = 15 * 60.0
@@ -78,6 +80,7 @@ class FolderSync:
         self.watch_note = ""
         self.woken = asyncio.Event()
         self._quiet = False
+        self._queue: deque[tuple[int, NodeId]] = deque()  # the next dirty nodes of the sweep under way
         self._state = state
         self._api = api
         self._account = account
@@ -258,6 +261,7 @@ class FolderSync:
         """Once over everything dirty.  True: something was done."""
         await self.looker.read_doubtful(root)
         end = self.trees.last_dirty()
+        self._queue.clear()
         slice_ = self._next_slice(0, end)
         if not slice_:
             return False
@@ -284,16 +288,22 @@ class FolderSync:
         now = time.monotonic()
         taken: list[tuple[int, NodeId]] = []
         size = 0
-        while found := self.trees.dirty_slice(after, SLICE_NODES):
-            for number, node in found:
-                if number > end or len(taken) >= SLICE_NODES or size >= SLICE_BYTES:
-                    return taken
-                after = number
-                if self.troubles.is_put_off(node, now=now):
-                    continue
-                taken.append((number, node))
+        while len(taken) < SLICE_NODES and size < SLICE_BYTES:
+            if not self._queue:
+                self._fill_queue(after)
+            if not self._queue or self._queue[0][0] > end:
+                break
+            after, node = self._queue.popleft()
+            if not self.troubles.is_put_off(node, now=now):
+                taken.append((after, node))
                 size += _bytes_to_move(self.trees.row(node))
         return taken
+
+    def _fill_queue(self, after: int) -> None:
+        self._queue.extend(self.trees.dirty_slice(after, QUEUED_NODES))
+        if self.progress is not None:
+            left = sum(_bytes_to_move(self.trees.row(node)) for _, node in self._queue)
+            self.progress.total_bytes = max(self.progress.total_bytes, self.progress.done_bytes + left)
 
     def _start_reading(
         self, root: FollowedRoot, slice_: Sequence[tuple[int, NodeId]]

@@ -41,16 +41,28 @@ WORTH_COPYING = 16 * 1024  # bytes: a smaller file is fetched faster than found
 _INT64 = 2**63 - 1  # SQLite has no unsigned integers
 
 _SAVE = """
-INSERT INTO nodes (folder, node, r_parent, r_key, l_parent, l_key, inode, size, conflict_of, digest, dirty, row)
+INSERT INTO nodes (folder, node, r_parent, r_key, conflict_of, l_parent, l_key, inode, size, digest, dirty, row)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (folder, node) DO UPDATE SET
-    r_parent = excluded.r_parent, r_key = excluded.r_key, l_parent = excluded.l_parent, l_key = excluded.l_key,
-    inode = excluded.inode, size = excluded.size, conflict_of = excluded.conflict_of, digest = excluded.digest,
+    r_parent = excluded.r_parent, r_key = excluded.r_key, conflict_of = excluded.conflict_of,
+    l_parent = excluded.l_parent, l_key = excluded.l_key, inode = excluded.inode, size = excluded.size,
+    digest = excluded.digest,
     dirty = CASE WHEN excluded.dirty IS NULL THEN NULL ELSE coalesce(dirty, excluded.dirty) END, row = excluded.row
 """
+# Touching a column costs a visit to each index it stands in, changed or not: so only what changed is named.
+_MARK_AND_ROW = """
+    dirty = CASE WHEN ?3 IS NULL THEN NULL ELSE coalesce(dirty, ?3) END, row = ?4 WHERE folder = ?1 AND node = ?2
+"""
+_SAVE_ROW = "UPDATE nodes SET" + _MARK_AND_ROW
+_SAVE_REMOTE = "UPDATE nodes SET r_parent = ?5, r_key = ?6, conflict_of = ?7," + _MARK_AND_ROW  # noqa: S608 - our own text
+_SAVE_LOCAL = (
+    "UPDATE nodes SET l_parent = ?5, l_key = ?6, inode = ?7, size = ?8, digest = ?9,"  # noqa: S608 - our own text
+    + _MARK_AND_ROW
+)
 _COLUMNS = {Side.REMOTE: ("r_parent", "r_key"), Side.LOCAL: ("l_parent", "l_key")}
 
 T = TypeVar("T")
+_Columns = tuple[object, ...]
 _Names = dict[str, list[NodeId]]  # name key → the children of one folder that have it
 
 
@@ -63,6 +75,7 @@ class StoredTrees:
         self._db = state.connection
         self._folder = folder
         self._rows: dict[int, Row | None] = {}
+        self._stored: dict[int, tuple[_Columns, _Columns]] = {}  # what stands in the columns of these rows
         self._unwritten: dict[int, tuple[Row, int | None]] = {}
         self._names: dict[Side, dict[int, _Names | None]] = {
             Side.REMOTE: {},
@@ -133,6 +146,7 @@ class StoredTrees:
         if len(self._rows) >= CACHED_ROWS:
             self._write()  # what is forgotten must be found in the database
             _drop_oldest(self._rows)
+            self._stored = {key: stored for key, stored in self._stored.items() if key in self._rows}
         self._rows[node.int] = row
 
     def _names_in(self, side: Side, parent: NodeId) -> _Names | None:
@@ -198,41 +212,42 @@ class StoredTrees:
         gone = [(self._folder, row.node.bytes) for row, _ in unwritten.values() if _is_empty(row)]
         if gone:
             self._db.executemany("DELETE FROM nodes WHERE folder = ? AND node = ?", gone)
-        self._db.executemany(
-            _SAVE,
-            [self._columns(row, sequence) for row, sequence in unwritten.values() if not _is_empty(row)],
-        )
-
-    def _columns(self, row: Row, sequence: int | None) -> tuple[object, ...]:
-        remote, local = row.remote, row.local
-        content = local.content if local else None
-        return (
-            self._folder,
-            row.node.bytes,
-            remote.place.parent.bytes if remote else None,
-            name_key(remote.place.name) if remote else None,
-            local.place.parent.bytes if local else None,
-            name_key(local.place.name) if local else None,
-            local.fingerprint.inode & _INT64 if local else None,
-            local.fingerprint.size if local and not stat.S_ISDIR(local.fingerprint.mode) else None,
-            remote.conflict_of.bytes if remote and remote.conflict_of else None,
-            content.digest
-            if content and content.size >= WORTH_COPYING and content.kind is Kind.FILE
-            else None,
-            sequence,
-            _pack(row),
-        )
+        batches: dict[str, list[tuple[object, ...]]] = {}
+        for row, sequence in unwritten.values():
+            if _is_empty(row):
+                self._stored.pop(row.node.int, None)
+                continue
+            remote, local = _remote_columns(row.remote), _local_columns(row.local)
+            stored = self._stored.get(row.node.int)
+            self._stored[row.node.int] = (remote, local)
+            key = (self._folder, row.node.bytes)
+            if stored is None or (stored[0] != remote and stored[1] != local):
+                batches.setdefault(_SAVE, []).append((*key, *remote, *local, sequence, _pack(row)))
+            elif stored[0] != remote:
+                batches.setdefault(_SAVE_REMOTE, []).append((*key, sequence, _pack(row), *remote))
+            elif stored[1] != local:
+                batches.setdefault(_SAVE_LOCAL, []).append((*key, sequence, _pack(row), *local))
+            else:
+                batches.setdefault(_SAVE_ROW, []).append((*key, sequence, _pack(row)))
+        for statement, values in batches.items():
+            self._db.executemany(statement, values)
 
     @contextlib.contextmanager
-    def transaction(self, *, lasting: bool = True) -> Iterator[None]:
-        """All effects or none.  lasting: on the disk when this ends; else with the next one that is."""
+    def transaction(self, *, lasting: bool = True, deferred: bool = False) -> Iterator[None]:
+        """All effects or none.  lasting: on the disk when this ends; else with the next one that is.
+
+        deferred: not even written before the next transaction that is not.  Only for what is observed again if it
+        is lost, since a roll-back of that one takes it along.
+        """
         try:
             with self._state.transaction(lasting=lasting):
                 yield
-                self._write()
+                if not deferred:
+                    self._write()
         except BaseException:
             self._unwritten.clear()
             self._rows.clear()
+            self._stored.clear()
             for folders in self._names.values():
                 folders.clear()
             raise
@@ -400,6 +415,31 @@ def _drop_oldest(cache: dict[int, T]) -> None:
     """A quarter of it, so that it is not done for every new entry."""
     for old in list(islice(cache, max(1, len(cache) // 4))):
         del cache[old]
+
+
+def _remote_columns(remote: Remote | None) -> _Columns:
+    if remote is None:
+        return (None, None, None)
+    conflict_of = remote.conflict_of
+    return (
+        remote.place.parent.bytes,
+        name_key(remote.place.name),
+        conflict_of.bytes if conflict_of is not None else None,
+    )
+
+
+def _local_columns(local: Local | None) -> _Columns:
+    if local is None:
+        return (None, None, None, None, None)
+    content, seen = local.content, local.fingerprint
+    is_source = content is not None and content.kind is Kind.FILE and content.size >= WORTH_COPYING
+    return (
+        local.place.parent.bytes,
+        name_key(local.place.name),
+        seen.inode & _INT64,
+        None if stat.S_ISDIR(seen.mode) else seen.size,
+        content.digest if content is not None and is_source else None,
+    )
 
 
 def _is_empty(row: Row) -> bool:

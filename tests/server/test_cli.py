@@ -155,6 +155,24 @@ def test_the_recovery_key_brings_a_lost_master_key_back(tmp_path: Path) -> None:
     assert (data / "keys" / "master.key").read_bytes() == master
 
 
+def test_a_backup_without_any_key_is_opened_by_the_recovery_key_alone(tmp_path: Path) -> None:
+    data, copy = tmp_path / "data", tmp_path / "copy"
+    done = mb_server("init", "--data", data, "--admin", "ada", "--password-stdin", stdin=PASSWORD)
+    [key] = [line.strip() for line in done.stderr.splitlines() if line.startswith("    ")]
+    copy.mkdir()
+    shutil.copy(data / "server.db", copy)
+    shutil.copytree(data / "packs", copy / "packs")
+    refused(mb_server("check", "--data", copy), "store.key is missing", "master.key is missing")
+    other = key[:-1] + ("0" if key[-1] != "0" else "1")
+    refused(mb_server("recover", "--data", copy, stdin=other), "recovery key")
+    assert not (copy / "keys").exists()
+    assert mb_server("recover", "--data", copy, stdin=key).returncode == 0
+    for name in ("master.key", "store.key"):
+        assert (copy / "keys" / name).read_bytes() == (data / "keys" / name).read_bytes()
+        assert stat.S_IMODE((copy / "keys" / name).stat().st_mode) == 0o600
+    assert mb_server("check", "--data", copy, "--deep").returncode == 0
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_it_cleanly_and_the_next_one_takes_the_same_port(
     tmp_path: Path, number: signal.Signals

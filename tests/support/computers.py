@@ -261,7 +261,7 @@ class Together:
     def note(self) -> None:
         """From now on nobody but MB-Sync changes what stands on the disks: none of it may get lost."""
         for computer in self.computers:
-            self.ever |= contents(computer.tree())
+            self.ever |= contents(_synced(computer.tree()))
 
     def settle(self) -> Tree:
         """Let both sides come to rest; the common tree.  Whoever does not run is synced by `once`."""

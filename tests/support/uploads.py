@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 
 from protocol.http import ServerApi
 from protocol.ids import NodeId, ViewId
-from protocol.messages import Commit, Committed, Make, OpResult, Revision
+from protocol.messages import AnyOp, Commit, Committed, Make, OpResult, Revision
 from protocol.messages import Content as WireContent
 from protocol.patience import Patience
 from sync_client.engine.disk import TMP, FollowedRoot, tmp_name
@@ -19,7 +19,7 @@ from sync_client.engine.reading import ReadFile, read_files
 from sync_client.engine.transfer import Outgoing, Wanted
 from sync_client.engine.trees import Content
 from tests.support.followed import a_node
-from tests.support.service import Caller, a_service
+from tests.support.service import Caller, ServiceUnderTest
 
 IMPATIENT = Patience(tries=3, base_seconds=0.01)
 
@@ -65,7 +65,7 @@ class Device:
 
     async def commit(self, *files: Outgoing) -> list[OpResult]:
         self.batches += 1
-        ops = [
+        ops: list[AnyOp] = [
             Make(node=file.node, parent=self.top, name=file.parts[-1], content=self.wire_content(file))
             for file in files
         ]
@@ -90,15 +90,15 @@ class Device:
 
 
 @asynccontextmanager
-async def a_device(tmp_path: Path, *, through: str | None = None) -> AsyncIterator[Device]:
-    """Signed in as ada at a server of her own.  through: another address that leads there."""
-    folder = tmp_path / "followed"
+async def a_device(server: ServiceUnderTest, folder: Path) -> AsyncIterator[Device]:
+    """Of a user who was not there before."""
+    user = f"user-{uuid4().hex[:12]}"
+    await server.add_user(user)
+    caller = await server.sign_in(user)
     folder.mkdir()
-    async with a_service(tmp_path / "server", users=("ada",)) as server:
-        caller = await server.sign_in("ada")
-        with FollowedRoot(folder) as root:
-            async with ServerApi(through or server.url, caller.token, patience=IMPATIENT) as api:
-                yield Device(api, caller, root, folder)
+    with FollowedRoot(folder) as root:
+        async with ServerApi(server.url, caller.token, patience=IMPATIENT) as api:
+            yield Device(api, caller, root, folder)
 
 
 @asynccontextmanager

@@ -158,9 +158,8 @@ async def test_a_new_user_has_an_empty_home_that_nobody_else_sees(tmp_path: Path
 
 async def test_no_two_users_have_names_that_read_alike(tmp_path: Path) -> None:
     async with a_space(tmp_path) as space:
-        with pytest.raises(Refused, match="already"):
-            with space.store.database.writing() as session:
-                add_user(session, "Ada", PASSWORD, now_ms=1)
+        with pytest.raises(Refused, match="already"), space.store.database.writing() as session:
+            add_user(session, "Ada", PASSWORD, now_ms=1)
         with space.store.database.reading() as session:
             assert [user.name for user in list_users(session)] == ["ada"]
 

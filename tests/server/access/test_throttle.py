@@ -70,9 +70,8 @@ async def test_tries_outlive_a_restart_and_a_right_password_takes_them_back(tmp_
             count_try(session, account="ada", address="1", now_ms=START_MS)
         database.close()
     database = Database.open(tmp_path / "server.db", migrate=True)
-    with pytest.raises(TooManyTries) as told:
-        with database.writing() as session:
-            count_try(session, account="ada", address="2", now_ms=START_MS)
+    with pytest.raises(TooManyTries) as told, database.writing() as session:
+        count_try(session, account="ada", address="2", now_ms=START_MS)
     assert told.value.retry_after_seconds == 2
     with database.writing() as session:
         take_back(session, account="ada", address="1")

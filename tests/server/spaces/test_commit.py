@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from protocol.errors import DeviceCloned, NotFound
-from protocol.ids import ViewId
+from protocol.ids import Cursor, ViewId
 from protocol.manifests import write_records
 from protocol.messages import (
     AnyOp,
@@ -52,6 +52,59 @@ async def test_a_batch_sent_again_gets_its_first_answer_and_changes_nothing(tmp_
         head = await ada.head()
         assert await ada.send(batch) == first
         assert (await ada.all_changes(head))[0] == []
+
+
+async def test_who_stood_at_the_head_gets_the_place_behind_its_own_batch(tmp_path: Path) -> None:
+    async with a_space(tmp_path) as space:
+        ada = await space.client("ada")
+        cursor = await ada.head()
+        # Of two equal names the second is refused.
+        for number, names in enumerate((["a", "b"], ["c", "c"]), start=100):
+            ops: list[AnyOp] = [
+                Make(node=uuid4(), parent=ada.root, name=name, content=FOLDER) for name in names
+            ]
+            batch = Commit(operation=uuid4(), number=number, ops=ops, cursor=cursor)
+            answer = await ada.send(batch)
+            assert isinstance(answer, Committed)
+            cursor = Cursor(answer.cursor)
+            assert cursor
+            assert (await ada.all_changes(cursor))[0] == []
+            assert await ada.send(batch) == answer
+        await ada.put_new("d")
+        assert [told.name for told in (await ada.all_changes(cursor))[0]] == ["d"]
+
+
+async def test_who_was_not_at_the_head_gets_no_place_and_is_told_everything(tmp_path: Path) -> None:
+    async with a_space(tmp_path) as space:
+        ada, other = await space.client("ada"), await space.client("ada", "other")
+        behind = await ada.head()
+        await other.put_new("theirs")
+        for number, cursor in enumerate((behind, START), start=100):
+            op = Make(node=uuid4(), parent=ada.root, name=f"mine {number}", content=FOLDER)
+            answer = await ada.send(Commit(operation=uuid4(), number=number, ops=[op], cursor=cursor))
+            assert isinstance(answer, Committed)
+            assert answer.cursor == ""
+        assert {told.name for told in (await ada.all_changes(behind))[0]} == {
+            "theirs",
+            "mine 100",
+            "mine 101",
+        }
+
+
+async def test_what_a_restore_brings_back_is_told_to_who_asked_for_it(tmp_path: Path) -> None:
+    async with a_space(tmp_path) as space:
+        ada = await space.client("ada")
+        folder = await ada.put_new("folder")
+        await ada.put_new("inside", parent=folder)
+        cursor = await ada.head()
+        [deleted] = await ada.commit(DeleteTree(node=folder, place_revision=Revision(1, 1), cursor=cursor))
+        assert deleted.place_revision is not None
+        op = Restore(node=folder, place_revision=deleted.place_revision)
+        head = await ada.head()
+        answer = await ada.send(Commit(operation=uuid4(), number=100, ops=[op], cursor=head))
+        assert isinstance(answer, Committed)
+        assert answer.cursor == ""
+        assert {told.name for told in (await ada.all_changes(head))[0]} == {"folder", "inside"}
 
 
 async def test_a_batch_number_with_other_contents_tells_of_a_cloned_device(tmp_path: Path) -> None:

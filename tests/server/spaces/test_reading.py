@@ -138,9 +138,8 @@ async def test_the_trash_shows_paths_the_latest_first_on_pages(
             if not after:
                 break
         assert paths == ["/top", "/b", "/a", "/top/inside"]
-        with space.store.database.reading() as session:
-            with pytest.raises(BadRequest):
-                trash_of(session, ada.view, after="nonsense")
+        with space.store.database.reading() as session, pytest.raises(BadRequest):
+            trash_of(session, ada.view, after="nonsense")
 
 
 async def test_a_folder_is_listed_by_name_on_pages_and_a_file_alone(

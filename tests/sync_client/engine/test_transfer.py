@@ -12,6 +12,7 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
+import pytest_asyncio
 from aiohttp import web
 
 from protocol.errors import ContentDamaged, Unavailable
@@ -25,6 +26,7 @@ from sync_client.engine.manifests import leaves_of_records
 from sync_client.engine.transfer import Fetched, Outgoing, Wanted, fetch, upload
 from sync_client.engine.trees import Content
 from tests.support.followed import a_node
+from tests.support.service import ServiceUnderTest, a_service
 from tests.support.uploads import IMPATIENT, Device, a_device, a_proxy
 
 VIEW = ViewId(UUID(int=1))
@@ -33,9 +35,18 @@ SMALL = DICE.randbytes(20_000)
 BIG = DICE.randbytes(5_000_000)  # several chunks
 
 
-@pytest.fixture
-async def device(tmp_path: Path) -> AsyncIterator[Device]:
-    async with a_device(tmp_path) as device:
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ServiceUnderTest]:
+    async with a_service(tmp_path_factory.mktemp("server"), users=("ada",)) as server:
+        yield server
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def device(server: ServiceUnderTest, tmp_path: Path) -> AsyncIterator[Device]:
+    async with a_device(server, tmp_path / "followed") as device:
         yield device
 
 
