@@ -38,7 +38,8 @@ class Base(DeclarativeBase):
 
 
 class MetaRow(Base):
-    """One fact about the whole server: `server_id`, `epoch` (an integer), `name_rules`, `created_at_ms`."""
+    """One fact about the whole server: `server_id`, `epoch` (an integer), `name_rules`, `created_at_ms`,
+    `store_key` (wrapped, as hexadecimal digits)."""
 
     __tablename__ = "meta"
     key: Mapped[str] = mapped_column(String(64), primary_key=True)

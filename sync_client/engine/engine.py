@@ -180,6 +180,7 @@ class Engine:
         watcher = watcher_for(sync.folder.local)
         await asyncio.to_thread(watcher.start, on_dirty, on_lost)
         self._watchers[sync.folder.id] = watcher
+        sync.watch_note = ""
         sync.look_at_all()  # what happened before the first watch stood
 
     def _unwatch(self, sync: FolderSync) -> None:

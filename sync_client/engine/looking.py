@@ -10,8 +10,8 @@ remote tree a tree.  A scan costs the folders that are to be looked at, not thos
 from __future__ import annotations
 
 import dataclasses
-import dataclasses
 import logging
+import random
 import secrets
 import time
 from collections.abc import Sequence
@@ -142,6 +142,7 @@ class Looker:
                 if content is not None:
                     self._manifests.keep(content_digest(content.manifest), content.manifest)
             states = self._window.take(page.nodes)
+            self._trees.load(NodeId(state.node) for state in states)
             alone = self._folder.at_head  # until this page, and that is known after a crash too
             take_remote(self._trees, states, page.gone, head=not page.more, alone=alone)
             if not page.more:
@@ -182,7 +183,7 @@ class Looker:
                 bound = bind(
                     listings,
                     KnownLocally(self._trees),
-                    fresh_node,
+                    self._fresh,
                     time.time_ns(),
                     lambda node: self._still_stands(root, node),
                 )
@@ -202,6 +203,11 @@ class Looker:
         if everything:
             self.odd.clear()
         self._take_bound(listings, bound)
+
+    def _fresh(self) -> NodeId:
+        node = fresh_node()
+        self._trees.is_new(node)
+        return node
 
     def _known_folders(self, folders: set[Parts]) -> list[tuple[NodeId, Parts]]:
         """Those of them that have a node; of another the nearest one above it that has."""
@@ -307,4 +313,8 @@ def _list_trees(root: FollowedRoot, folders: Sequence[tuple[NodeId, Parts]]) -> 
 
 
 def fresh_node() -> NodeId:
-    return NodeId(uuid7(time.time_ns() // 1_000_000, secrets.randbits(74)))
+    """A new id; random enough never to meet another, which is all that is asked of it."""
+    return NodeId(uuid7(time.time_ns() // 1_000_000, _chance.getrandbits(74)))
+
+
+_chance = random.Random(secrets.randbits(256))  # noqa: S311 - ids are no secrets, and the system's source is slow

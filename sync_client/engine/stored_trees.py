@@ -35,7 +35,9 @@ from sync_client.engine.trees import (
 )
 
 CACHED_ROWS = 40_000
+LOADED_AT_ONCE = 500
 CACHED_FOLDERS = 256
+MANY_QUESTIONS = 500  # about inodes, in one scan
 LISTED_CHILDREN = 5_000  # names of a folder with more are asked of the database one by one
 WORTH_COPYING = 16 * 1024  # bytes: a smaller file is fetched faster than found
 _INT64 = 2**63 - 1  # SQLite has no unsigned integers
@@ -252,6 +254,26 @@ class StoredTrees:
                 folders.clear()
             raise
 
+    def load(self, nodes: Iterable[NodeId]) -> None:
+        """Have the rows of these in memory, also that there is none: one question for hundreds."""
+        missing = [node for node in nodes if node.int not in self._rows]
+        for start in range(0, len(missing), LOADED_AT_ONCE):
+            group = missing[start : start + LOADED_AT_ONCE]
+            marks = ", ".join("?" * len(group))
+            found = dict(
+                self._db.execute(
+                    f"SELECT node, row FROM nodes WHERE folder = ? AND node IN ({marks})",  # noqa: S608 - marks only
+                    (self._folder, *(node.bytes for node in group)),
+                ).fetchall()
+            )
+            for node in group:
+                data = found.get(node.bytes)
+                self._remember(node, _unpack(node, data) if data is not None else None)
+
+    def is_new(self, node: NodeId) -> None:
+        """An id that was made just now: no row can have it."""
+        self._remember(node, None)
+
     # ---- what the round asks besides ---------------------------------------------------------------------
 
     def save_quietly(self, row: Row) -> None:
@@ -367,6 +389,14 @@ class StoredTrees:
             if row and row.local and row.local.fingerprint.device == device
         ]
 
+    def inodes(self) -> set[int]:
+        """Of every local file and folder."""
+        self._write()
+        found = self._db.execute(
+            "SELECT inode FROM nodes WHERE folder = ? AND inode IS NOT NULL", (self._folder,)
+        )
+        return {inode for (inode,) in found}
+
     def holding(self, digest: bytes) -> list[NodeId]:
         """Local files that hold this content, as far as was last seen."""
         self._write()
@@ -393,11 +423,18 @@ class KnownLocally:
 
     def __init__(self, trees: StoredTrees) -> None:
         self._trees = trees
+        self._asked = 0
+        self._inodes: set[int] | None = None  # all that are known, once many were asked for
 
     def children(self, parent: NodeId) -> list[tuple[NodeId, Local]]:
         return self._trees.local_children(parent)
 
     def by_inode(self, device: int, inode: int) -> list[tuple[NodeId, Local]]:
+        self._asked += 1
+        if self._asked == MANY_QUESTIONS:
+            self._inodes = self._trees.inodes()
+        if self._inodes is not None and inode & _INT64 not in self._inodes:
+            return []
         return self._trees.by_inode(device, inode)
 
 
