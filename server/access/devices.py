@@ -14,7 +14,7 @@ import secrets
 from collections.abc import Collection
 from uuid import UUID
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import bindparam, or_, select, update
 from sqlalchemy.orm import Session
 
 from protocol.errors import NotFound, NotSignedIn, Refused, WrongPassword
@@ -31,6 +31,20 @@ TOKEN_PREFIX = "mbt_"  # noqa: S105 - how a token begins, so that scanners for s
 TOKEN_BYTES = 32
 SEEN_EVERY_MS = 60_000
 _BULK = 500
+_SPEAKS_FOR = (
+    select(
+        DeviceRow.id,
+        DeviceRow.name,
+        DeviceRow.last_seen_at_ms,
+        DeviceRow.revoked_at_ms,
+        UserRow.id.label("user"),
+        UserRow.name.label("user_name"),
+        UserRow.is_admin,
+        UserRow.disabled_at_ms,
+    )
+    .join(UserRow, UserRow.id == DeviceRow.user)
+    .where(DeviceRow.token_hash == bindparam("token_hash"))
+)
 
 
 async def sign_in(
@@ -84,22 +98,7 @@ def _give_token(session: Session, user: bytes, login: Login, *, now_ms: int) -> 
 
 def principal_of(session: Session, token: str) -> Principal:
     """Raises NotSignedIn: an unknown or revoked token, or its user was disabled."""
-    row = (
-        session.execute(
-            select(
-                DeviceRow.id,
-                DeviceRow.name,
-                DeviceRow.last_seen_at_ms,
-                DeviceRow.revoked_at_ms,
-                UserRow.id.label("user"),
-                UserRow.name.label("user_name"),
-                UserRow.is_admin,
-                UserRow.disabled_at_ms,
-            )
-            .join(UserRow, UserRow.id == DeviceRow.user)
-            .where(DeviceRow.token_hash == hash_token(token))
-        )
-    ).one_or_none()
+    row = session.execute(_SPEAKS_FOR, {"token_hash": hash_token(token)}).one_or_none()
     if row is None or row.revoked_at_ms is not None or row.disabled_at_ms is not None:
         raise NotSignedIn("This token is not valid, or not any more", hint="Log in again.")
     return Principal(

@@ -10,7 +10,7 @@ import hashlib
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, select
+from sqlalchemy import Row, bindparam, select
 from sqlalchemy.orm import Session
 
 from protocol.ids import NodeId, SpaceId, UserId, ViewId
@@ -21,13 +21,14 @@ from server.database.facts import epoch_of
 from server.database.tables import SpaceRow, ViewRow
 
 _COLUMNS = (ViewRow.id, ViewRow.space, ViewRow.root, ViewRow.kind, ViewRow.name, ViewRow.owner)
+_NAMED = select(*_COLUMNS).where(ViewRow.id == bindparam("view"))
 
 
 def readable_view(
     session: Session, principal: Principal, view: ViewId, action: Action = Action.READ
 ) -> ReadableView:
     """Raises NotFound: absent or not yours.  Raises AccessDenied: yours, but not for this action."""
-    row = (session.execute(select(*_COLUMNS).where(ViewRow.id == view.bytes))).one_or_none()
+    row = session.execute(_NAMED, {"view": view.bytes}).one_or_none()
     found = None if row is None else _value(row)
     authorise(principal, action, found)
     assert found is not None

@@ -85,7 +85,7 @@ def stored_file(
     """A file as a browser wants it.  revision: None for the current one.  Raises NotFound."""
     authorise(principal, Action.READ, view)
     query = select(NodeRow.name, NodeRow.content_epoch, NodeRow.content_number)
-    row = (session.execute(query.where(NodeRow.space == view.space, NodeRow.id == node.bytes))).one_or_none()
+    row = session.execute(query.where(NodeRow.space == view.space, NodeRow.id == node.bytes)).one_or_none()
     if row is None:
         raise _nothing()
     revision = revision or Revision(epoch=row.content_epoch, number=row.content_number)

@@ -36,14 +36,14 @@ def list_folder(session: Session, view: ReadableView, path: str = "/", *, after:
         if found is not None and found.kind != Kind.FOLDER.value:
             raise _nothing()
         here = _children(view, node).where(NodeRow.name_key == name_key(name))
-        found = (session.execute(here)).one_or_none()
+        found = session.execute(here).one_or_none()
         if found is None:
             raise _nothing()
         node, shown = found.id, f"{shown}/{found.name}"
     if found is not None and found.kind != Kind.FOLDER.value:
         return Listing(path=shown, node=UUID(bytes=node), items=[_item(found)])
     query = _children(view, node).where(NodeRow.name_key > after).order_by(NodeRow.name_key).limit(PAGE + 1)
-    rows = (session.execute(query)).all()
+    rows = session.execute(query).all()
     return Listing(
         path=shown or "/",
         node=UUID(bytes=node),

@@ -52,7 +52,7 @@ def trash_of(session: Session, view: ReadableView, *, after: str = "") -> Trash:
         query = query.where(
             or_(NodeRow.deleted_at_ms < at_ms, and_(NodeRow.deleted_at_ms == at_ms, NodeRow.id > node))
         )
-    rows = (session.execute(query)).all()
+    rows = session.execute(query).all()
     page = rows[:PAGE]
     nodes = load_with_ancestors(session, view.space, (row.id for row in page))
     return Trash(

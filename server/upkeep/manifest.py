@@ -48,7 +48,7 @@ def manifest_lines(
     digests = _Digests(database, ChunkStore(database, packs, keys, clock=lambda: 0))
     query = _files(versions=versions, trash=trash)
     with database.reading() as session:
-        for space, root, prefix in (session.execute(_VIEWS)).all():
+        for space, root, prefix in session.execute(_VIEWS).all():
             arguments = {"space": space, "root": root, "prefix": prefix}
             rows = session.execute(query, arguments, execution_options={"yield_per": _PAGE_FILES})
             for row in rows:

@@ -28,7 +28,7 @@ _GROUP_BYTES = 4 * 1024 * 1024
 
 def broken_packs(session: Session, packs: PackStore, keys: StoreKeys, *, deep: bool) -> Iterator[Finding]:
     """Packs that are missing or changed; deep: each record decrypted and hashed, each index compared."""
-    rows = (session.execute(select(PackRow.id, PackRow.name, PackRow.size, PackRow.file_digest))).all()
+    rows = session.execute(select(PackRow.id, PackRow.name, PackRow.size, PackRow.file_digest)).all()
     for number, name, size, digest in rows:
         yield from _look_at_file(packs, name, size, digest)
         if deep:

@@ -210,6 +210,10 @@ class StoredTrees:
         """All that was saved and not written yet, in one go."""
         if not self._unwritten:
             return
+        if not self._state.in_transaction:  # deferred: as a whole, and not each row with a sync of its own
+            with self._state.transaction(lasting=False):
+                self._write()
+            return
         unwritten, self._unwritten = self._unwritten, {}
         gone = [(self._folder, row.node.bytes) for row, _ in unwritten.values() if _is_empty(row)]
         if gone:

@@ -147,7 +147,7 @@ class Computer:
     def at(self, path: str) -> Path:
         return self.folder / self.corner / path
 
-    def write(self, path: str, data: bytes) -> None:
+    def write(self, path: str, data: bytes | bytearray) -> None:
         """In place, as a simple program does."""
         self.at(path).parent.mkdir(parents=True, exist_ok=True)
         self.at(path).write_bytes(data)
