@@ -15,10 +15,11 @@ same file.  Where a disk knows no birth times, size and time have to be equal as
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import msgspec
+from msgspec.structs import replace
 
 from protocol.ids import NodeId
 from protocol.messages import Kind

@@ -9,8 +9,9 @@ Whoever waits for another node stays dirty by itself, so only rows that change h
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from uuid import UUID
+
+from msgspec.structs import replace
 
 from protocol.ids import NodeId
 from protocol.manifests import content_digest

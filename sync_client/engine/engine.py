@@ -17,12 +17,14 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from protocol.errors import LocalProblem, MedicalBlocksError, NotSignedIn, Unavailable
+from protocol.chunking import CUTTER
+from protocol.errors import DeviceCloned, LocalProblem, MedicalBlocksError, NotSignedIn, Unavailable
 from protocol.http import ServerApi
 from protocol.ids import Cursor, ViewId
-from protocol.messages import WAIT_SECONDS, Moved, Wait, Watched
+from protocol.messages import WAIT_SECONDS, Hello, Moved, Wait, Watched
 from sync_client.engine import history, reporting
 from sync_client.engine.account import Account
+from sync_client.engine.batches import is_cloned
 from sync_client.engine.database import StateDatabase
 from sync_client.engine.disk import FollowedRoot
 from sync_client.engine.marker import Marker, remove_marker, write_marker
@@ -49,11 +51,12 @@ class Engine:
         self.state = state
         self.syncs: dict[int, FolderSync] = {}
         self.offline: Unavailable | None = None
-        self.signed_out: MedicalBlocksError | None = None
+        self.signed_out: MedicalBlocksError | None = _copied_home(state, account)
         self.paused = state.fact("paused") == "yes"
         self._watchers: dict[int, Watcher] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._group: asyncio.TaskGroup | None = None
+        self._greeted = False
         self._resumed = asyncio.Event()
         self._cursor_moved = asyncio.Event()
         self._round_ended = asyncio.Event()
@@ -117,8 +120,11 @@ class Engine:
         sync.look_at_all()
         while True:
             await self._resumed.wait()
+            if self.signed_out is not None:
+                return
             pause: float | None = None
             try:
+                await self._greet()
                 await sync.round()
                 failures = 0
                 self.offline = None
@@ -127,9 +133,8 @@ class Engine:
                 self.offline = error
                 pause = OFFLINE_SECONDS[min(failures, len(OFFLINE_SECONDS) - 1)]
                 failures += 1
-            except NotSignedIn as error:
-                self.signed_out = error
-                self._round_ended.set()
+            except (NotSignedIn, DeviceCloned) as error:
+                self._sign_out(error)
                 return
             except (MedicalBlocksError, OSError) as error:
                 self._stop_folder(sync, error)
@@ -144,6 +149,17 @@ class Engine:
             await _wait_at_most(sync.woken, sync.seconds_to_next())
             if sync.disk_events != events:
                 await self._settle(sync)
+
+    async def _greet(self) -> None:
+        """Once a start, before anything goes up.  Raises LocalProblem: the server cuts files another way."""
+        if not self._greeted:
+            _check_cutter(await self.api.hello())
+            self._greeted = True
+
+    def _sign_out(self, error: MedicalBlocksError) -> None:
+        """Nothing goes on before a new sign-in, which comes with a new engine."""
+        self.signed_out = _copied_home(self.state, self.account) or error
+        self._round_ended.set()
 
     async def _settle(self, sync: FolderSync) -> None:
         """The first event is acted on after a moment; while events go on they are gathered."""
@@ -216,8 +232,7 @@ class Engine:
                     sync.server_moved()
                 continue
             except NotSignedIn as error:
-                self.signed_out = error
-                self._round_ended.set()
+                self._sign_out(error)
                 continue
             except MedicalBlocksError as error:
                 log.warning("long poll refused code=%s", error.code)
@@ -268,22 +283,38 @@ class Engine:
             await _wait_at_most(self._round_ended, 1.0)
 
     async def once(self, on_progress: Callable[[dict[str, Any]], None] | None = None) -> bool:
-        """Sync until nothing is left to do.  Raises what stands in the way of all."""
+        """Sync until nothing is left to do.  False: items are in error, or a folder could not be synced at all
+        (`status` says why; the others were).  Raises what stands in the way of all."""
+        if self.signed_out is not None:
+            raise self.signed_out
         teller = asyncio.create_task(self._tell(on_progress)) if on_progress else None
         try:
+            await self._greet()
             for sync in list(self.syncs.values()):
-                sync.look_at_all()
-                while True:
-                    await sync.round()
-                    if sync.is_at_rest:
-                        break
-                    await asyncio.sleep(min(sync.seconds_to_next(), 5.0))
+                await self._bring_to_rest(sync)
+        except DeviceCloned as error:
+            self._sign_out(error)
+            raise self.signed_out or error from error
         finally:
             if teller is not None:
                 teller.cancel()
                 with suppress(asyncio.CancelledError):
                     await teller
-        return not any(sync.has_problems for sync in self.syncs.values())
+        return not any(sync.stopped or sync.has_problems for sync in self.syncs.values())
+
+    async def _bring_to_rest(self, sync: FolderSync) -> None:
+        """Rounds until nothing is left to do, or until the folder has to be stopped."""
+        sync.look_at_all()
+        try:
+            while True:
+                await sync.round()
+                if sync.is_at_rest:
+                    return
+                await asyncio.sleep(min(sync.seconds_to_next(), 5.0))
+        except (Unavailable, NotSignedIn, DeviceCloned):
+            raise
+        except (MedicalBlocksError, OSError) as error:
+            self._stop_folder(sync, error)
 
     async def _tell(self, on_progress: Callable[[dict[str, Any]], None]) -> None:
         while True:
@@ -314,6 +345,7 @@ class Engine:
                 f"{remote} is followed already, in {existing[0].local}", hint="Choose another remote folder."
             )
         hello = await self.api.hello()
+        _check_cutter(hello)
         folder = await asyncio.to_thread(_prepare_local, local)
         try:
             root = FollowedRoot(folder)
@@ -391,6 +423,25 @@ class Engine:
 
     async def trash_restore(self, item: str) -> dict[str, Any]:
         return await history.trash_restore(self, item)
+
+
+def _check_cutter(hello: Hello) -> None:
+    """Files cut in another way would be stored twice, and no edit would be found in them."""
+    if hello.cutter != CUTTER:
+        raise LocalProblem(
+            "The server and this program cut files in different ways, so one of the two is too old",
+            hint="Update MB-Sync, or ask whoever looks after the server to update that.",
+        )
+
+
+def _copied_home(state: StateDatabase, account: Account) -> DeviceCloned | None:
+    """Why nothing is synced until this computer has an identity of its own; None: it has."""
+    if not is_cloned(state, account.device):
+        return None
+    return DeviceCloned(
+        "These settings are a copy of another computer's, and both are at work",
+        hint=f"Sign in here with `mb-sync login {account.server} --user {account.user} --new-device`.",
+    )
 
 
 def _prepare_local(local: Path) -> Path:

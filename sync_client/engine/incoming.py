@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from protocol.ids import NodeId
 from protocol.messages import Kind
 from sync_client.engine.disk import TMP, FollowedRoot, tmp_name
+from sync_client.engine.trees import Value
 
 SWAP = ".swap"
 PARKED_SUFFIX = ".parked"
@@ -39,8 +40,7 @@ class NotPlaced:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class SmallFile:
+class SmallFile(Value):
     """A whole file, or the text of a link, to be written at once."""
 
     node: NodeId

@@ -15,7 +15,8 @@ import random
 import secrets
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from protocol.http import ServerApi
 from protocol.ids import Cursor, NodeId, uuid7

@@ -15,8 +15,10 @@ import os
 import stat
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeVar
+
+from msgspec.structs import replace
 
 from protocol.ids import NodeId
 from protocol.messages import Kind
@@ -32,13 +34,12 @@ from sync_client.engine.disk import (
 from sync_client.engine.incoming import SWAP, NotPlaced, discard, refused
 from sync_client.engine.system_calls import exchange, look, rename_noreplace
 from sync_client.engine.trash import Trashed, Why, announce, announced
-from sync_client.engine.trees import NO_NODE, Content, Fingerprint
+from sync_client.engine.trees import NO_NODE, Content, Fingerprint, Value
 
 MANY = 8  # from here on, one sync of the file system costs less than one of each file
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(Value):
     """Where a temporary file belongs.  expected: what may stand there; None: nothing may."""
 
     node: NodeId
@@ -47,8 +48,7 @@ class Target:
     content: Content
 
 
-@dataclass(frozen=True, slots=True)
-class Placed:
+class Placed(Value):
     """fingerprint: of what stands there now.  kept: what it replaced, in the trash."""
 
     node: NodeId
@@ -107,8 +107,7 @@ def place(
     return results
 
 
-@dataclass(frozen=True, slots=True)
-class _Ready:
+class _Ready(Value):
     """ours: the temporary file.  line: where the one it replaces will lie in the trash."""
 
     target: Target

@@ -14,7 +14,9 @@ import os
 import stat
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from msgspec.structs import replace
 
 from protocol.chunking import cut, iter_chunks
 from protocol.errors import LocalProblem
@@ -23,15 +25,14 @@ from protocol.manifests import EMPTY_DIGEST, content_digest, read_records, write
 from protocol.messages import MAX_DIRECT_CHUNKS, Kind, Manifest
 from sync_client.engine.disk import FollowedRoot, Parts, is_executable, same_thing, too_young
 from sync_client.engine.system_calls import look
-from sync_client.engine.trees import Content, Fingerprint
+from sync_client.engine.trees import Content, Fingerprint, Value
 
 SMALL_BYTES = 256 * 1024  # up to here a file is one chunk
 
 Wanted = tuple[NodeId, Parts, Fingerprint]
 
 
-@dataclass(frozen=True, slots=True)
-class ReadFile:
+class ReadFile(Value):
     """data: all bytes, if they were asked for and are few.
 
     records: of a file with an indirect manifest, the bytes that its manifest's own chunks are cut from.

@@ -10,31 +10,26 @@ the trees.  *Problem* changes nothing: it is what `status` tells about a node th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from protocol.ids import NodeId
 from protocol.messages import Revision
-from sync_client.engine.trees import Content, Fingerprint, Place
+from sync_client.engine.trees import Content, Fingerprint, Place, Value
 
 # ---- rows only -------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Agree:
+class Agree(Value):
     """Both sides hold the same place and content: remember it."""
 
     node: NodeId
 
 
-@dataclass(frozen=True, slots=True)
-class Forget:
+class Forget(Value):
     """Gone on both sides."""
 
     node: NodeId
 
 
-@dataclass(frozen=True, slots=True)
-class Adopt:
+class Adopt(Value):
     """The new local node `local` is the remote node `node` (same place, equal bytes, or both folders): its local
     observation moves over, its local children get `node` as parent, and the row of `local` is forgotten."""
 
@@ -42,8 +37,7 @@ class Adopt:
     local: NodeId
 
 
-@dataclass(frozen=True, slots=True)
-class Renew:
+class Renew(Value):
     """The remote node is deleted, the local one stays: its local observation goes on under a new id (children get
     the new id as parent), without remote and agreed; the old row keeps neither local nor agreed."""
 
@@ -54,16 +48,14 @@ class Renew:
 # ---- the disk --------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class MakeFolder:
+class MakeFolder(Value):
     """Make the folder locally at this place."""
 
     node: NodeId
     place: Place
 
 
-@dataclass(frozen=True, slots=True)
-class Fetch:
+class Fetch(Value):
     """A new local file (or link) with this remote content; nothing may stand there yet."""
 
     node: NodeId
@@ -72,8 +64,7 @@ class Fetch:
     revision: Revision
 
 
-@dataclass(frozen=True, slots=True)
-class Replace:
+class Replace(Value):
     """The file's content gives way to this remote content, if it still is `expected`."""
 
     node: NodeId
@@ -83,8 +74,7 @@ class Replace:
     expected: Fingerprint
 
 
-@dataclass(frozen=True, slots=True)
-class Relocate:
+class Relocate(Value):
     """Rename or move on the disk (file or folder), if it still is there as `expected` and `target` is free.
 
     source.parent or target.parent PARKED: from or to the hidden temporary name of this node; the name beside
@@ -99,8 +89,7 @@ class Relocate:
     conflict_of: NodeId | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Remove:
+class Remove(Value):
     """To the local trash if it still is `expected`; a folder only if it is empty."""
 
     node: NodeId
@@ -108,8 +97,7 @@ class Remove:
     expected: Fingerprint
 
 
-@dataclass(frozen=True, slots=True)
-class KeepBoth:
+class KeepBoth(Value):
     """Both sides edited.  Rename the local file to `name` beside it; there it goes on as the new node `new`, a
     conflict of `node`; `node` keeps no local and no agreed state, so that the remote version is fetched."""
 
@@ -123,8 +111,7 @@ class KeepBoth:
 # ---- the wire --------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class MakeRemote:
+class MakeRemote(Value):
     node: NodeId
     place: Place
     content: Content
@@ -133,8 +120,7 @@ class MakeRemote:
     group: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class PutRemote:
+class PutRemote(Value):
     node: NodeId
     content: Content
     revision: Revision
@@ -142,24 +128,21 @@ class PutRemote:
     group: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class MoveRemote:
+class MoveRemote(Value):
     node: NodeId
     place: Place
     revision: Revision
     group: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class DeleteRemote:
+class DeleteRemote(Value):
     node: NodeId
     place_revision: Revision
     content_revision: Revision
     group: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class DeleteTreeRemote:
+class DeleteTreeRemote(Value):
     """`nodes`: all that is deleted with it, the folder itself included."""
 
     node: NodeId
@@ -171,8 +154,7 @@ class DeleteTreeRemote:
 # ---- nothing to be done ----------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(Value):
     """This node cannot go on by itself; `code` is for programs, `message` for people."""
 
     node: NodeId

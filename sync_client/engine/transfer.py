@@ -27,7 +27,7 @@ from sync_client.engine.disk import FollowedRoot
 from sync_client.engine.incoming import Incoming, SmallFile, write_small
 from sync_client.engine.reading import FileChanged, chunk_list, read_chunks
 from sync_client.engine.threads import in_thread
-from sync_client.engine.trees import Content, Fingerprint
+from sync_client.engine.trees import Content, Fingerprint, Value
 
 Parts = tuple[str, ...]
 T = TypeVar("T")
@@ -37,8 +37,7 @@ ASK_BYTES = 64 * 1024  # less than this is sent without asking first: one round 
 WHOLE_BYTES = 256 * 1024  # up to here a file is one chunk and is written in one go
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
+class Outgoing(Value):
     """A file whose content the server shall hold.
 
     data: the whole file, if it was kept when it was read.  records: of an indirect manifest (engine.reading).
@@ -54,8 +53,7 @@ class Outgoing:
     known: frozenset[ChunkId] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(Value):
     """A remote content that shall lie in a temporary file.
 
     sources: local files (names from the root, manifest) that may hold chunks of it.

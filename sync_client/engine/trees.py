@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Protocol
+from typing import Protocol, dataclass_transform
 from uuid import UUID
+
+from msgspec import Struct
 
 from protocol.ids import NodeId
 from protocol.messages import Kind, Revision
@@ -29,14 +30,19 @@ class Side(IntEnum):
     AGREED = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+@dataclass_transform(frozen_default=True)  # for type checkers: subclasses are frozen as well
+class Value(Struct, frozen=True, gc=False):
+    """A frozen value.  A Struct and no dataclass: it is made in a tenth of the time, and a first sync makes
+    twenty of them a file; no value holds a cycle, so the collector need not look at them.  Copy one with
+    `msgspec.structs.replace`."""
+
+
+class Place(Value):
     parent: NodeId
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Content:
+class Content(Value, eq=False):
     """What a node holds.  `digest` names the manifest (protocol.manifests.content_digest); b"" for folders.
     `mtime_ns` is carried along and never makes a difference."""
 
@@ -44,11 +50,25 @@ class Content:
     digest: bytes = b""
     size: int = 0
     executable: bool = False
-    mtime_ns: int = field(default=0, compare=False)
+    mtime_ns: int = 0
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (
+            isinstance(other, Content)
+            and self.digest == other.digest
+            and self.kind is other.kind
+            and self.size == other.size
+            and self.executable == other.executable
+        )
+
+    def __ne__(self, other: object) -> bool:  # a Struct brings one of its own, which counts `mtime_ns`
+        return not self == other
+
+    def __hash__(self) -> int:
+        return hash((self.kind, self.digest, self.executable))
 
 
-@dataclass(frozen=True, slots=True)
-class Fingerprint:
+class Fingerprint(Value):
     """What stat says of a file: cheap to ask, and enough to tell that nothing was touched since."""
 
     device: int
@@ -60,8 +80,7 @@ class Fingerprint:
     mode: int
 
 
-@dataclass(frozen=True, slots=True)
-class Remote:
+class Remote(Value):
     place: Place
     content: Content
     place_revision: Revision
@@ -69,8 +88,7 @@ class Remote:
     conflict_of: NodeId | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Local:
+class Local(Value):
     """`content` is None while a file has been seen but not read yet (or changed since it was read).
 
     conflict_of: this is the later version of that node, to be told when the node is made on the server.
@@ -82,16 +100,14 @@ class Local:
     conflict_of: NodeId | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Agreed:
+class Agreed(Value):
     place: Place
     content: Content
     place_revision: Revision
     content_revision: Revision
 
 
-@dataclass(slots=True)
-class Row:
+class Row(Struct, gc=False):
     """All that is known of one node."""
 
     node: NodeId

@@ -6,8 +6,9 @@ import os
 import random
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from protocol.ids import NodeId, uuid7
 from sync_client.engine.binding import Bound, bind

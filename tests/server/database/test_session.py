@@ -2,11 +2,13 @@
 
 import asyncio
 import sqlite3
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from sqlalchemy import select, text, update
+from sqlalchemy.orm import Session
 
 from protocol.errors import Unavailable
 from server.database.session import Database, insert_rows
@@ -95,3 +97,38 @@ async def test_a_full_disk_is_told_in_a_sentence(database: Database) -> None:
 
     with pytest.raises(Unavailable, match="disk is full"):
         await fill()
+
+
+async def test_a_cancelled_caller_is_let_go_when_its_transaction_has_ended(database: Database) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def write(session: Session) -> None:
+        begun.set()
+        go_on.wait(10)
+        session.execute(text("INSERT INTO meta VALUES ('n', '1')"))
+
+    writing = asyncio.create_task(database.write(write))
+    await asyncio.to_thread(begun.wait)
+    writing.cancel()
+    await asyncio.sleep(0.05)
+    assert not writing.done()
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await writing
+    assert await database.read(lambda session: session.scalar(select(MetaRow.value))) == "1"
+
+
+async def test_readers_go_on_while_a_writer_waits(database: Database) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def write(session: Session) -> None:
+        session.execute(text("INSERT INTO meta VALUES ('n', '1')"))
+        begun.set()
+        go_on.wait(10)
+
+    writing = asyncio.create_task(database.write(write))
+    await asyncio.to_thread(begun.wait)
+    assert await database.read(lambda session: session.scalar(select(MetaRow.value))) is None
+    go_on.set()
+    await writing
+    assert await database.read(lambda session: session.scalar(select(MetaRow.value))) == "1"

@@ -6,10 +6,10 @@ import os
 import random
 import shutil
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from protocol.messages import Kind
 from sync_client.engine.trees import PARKED, Place

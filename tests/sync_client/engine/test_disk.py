@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from protocol.errors import LocalProblem
 from sync_client.engine.disk import FollowedRoot, Parts, same_thing, too_young, untouched

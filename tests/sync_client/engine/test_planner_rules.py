@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
 import pytest
+from msgspec.structs import replace
 
 from protocol.ids import NodeId
 from protocol.messages import Kind, OpResult, Status

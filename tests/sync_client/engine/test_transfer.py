@@ -7,13 +7,13 @@ import os
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
 import pytest
 import pytest_asyncio
 from aiohttp import web
+from msgspec.structs import replace
 
 from protocol.errors import ContentDamaged, Unavailable
 from protocol.frames import HEAD, Codec, Frame, encode_frames, end_of_stream, frame_of
