@@ -1,6 +1,7 @@
 """Sends a batch of operations.
 
-Owns: its number and its operation id, written down before it is sent.
+Owns: its number and its operation id, written down before it is sent; the memory that another computer counts with
+the same identity.
 May import: protocol, engine.database.
 
 A lost answer must not make a conflict with ourselves: the batch stays written down until it was answered, and is
@@ -17,9 +18,9 @@ from uuid import UUID
 
 import msgspec
 
-from protocol.errors import LocalProblem, MedicalBlocksError, NotSignedIn
+from protocol.errors import DeviceCloned, LocalProblem, MedicalBlocksError, NotSignedIn
 from protocol.http import ServerApi
-from protocol.ids import OperationId, uuid7
+from protocol.ids import DeviceId, OperationId, uuid7
 from protocol.messages import AnyOp, Commit, CommitAnswer, Committed, OpResult, Reset, to_msgpack
 from sync_client.engine.database import StateDatabase
 
@@ -76,6 +77,19 @@ def _drop_if_refused(state: StateDatabase, number: int, error: MedicalBlocksErro
     if error.status < HTTPStatus.INTERNAL_SERVER_ERROR and not isinstance(error, NotSignedIn):
         with state.transaction():
             state.drop_batch(number)
+            if isinstance(error, DeviceCloned):
+                state.set_fact("cloned device", state.fact("device"))
+
+
+def note_device(state: StateDatabase, device: DeviceId) -> None:
+    """Whose numbers these are from now on."""
+    state.set_fact("device", device.hex)
+
+
+def is_cloned(state: StateDatabase, device: DeviceId) -> bool:
+    """Whether a number of ours came to the server from a copy of this client home.  It stays true: by the next
+    number the two may be out of step, and the server would no longer notice."""
+    return state.fact("cloned device") == device.hex
 
 
 async def commit(api: ServerApi, state: StateDatabase, view: UUID, ops: Sequence[AnyOp]) -> list[OpResult]:

@@ -40,7 +40,7 @@ CREATE TABLE folders (
     cursor TEXT NOT NULL,               -- of the feed
     at_head INTEGER NOT NULL DEFAULT 0, -- the remote tree is complete
     generation INTEGER NOT NULL DEFAULT 0,
-    files INTEGER NOT NULL DEFAULT 0,   -- on the disk, kept by triggers
+    files INTEGER NOT NULL DEFAULT 0,   -- on the disk, counted as rows are written
     bytes INTEGER NOT NULL DEFAULT 0
 );
 CREATE TABLE nodes (
@@ -62,13 +62,6 @@ CREATE INDEX nodes_inode ON nodes (folder, inode) WHERE inode IS NOT NULL;
 CREATE INDEX nodes_digest ON nodes (digest) WHERE digest IS NOT NULL;
 CREATE INDEX nodes_conflict ON nodes (folder) WHERE conflict_of IS NOT NULL;
 CREATE INDEX nodes_dirty ON nodes (folder, dirty) WHERE dirty IS NOT NULL;
-CREATE TRIGGER nodes_added AFTER INSERT ON nodes WHEN new.size IS NOT NULL BEGIN
-    UPDATE folders SET files = files + 1, bytes = bytes + new.size WHERE id = new.folder; END;
-CREATE TRIGGER nodes_dropped AFTER DELETE ON nodes WHEN old.size IS NOT NULL BEGIN
-    UPDATE folders SET files = files - 1, bytes = bytes - old.size WHERE id = old.folder; END;
-CREATE TRIGGER nodes_resized AFTER UPDATE OF size ON nodes WHEN old.size IS NOT new.size BEGIN
-    UPDATE folders SET files = files + (new.size IS NOT NULL) - (old.size IS NOT NULL),
-        bytes = bytes + coalesce(new.size, 0) - coalesce(old.size, 0) WHERE id = new.folder; END;
 CREATE TABLE manifests (digest BLOB PRIMARY KEY, manifest BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE records (digest BLOB PRIMARY KEY, records BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE seen_states (             -- engine.window: the whole view, where only a part of it is followed
@@ -240,6 +233,12 @@ class StateDatabase:
         """Files on the disk, and their bytes."""
         found = self._db.execute("SELECT files, bytes FROM folders WHERE id = ?", (folder,)).fetchone()
         return (int(found[0]), int(found[1])) if found else (0, 0)
+
+    def count(self, folder: int, *, files: int, size: int) -> None:
+        """So many more files (or fewer) on the disk."""
+        self._db.execute(
+            "UPDATE folders SET files = files + ?, bytes = bytes + ? WHERE id = ?", (files, size, folder)
+        )
 
     def save_folder(self, folder: Followed) -> None:
         self._db.execute(

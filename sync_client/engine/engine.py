@@ -24,7 +24,7 @@ from protocol.ids import Cursor, ViewId
 from protocol.messages import WAIT_SECONDS, Hello, Moved, Wait, Watched
 from sync_client.engine import history, reporting
 from sync_client.engine.account import Account
-from sync_client.engine.batches import is_cloned
+from sync_client.engine.batches import is_cloned, note_device
 from sync_client.engine.database import StateDatabase
 from sync_client.engine.disk import FollowedRoot
 from sync_client.engine.marker import Marker, remove_marker, write_marker
@@ -80,6 +80,7 @@ class Engine:
                 )
             with database.transaction():
                 database.set_fact("account", mine)
+                note_device(database, account.device)
         except BaseException:
             await api.__aexit__(None, None, None)
             raise
@@ -336,6 +337,8 @@ class Engine:
 
     async def add_folder(self, remote: str, local: Path, *, create: bool) -> dict[str, Any]:
         """Follow a remote folder.  What stands in `local` already is adopted, nothing is overwritten."""
+        hello = await self.api.hello()
+        _check_cutter(hello)
         view, node = await find_remote(self.api, self.state, remote, create=create)
         existing = [
             folder for folder in self.state.folders() if folder.root == node and folder.view == view.view
@@ -344,8 +347,6 @@ class Engine:
             raise LocalProblem(
                 f"{remote} is followed already, in {existing[0].local}", hint="Choose another remote folder."
             )
-        hello = await self.api.hello()
-        _check_cutter(hello)
         folder = await asyncio.to_thread(_prepare_local, local)
         try:
             root = FollowedRoot(folder)

@@ -8,6 +8,8 @@ uses, and the next round sees what happened.
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,19 +18,37 @@ from protocol.ids import NodeId, parse_node_id
 from protocol.messages import Kind, Make, OpResult, Put, Restore, Revision, Status
 from sync_client.engine import placement
 from sync_client.engine.batches import commit
-from sync_client.engine.disk import FollowedRoot
+from sync_client.engine.disk import FollowedRoot, Parts
 from sync_client.engine.incoming import NotPlaced
 from sync_client.engine.looking import fresh_node
 from sync_client.engine.reporting import sync_at
+from sync_client.engine.round import checked_marker, open_root
 from sync_client.engine.threads import in_thread
 from sync_client.engine.trash import list_trash, restore_trashed
-from sync_client.engine.trees import Row, Side
+from sync_client.engine.trees import Fingerprint, Row, Side
 
 if TYPE_CHECKING:
     from sync_client.engine.engine import Engine
     from sync_client.engine.round import FolderSync
 
 Answer = dict[str, Any]
+
+
+@asynccontextmanager
+async def _open_root(sync: FolderSync) -> AsyncIterator[FollowedRoot]:
+    """The root that the running sync holds open; without one, opened for this once.
+
+    Raises LocalProblem: the folder or its marker is not there.
+    """
+    if sync.root is not None:
+        yield sync.root
+        return
+    root = await in_thread(open_root, sync.folder.local)
+    try:
+        await in_thread(checked_marker, root, sync.folder)
+        yield root
+    finally:
+        root.close()
 
 
 # ---- versions --------------------------------------------------------------------------------------------
@@ -118,18 +138,7 @@ async def trash_list(engine: Engine) -> list[Answer]:
     items: list[Answer] = []
     seen_views = set()
     for sync in engine.syncs.values():
-        if sync.root is not None:
-            items += [
-                {
-                    "id": f"here-{line.name}",
-                    "where": "this computer",
-                    "path": str(sync.folder.local / line.path),
-                    "size": line.size,
-                    "at": line.trashed_at_ms,
-                    "why": line.why.value,
-                }
-                for line in await in_thread(list_trash, sync.root)
-            ]
+        items += await _trash_here(sync)
         if sync.folder.view in seen_views:
             continue
         seen_views.add(sync.folder.view)
@@ -153,17 +162,36 @@ async def trash_list(engine: Engine) -> list[Answer]:
     return sorted(items, key=lambda item: -item["at"])
 
 
+async def _trash_here(sync: FolderSync) -> list[Answer]:
+    """Of a folder that is not there, nothing: its own state says so, and what the others hold is shown all the same."""
+    try:
+        async with _open_root(sync) as root:
+            lines = await in_thread(list_trash, root)
+    except LocalProblem:
+        return []
+    return [
+        {
+            "id": f"here-{line.name}",
+            "where": "this computer",
+            "path": str(sync.folder.local / line.path),
+            "size": line.size,
+            "at": line.trashed_at_ms,
+            "why": line.why.value,
+        }
+        for line in lines
+    ]
+
+
 async def trash_restore(engine: Engine, item: str) -> Answer:
     where, _, name = item.partition("-")
     if where == "here":
         for sync in engine.syncs.values():
-            if sync.root is None:
+            if not any(line["id"] == item for line in await _trash_here(sync)):
                 continue
-            lines = await in_thread(list_trash, sync.root)
-            if any(line.name == name for line in lines):
-                parts = await in_thread(restore_trashed, sync.root, name)
-                sync.disk_moved({parts[:-1]})
-                return {"path": str(sync.folder.local.joinpath(*parts))}
+            async with _open_root(sync) as root:
+                parts = await in_thread(restore_trashed, root, name)
+            sync.disk_moved({parts[:-1]})
+            return {"path": str(sync.folder.local.joinpath(*parts))}
     elif where == "server":
         node = parse_node_id(name)
         for sync in engine.syncs.values():
@@ -199,8 +227,7 @@ async def resolve_conflict(engine: Engine, conflict_id: str, keep: str) -> None:
 
 async def _resolve(sync: FolderSync, node: NodeId, keep: str) -> None:
     row = sync.trees.row(node)
-    root = sync.root
-    if row is None or row.remote is None or row.remote.conflict_of is None or root is None:
+    if row is None or row.remote is None or row.remote.conflict_of is None:
         raise LocalProblem("The folder is not synced now", hint="Try again when `mb-sync status` says so.")
     if keep == "both":
         sync.mark_resolved(node)
@@ -212,13 +239,10 @@ async def _resolve(sync: FolderSync, node: NodeId, keep: str) -> None:
         raise LocalProblem("One of the two files is not on this computer", hint="Wait until all is synced.")
     going, path = (row, copy_path) if keep == "theirs" else (original, original_path)
     assert going.local is not None
-    await in_thread(_take_away, root, placement.Removal(going.node, path, going.local.fingerprint))
-    if keep == "mine":
-        moved = await in_thread(placement.relocate, root, copy_path, original_path, row.local.fingerprint)
-        if isinstance(moved, NotPlaced):
-            raise LocalProblem(
-                "The copy changed meanwhile", hint="The other file is in the local trash; try again."
-            )
+    async with _open_root(sync) as root:
+        await in_thread(_take_away, root, placement.Removal(going.node, path, going.local.fingerprint))
+        if keep == "mine":
+            await in_thread(_rename, root, copy_path, original_path, row.local.fingerprint)
     sync.disk_moved({copy_path[:-1], original_path[:-1]})
 
 
@@ -226,3 +250,10 @@ def _take_away(root: FollowedRoot, removal: placement.Removal) -> None:
     [removed] = placement.remove_all(root, [removal])
     if isinstance(removed, NotPlaced):
         raise LocalProblem("The file changed meanwhile", hint="Look at it and repeat.")
+
+
+def _rename(root: FollowedRoot, source: Parts, target: Parts, expected: Fingerprint) -> None:
+    if isinstance(placement.relocate(root, source, target, expected), NotPlaced):
+        raise LocalProblem(
+            "The copy changed meanwhile", hint="The other file is in the local trash; try again."
+        )

@@ -99,6 +99,14 @@ class InotifyWatcher:
             self._on_lost("gone")
         return False  # else it is gone again, or no folder, or not ours to read: the scan says so
 
+    def _look_into(self, parts: Parts, dirty: set[Parts]) -> None:
+        """The rights of this folder changed: it may be ours to read only now, or no more."""
+        dirty.add(parts)
+        before = len(self._folders)
+        self._watch(os.path.join(self._root, *map(os.fsencode, parts)), parts)
+        if len(self._folders) > before:
+            self._watch_tree(parts, dirty)
+
     def _unwatch_tree(self, parts: Parts) -> None:
         """This folder left the root."""
         left = [watch for watch, known in self._folders.items() if known[: len(parts)] == parts]
@@ -159,5 +167,7 @@ class InotifyWatcher:
                 else:
                     left.pop(cookie, None)
                     self._watch_tree(child, dirty)
+            elif mask & _ISDIR and mask & _ATTRIB:
+                self._look_into((*parts, os.fsdecode(name)), dirty)
         for parts in left.values():
             self._unwatch_tree(parts)

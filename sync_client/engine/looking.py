@@ -21,7 +21,7 @@ from msgspec.structs import replace
 from protocol.http import ServerApi
 from protocol.ids import Cursor, NodeId, uuid7
 from protocol.manifests import content_digest
-from protocol.messages import Changes, Reset
+from protocol.messages import Changes, Kind, Reset
 from sync_client.engine.binding import Bound, bind
 from sync_client.engine.database import Followed, StateDatabase
 from sync_client.engine.disk import FollowedRoot, Parts, same_thing
@@ -233,12 +233,26 @@ class Looker:
             self.odd.pop(listing.parts, None)
             if listing.odd or problem:
                 self.odd[listing.parts] = [*listing.odd, *problem]
+        if self.odd:
+            self._forget_odd(listings)
         changed = {node for node, _ in bound.changes}
         with self._trees.transaction(lasting=False):
             take_local(self._trees, bound.changes)
         self._troubles.clear(changed)
         self._doubtful.extend(node for node in bound.unread if node not in changed)
         self.later({path[:-1] for node in bound.recent if (path := self._trees.path(Side.LOCAL, node))})
+
+    def _forget_odd(self, listings: Sequence[FolderListing]) -> None:
+        """What stood in a folder that was moved or deleted is gone with it; at its new place it was seen anew."""
+        seen = {
+            listing.parts: {entry.name for entry in listing.entries if entry.kind is Kind.FOLDER}
+            for listing in listings
+            if listing.problem is None or listing.problem.code == "vanished"
+        }
+        for parts in list(self.odd):
+            above = ((seen.get(parts[:depth]), parts[depth]) for depth in range(len(parts)))
+            if any(folders is not None and name not in folders for folders, name in above):
+                del self.odd[parts]
 
     # ---- bytes -------------------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from protocol.errors import LocalProblem
+from protocol.errors import DeviceCloned, LocalProblem
 from protocol.messages import Kind
 from sync_client.engine.trees import Side
 
@@ -44,7 +44,9 @@ _WATCH_NOTES = {
 def status(engine: Engine) -> Answer:
     folders = [_folder(engine, sync) for sync in engine.syncs.values()]
     state = _overall(engine, [folder["state"] for folder in folders])
-    if engine.signed_out is not None:
+    if isinstance(engine.signed_out, DeviceCloned):
+        words = str(engine.signed_out)
+    elif engine.signed_out is not None:
         words = "The sign-in of this computer has ended. Sign in again with `mb-sync login`."
     elif state == "attention":
         count = sum(len(folder["problems"]) for folder in folders)

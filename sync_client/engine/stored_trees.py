@@ -13,7 +13,7 @@ import contextlib
 import stat
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 from uuid import UUID
 
 from msgspec import msgpack
@@ -64,7 +64,17 @@ _SAVE_LOCAL = (
 _COLUMNS = {Side.REMOTE: ("r_parent", "r_key"), Side.LOCAL: ("l_parent", "l_key")}
 
 T = TypeVar("T")
-_Columns = tuple[object, ...]
+_RemoteColumns = tuple[bytes | None, str | None, bytes | None]
+
+
+class _LocalColumns(NamedTuple):
+    parent: bytes | None
+    key: str | None
+    inode: int | None
+    size: int | None
+    digest: bytes | None
+
+
 _Names = dict[str, list[NodeId]]  # name key → the children of one folder that have it
 
 
@@ -77,7 +87,9 @@ class StoredTrees:
         self._db = state.connection
         self._folder = folder
         self._rows: dict[int, Row | None] = {}
-        self._stored: dict[int, tuple[_Columns, _Columns]] = {}  # what stands in the columns of these rows
+        self._stored: dict[
+            int, tuple[_RemoteColumns, _LocalColumns]
+        ] = {}  # what stands in the columns of these rows
         self._unwritten: dict[int, tuple[Row, int | None]] = {}
         self._names: dict[Side, dict[int, _Names | None]] = {
             Side.REMOTE: {},
@@ -96,9 +108,7 @@ class StoredTrees:
         found = self._db.execute(
             "SELECT row FROM nodes WHERE folder = ? AND node = ?", (self._folder, node.bytes)
         ).fetchone()
-        row = _unpack(node, found[0]) if found else None
-        self._remember(node, row)
-        return row
+        return self._take(node, found[0] if found else None)
 
     def named(self, side: Side, parent: NodeId, name_key: str) -> list[NodeId]:
         names = self._names_in(side, parent)
@@ -142,13 +152,22 @@ class StoredTrees:
             for after, node in slice_:  # noqa: B007 - `after` is where the next slice begins
                 yield node
 
+    def _take(self, node: NodeId, data: bytes | None) -> Row | None:
+        """A row as the database has it, or that it has none."""
+        row = _unpack(node, data) if data is not None else None
+        self._remember(node, row)
+        if row is not None:
+            self._stored[node.int] = (_remote_columns(row.remote), _local_columns(row.local))
+        return row
+
     # ---- memory ------------------------------------------------------------------------------------------
 
     def _remember(self, node: NodeId, row: Row | None) -> None:
         if len(self._rows) >= CACHED_ROWS:
             self._write()  # what is forgotten must be found in the database
             _drop_oldest(self._rows)
-            self._stored = {key: stored for key, stored in self._stored.items() if key in self._rows}
+            kept = {node.int, *self._rows}  # this one may have been among the oldest
+            self._stored = {key: stored for key, stored in self._stored.items() if key in kept}
         self._rows[node.int] = row
 
     def _names_in(self, side: Side, parent: NodeId) -> _Names | None:
@@ -215,18 +234,23 @@ class StoredTrees:
                 self._write()
             return
         unwritten, self._unwritten = self._unwritten, {}
-        gone = [(self._folder, row.node.bytes) for row, _ in unwritten.values() if _is_empty(row)]
-        if gone:
-            self._db.executemany("DELETE FROM nodes WHERE folder = ? AND node = ?", gone)
+        gone: list[tuple[int, bytes]] = []
         batches: dict[str, list[tuple[object, ...]]] = {}
+        files = size = 0
         for row, sequence in unwritten.values():
+            stored = self._stored.pop(
+                row.node.int, None
+            )  # None: there is no such row, as `save` asked for it
+            had = None if stored is None else stored[1].size
+            key = (self._folder, row.node.bytes)
             if _is_empty(row):
-                self._stored.pop(row.node.int, None)
+                gone.append(key)
+                files, size = files - (had is not None), size - (had or 0)
                 continue
             remote, local = _remote_columns(row.remote), _local_columns(row.local)
-            stored = self._stored.get(row.node.int)
             self._stored[row.node.int] = (remote, local)
-            key = (self._folder, row.node.bytes)
+            has = local.size
+            files, size = files + (has is not None) - (had is not None), size + (has or 0) - (had or 0)
             if stored is None or (stored[0] != remote and stored[1] != local):
                 batches.setdefault(_SAVE, []).append((*key, *remote, *local, sequence, _pack(row)))
             elif stored[0] != remote:
@@ -235,8 +259,12 @@ class StoredTrees:
                 batches.setdefault(_SAVE_LOCAL, []).append((*key, sequence, _pack(row), *local))
             else:
                 batches.setdefault(_SAVE_ROW, []).append((*key, sequence, _pack(row)))
+        if gone:
+            self._db.executemany("DELETE FROM nodes WHERE folder = ? AND node = ?", gone)
         for statement, values in batches.items():
             self._db.executemany(statement, values)
+        if files or size:
+            self._state.count(self._folder, files=files, size=size)
 
     @contextlib.contextmanager
     def transaction(self, *, lasting: bool = True, deferred: bool = False) -> Iterator[None]:
@@ -271,8 +299,7 @@ class StoredTrees:
                 ).fetchall()
             )
             for node in group:
-                data = found.get(node.bytes)
-                self._remember(node, _unpack(node, data) if data is not None else None)
+                self._take(node, found.get(node.bytes))
 
     def is_new(self, node: NodeId) -> None:
         """An id that was made just now: no row can have it."""
@@ -458,7 +485,10 @@ def _drop_oldest(cache: dict[int, T]) -> None:
         del cache[old]
 
 
-def _remote_columns(remote: Remote | None) -> _Columns:
+_NOT_HERE = _LocalColumns(None, None, None, None, None)
+
+
+def _remote_columns(remote: Remote | None) -> _RemoteColumns:
     if remote is None:
         return (None, None, None)
     conflict_of = remote.conflict_of
@@ -469,12 +499,12 @@ def _remote_columns(remote: Remote | None) -> _Columns:
     )
 
 
-def _local_columns(local: Local | None) -> _Columns:
+def _local_columns(local: Local | None) -> _LocalColumns:
     if local is None:
-        return (None, None, None, None, None)
+        return _NOT_HERE
     content, seen = local.content, local.fingerprint
     is_source = content is not None and content.kind is Kind.FILE and content.size >= WORTH_COPYING
-    return (
+    return _LocalColumns(
         local.place.parent.bytes,
         name_key(local.place.name),
         seen.inode & _INT64,

@@ -17,13 +17,14 @@ LIMIT_SECONDS = 60
 
 @dataclass(frozen=True)
 class MbSync:
-    """`mb-sync --home HOME …`, each call to its end."""
+    """`mb-sync --home HOME …`, each call to its end.  before: the words of a program that runs it."""
 
     home: Path
+    before: tuple[str, ...] = ()
 
     def __call__(self, *arguments: str | Path, stdin: str = "") -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [_script(), "--home", str(self.home), *map(str, arguments)],
+            [*self.before, _script(), "--home", str(self.home), *map(str, arguments)],
             input=stdin,
             capture_output=True,
             text=True,

@@ -5,6 +5,7 @@ The real `mb-sync` against a real `mb-server`.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from threading import Thread
 
 import pytest
 
+from protocol.http import ServerApi
 from tests.support.mb_sync import MbSync
 from tests.support.server import PASSWORD, RunningServer
 
@@ -219,6 +221,17 @@ def test_a_missing_root_marker_stops_that_folder_and_deletes_nothing(
     assert [path for *_, path in server.manifest() if path.endswith("/scan.dcm")] != []
 
 
+def test_one_folder_that_is_away_does_not_hold_up_another(ana: MbSync, tmp_path: Path) -> None:
+    for name in ("first", "second"):
+        ana.done("add", f"/Home/{name}", tmp_path / name, "--create")
+    ana.done("once")
+    (tmp_path / "first" / ".mb-sync" / "marker.json").unlink()
+    (tmp_path / "second" / "scan.dcm").write_bytes(b"DICM")
+    ran = ana("once")
+    assert (ran.returncode, "lost its marker" in ran.stdout) == (3, True), ran.stdout
+    assert [item["name"] for item in ana.json("ls", "/Home/second")] == ["scan.dcm"]
+
+
 # ---- running ---------------------------------------------------------------------------------------------
 
 
@@ -231,11 +244,17 @@ def test_two_clients_on_one_home(ana: MbSync) -> None:
     assert ana.json("stop") == {"pid": None, "stopped": False}
 
 
+async def _revoke(server: RunningServer, mb_sync: MbSync) -> None:
+    """End its token on the server, as whoever looks after one's devices does."""
+    async with ServerApi(server.url, (mb_sync.home / "token").read_text().strip()) as api:
+        await api.logout()
+
+
 def test_a_revoked_token_is_told_by_status_and_cured_by_signing_in(
     ana: MbSync, server: RunningServer, tmp_path: Path
 ) -> None:
-    ana.done("add", "/Home", tmp_path / "study")
-    (ana.home / "token").write_text("mbd_revoked\n")
+    ana.done("add", "/Home/revoked", tmp_path / "study", "--create")
+    asyncio.run(_revoke(server, ana))
     refused(ana("ls", "/Home"), "has ended", "mb-sync login")
     assert ana("once").returncode in (1, 3)
     ana.done("start")
@@ -248,6 +267,13 @@ def test_a_revoked_token_is_told_by_status_and_cured_by_signing_in(
         ana.login(server.url, "ana", PASSWORD)
         ana.done("wait", "--timeout", "20")
         assert ana.json("status")["state"] == "synced"
+        asyncio.run(_revoke(server, ana))  # while it runs
+        (tmp_path / "study" / "scan.dcm").write_bytes(b"DICM")
+        assert ana("wait", "--timeout", "20").returncode in (1, 3)
+        assert "mb-sync login" in ana.json("status")["words"]
+        ana.login(server.url, "ana", PASSWORD)
+        ana.done("wait", "--timeout", "20")
+        assert [item["name"] for item in ana.json("ls", "/Home/revoked")] == ["scan.dcm"]
     finally:
         ana.done("stop")
 

@@ -1,4 +1,4 @@
-"""What `state.db` promises: all or nothing, true totals, and no batch number twice."""
+"""What `state.db` promises: all or nothing, and no batch number twice."""
 
 from __future__ import annotations
 
@@ -114,31 +114,7 @@ def test_what_need_not_last_lasts_with_the_next_that_must(tmp_path: Path) -> Non
     assert what_a_power_cut_leaves() == ["observed", "observed later", "sure"]  # closing keeps all
 
 
-# ---- totals ----------------------------------------------------------------------------------------------
-
-
-def test_files_and_bytes_are_what_the_rows_say_after_any_history(state: StateDatabase) -> None:
-    dice = random.Random(3)
-    folders = [a_folder(state).id, a_folder(state, "/data/more").id]
-    sizes = [None, 0, 1, 700, 2**40]
-    for _ in range(400):
-        folder, node, size = dice.choice(folders), dice.randrange(12).to_bytes(16, "big"), dice.choice(sizes)
-        with suppress(Broken), state.transaction(lasting=dice.random() < 0.3):
-            if dice.random() < 0.3:
-                state.connection.execute("DELETE FROM nodes WHERE folder = ? AND node = ?", (folder, node))
-            else:
-                state.connection.execute(
-                    "INSERT INTO nodes (folder, node, size, row) VALUES (?, ?, ?, x'')"
-                    " ON CONFLICT (folder, node) DO UPDATE SET size = excluded.size",
-                    (folder, node, size),
-                )
-            if dice.random() < 0.2:
-                raise Broken
-        for one in folders:
-            told = state.connection.execute(
-                "SELECT count(size), coalesce(sum(size), 0) FROM nodes WHERE folder = ?", (one,)
-            ).fetchone()
-            assert state.totals(one) == told
+# ---- folders -------------------------------------------------------------------------------------------
 
 
 def test_a_folder_that_is_left_leaves_nothing_of_its_own(state: StateDatabase) -> None:

@@ -8,7 +8,7 @@ import tempfile
 import time
 from contextlib import closing
 from pathlib import Path
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from msgspec.structs import replace
 
-from protocol.ids import NodeId
+from protocol.ids import Cursor, NodeId, ViewId
 from protocol.messages import Kind, Revision
 from protocol.names import name_key
 from sync_client.engine import stored_trees
@@ -116,6 +116,17 @@ class BothAgree(RuleBasedStateMachine):
     def open(self) -> None:
         self.state = StateDatabase(Path(self.folder.name) / "state.db")
         self.state.connection.execute("PRAGMA synchronous=OFF")  # this test cuts no power, and has no time
+        if not self.state.folders():
+            with self.state.transaction():
+                self.state.add_folder(
+                    follow=uuid4(),
+                    view=ViewId(uuid4()),
+                    root=ROOT,
+                    whole_view=True,
+                    remote="/Home",
+                    local=Path("/data"),
+                    cursor=Cursor(""),
+                )
         self.stored = StoredTrees(self.state, 1, ROOT)
 
     # ---- what happens ------------------------------------------------------------------------------------
@@ -239,6 +250,14 @@ class BothAgree(RuleBasedStateMachine):
             self.ask("is dirty", node)
         for question in ("dirty", "inode", "digest"):
             self.ask(question, ROOT)
+        sizes = [
+            row.local.fingerprint.size
+            for row in self.memory.rows()
+            if row.local and not stat.S_ISDIR(row.local.fingerprint.mode)
+        ]
+        self.stored.count_dirty()  # writes what was deferred
+        assert self.state is not None
+        assert self.state.totals(1) == (len(sizes), sum(sizes))
         assert self.stored.count_dirty() == len(list(self.memory.dirty()))
         same([row for row in self.stored.all_rows() if row.node != ROOT], self.memory.rows())
         same(

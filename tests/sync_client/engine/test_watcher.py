@@ -129,6 +129,16 @@ def test_a_folder_that_left_is_watched_no_more(tmp_path: Path) -> None:
 
 
 @LINUX_ONLY
+def test_a_folder_whose_rights_changed_is_told_itself(tmp_path: Path) -> None:
+    """It could not be listed before, or cannot any more: looking at its parent would not show that."""
+    (tmp_path / "closed/deep").mkdir(parents=True)
+    told = Told(InotifyWatcher(tmp_path))
+    (tmp_path / "closed").chmod(0o500)
+    assert told.soon(lambda: ("closed",) in told.dirty)
+    told.watcher.stop()
+
+
+@LINUX_ONLY
 def test_a_root_that_went_away_is_told(tmp_path: Path) -> None:
     root = tmp_path / "root"
     root.mkdir()

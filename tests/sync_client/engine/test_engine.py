@@ -1,0 +1,327 @@
+"""The engine against a real server: what is lost, refused or in the way holds up itself and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import pytest
+
+from protocol.errors import DeviceCloned, LocalProblem, Unavailable
+from protocol.http import ServerApi
+from protocol.ids import DeviceId
+from protocol.messages import Commit, Content, Kind, Make, to_msgpack
+from sync_client.engine.account import Account
+from sync_client.engine.database import StateDatabase
+from sync_client.engine.engine import Engine
+from tests.support.service import Caller, ServiceUnderTest, a_service
+from tests.support.uploads import IMPATIENT
+from tests.support.watching_proxy import WatchingProxy, a_watching_proxy
+
+FOLDER = Content(kind=Kind.FOLDER)
+SOON_SECONDS = 2.0
+
+
+@dataclass
+class Setting:
+    """A server, a proxy before it, and the account of one computer behind the proxy."""
+
+    server: ServiceUnderTest
+    proxy: WatchingProxy
+    other: Caller  # of the same user, on another computer
+    account: Account
+    base: Path
+
+    @asynccontextmanager
+    async def engine(self, account: Account | None = None) -> AsyncIterator[Engine]:
+        """As `Engine.open` makes it, but for the patience."""
+        engine = await Engine.open(self.base / "home", account or self.account)
+        await engine.api.__aexit__(None, None, None)
+        who = engine.account
+        engine.state.close()
+        async with ServerApi(who.server, who.token, patience=IMPATIENT) as api:
+            engine = Engine(StateDatabase(self.base / "home" / "state.db"), who, api)
+            try:
+                yield engine
+            finally:
+                await engine.close()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[Engine]:
+        async with self.engine() as engine:
+            work = asyncio.create_task(engine.run(), name="engine")
+            try:
+                yield engine
+            finally:
+                work.cancel()
+                with suppress(asyncio.CancelledError):
+                    await work
+
+    async def follow(self, engine: Engine, name: str) -> Path:
+        local = self.base / name
+        await engine.add_folder(f"/Home/{name}", local, create=True)
+        return local
+
+    async def again(self) -> Account:
+        """Signed in once more, as a new device."""
+        caller = await self.server.sign_in("ada")
+        assert caller.signed_in is not None
+        device = DeviceId(caller.signed_in.device)
+        return Account(self.proxy.url, "ada", caller.signed_in.token, device, "laptop")
+
+    async def on_server(self, path: str) -> dict[str, tuple[UUID, int]]:
+        """Name → node and size of what the server holds there."""
+        async with ServerApi(self.server.url, self.other.token) as api:
+            assert self.other.view is not None
+            listing = await api.listing(self.other.view.view, path)
+        return {item.name: (item.node, item.size) for item in listing.items}
+
+
+@pytest.fixture
+async def setting(tmp_path: Path) -> AsyncIterator[Setting]:
+    async with (
+        a_service(tmp_path / "server", users=("ada",)) as server,
+        a_watching_proxy(server.url) as proxy,
+    ):
+        (tmp_path / "home").mkdir()
+        made = Setting(server, proxy, await server.sign_in("ada"), None, tmp_path)  # type: ignore[arg-type]  # next line
+        made.account = await made.again()
+        yield made
+
+
+async def soon(is_so: Callable[[], bool], seconds: float = SOON_SECONDS) -> None:
+    ends = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < ends
+        await asyncio.sleep(0.02)
+
+
+def shown(engine: Engine) -> dict[str, str]:
+    """Path → code of what `status` lists."""
+    return {
+        problem["path"]: problem["code"]
+        for folder in engine.status()["folders"]
+        for problem in folder["problems"]
+    }
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()} - {".mb-sync"}
+
+
+# ---- answers that are lost, batches that are refused -----------------------------------------------------
+
+
+async def test_edited_after_a_lost_answer_a_file_is_no_conflict_and_goes_up_once(setting: Setting) -> None:
+    async with setting.engine() as engine:
+        study = await setting.follow(engine, "study")
+        (study / "notes.txt").write_bytes(b"first")
+        (study / "known.txt").write_bytes(b"first")
+        assert await engine.once()
+        (study / "notes.txt").write_bytes(b"second, not yet known to be there")
+        (study / "new.txt").write_bytes(b"new, not yet known to be there")
+        setting.proxy.lose = "/commit"
+        with pytest.raises(Unavailable):
+            await engine.once()
+    held = await setting.on_server("/study")
+    assert {name: size for name, (_, size) in held.items()} == {
+        "known.txt": 5,
+        "new.txt": 30,
+        "notes.txt": 33,
+    }
+    (study / "notes.txt").write_bytes(b"third")
+    (study / "new.txt").write_bytes(b"edited")
+    setting.proxy.lose = ""
+    setting.proxy.requests.clear()
+    async with setting.engine() as engine:
+        assert await engine.once()
+        assert engine.conflicts() == []
+    assert names(study) == {"notes.txt", "new.txt", "known.txt"}
+    after = await setting.on_server("/study")
+    assert {name: size for name, (_, size) in after.items()} == {"known.txt": 5, "new.txt": 6, "notes.txt": 5}
+    assert after["notes.txt"][0] == held["notes.txt"][0]
+    assert (setting.proxy.count("/chunks"), setting.proxy.count("/commit")) == (1, 2)
+
+
+async def test_a_batch_that_the_server_refuses_stops_its_folder_only_until_the_next_try(
+    setting: Setting,
+) -> None:
+    async with setting.engine() as engine:
+        study = await setting.follow(engine, "study")
+        (study / "scan.dcm").write_bytes(b"DICM")
+        [sync] = engine.syncs.values()
+        ops = [Make(node=uuid4(), parent=sync.folder.root, name="x", content=FOLDER)]
+        number = engine.state.next_batch_number()
+        batch = Commit(operation=uuid4(), number=number, ops=list(ops), cursor="of no server")
+        engine.state.write_batch(sync.folder.id, number, to_msgpack(batch))
+        assert not await engine.once()
+        assert shown(engine) == {"": "bad-request"}
+        assert await engine.once()
+        assert shown(engine) == {}
+    assert set(await setting.on_server("/study")) == {"scan.dcm"}
+
+
+async def test_what_the_server_refuses_is_named_and_asked_for_seldom(setting: Setting) -> None:
+    """Below a deep folder the server's limit is reached before ours, which counts from the followed folder."""
+    assert setting.other.view is not None
+    parents = [setting.other.view.root] + [uuid4() for _ in range(100)]
+    await setting.other.commit(
+        *(
+            Make(node=node, parent=above, name=f"{at}", content=FOLDER)
+            for at, (above, node) in enumerate(pairwise(parents))
+        )
+    )
+    deep = "/".join(str(at) for at in range(100))
+    async with setting.running() as engine:
+        await engine.add_folder(f"/Home/{deep}", setting.base / "study", create=False)
+        too_deep = setting.base.joinpath("study", *("d" * 29))
+        too_deep.mkdir(parents=True)
+        assert not await engine.wait_synced()
+        assert set(shown(engine).values()) == {"name-refused"}
+        setting.proxy.requests.clear()
+        for turn in range(15):  # each wakes the folder
+            await setting.other.put_file(f"{turn}.txt", b"from elsewhere", parent=parents[-1])
+            await asyncio.sleep(0.2)
+        assert setting.proxy.count("/commit") <= 3  # after 0.5 and 2 s, then ever later
+        (setting.base / "study" / "beside.txt").write_bytes(b"goes on")
+        await soon(lambda: setting.proxy.count("/chunks") == 1)
+        shutil.rmtree(setting.base / "study" / "d")
+        assert await engine.wait_synced()
+    assert set(await setting.on_server(f"/{deep}")) == {"beside.txt", *(f"{turn}.txt" for turn in range(15))}
+
+
+# ---- several folders -------------------------------------------------------------------------------------
+
+
+async def test_a_change_in_either_of_two_folders_arrives_within_two_seconds(setting: Setting) -> None:
+    async with setting.running() as engine:
+        first = await setting.follow(engine, "first")
+        assert await engine.wait_synced()
+        await asyncio.sleep(0.5)  # a long poll for the first alone is open
+        second = await setting.follow(engine, "second")
+        assert await engine.wait_synced()
+        await asyncio.sleep(0.5)
+        places = await setting.on_server("/")
+        for turn in range(3):
+            for folder in (second, first):
+                name = f"{turn}.dcm"
+                await setting.other.put_file(name, b"DICM" + name.encode(), parent=places[folder.name][0])
+                await soon((folder / name).exists)
+        (first / "own.txt").write_bytes(b"while both listen")
+        await setting.other.put_file("last.dcm", b"DICM last", parent=places["second"][0])
+        await soon((second / "last.dcm").exists)
+
+
+async def test_a_folder_that_is_away_does_not_hold_up_the_others(setting: Setting) -> None:
+    async with setting.engine() as engine:
+        first, second = await setting.follow(engine, "first"), await setting.follow(engine, "second")
+        assert await engine.once()
+        (first / ".mb-sync" / "marker.json").unlink()
+        (second / "scan.dcm").write_bytes(b"DICM")
+        assert not await engine.once()
+        states = {folder["remote"]: folder["state"] for folder in engine.status()["folders"]}
+        assert states == {"/Home/first": "error", "/Home/second": "synced"}
+    assert set(await setting.on_server("/second")) == {"scan.dcm"}
+
+
+# ---- what cannot be followed -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("way", ["moved", "moved out", "deleted"])
+async def test_what_was_odd_in_a_folder_goes_with_it(setting: Setting, way: str) -> None:
+    async with setting.running() as engine:
+        study = await setting.follow(engine, "study")
+        (study / "series" / "inner").mkdir(parents=True)
+        os.mkfifo(study / "series" / "inner" / "pipe")
+        assert not await engine.wait_synced()
+        assert shown(engine) == {"series/inner/pipe": "not-a-file"}
+        if way == "moved":
+            (study / "series").rename(study / "series-2")
+            await soon(lambda: shown(engine) == {"series-2/inner/pipe": "not-a-file"})
+            return
+        if way == "deleted":
+            shutil.rmtree(study / "series")
+        else:
+            (study / "series").rename(setting.base / "elsewhere")
+        await soon(lambda: shown(engine) == {})
+
+
+# ---- server and device -----------------------------------------------------------------------------------
+
+
+async def test_nothing_goes_up_to_a_server_that_cuts_files_another_way(
+    setting: Setting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with setting.engine() as engine:
+        study = await setting.follow(engine, "study")
+    monkeypatch.setattr("server.http.hello.CUTTER", "of another release")
+    (study / "scan.dcm").write_bytes(b"DICM")
+    setting.proxy.requests.clear()
+    async with setting.engine() as engine:
+        with pytest.raises(LocalProblem, match="Update"):
+            await engine.once()
+        with pytest.raises(LocalProblem, match="Update"):
+            await setting.follow(engine, "second")
+    async with setting.running() as engine:
+        assert not await engine.wait_synced()
+        assert "Update" in engine.status()["folders"][0]["words"]
+    assert set(setting.proxy.requests) <= {"/hello"} | {
+        path for path in setting.proxy.requests if "/wait" in path
+    }
+    monkeypatch.undo()
+    async with setting.engine() as engine:
+        assert await engine.once()
+    assert set(await setting.on_server("/study")) == {"scan.dcm"}
+
+
+async def test_a_copied_home_is_told_so_and_syncs_on_as_a_new_device(setting: Setting) -> None:
+    """Home and followed folder are copied together, as with a virtual machine; both then go on."""
+    home, study = setting.base / "home", setting.base / "study"
+    async with setting.engine() as engine:
+        await setting.follow(engine, "study")
+        (study / "common.txt").write_bytes(b"common")
+        assert await engine.once()
+    shutil.copytree(home, setting.base / "copied home")
+    shutil.copytree(study, setting.base / "copied study")
+    (study / "original.txt").write_bytes(b"written at the original")
+    async with setting.engine() as engine:
+        assert await engine.once()
+    study.rename(setting.base / "original study")
+    home.rename(setting.base / "original home")
+    (setting.base / "copied study").rename(study)
+    (setting.base / "copied home").rename(home)
+    (study / "copy.txt").write_bytes(b"written at the copy")
+    (study / "common.txt").write_bytes(b"edited at the copy")
+    async with setting.running() as engine:
+        with pytest.raises(DeviceCloned):
+            await engine.wait_synced()
+        assert engine.status()["state"] == "error"
+    async with setting.engine() as engine:  # its next number is a new one: the server alone would not notice
+        with pytest.raises(DeviceCloned, match="--new-device"):
+            await engine.once()
+        words = engine.status()["words"]
+        assert words.endswith(f"mb-sync login {setting.proxy.url} --user ada --new-device`.")
+    assert "copy.txt" not in await setting.on_server("/study")
+    setting.account, original = await setting.again(), setting.account
+    async with setting.engine() as engine:
+        assert await engine.once()
+    everything = {"common.txt", "original.txt", "copy.txt"}
+    assert names(study) == set(await setting.on_server("/study")) == everything
+    study.rename(setting.base / "copied study")
+    home.rename(setting.base / "copied home")
+    (setting.base / "original study").rename(study)
+    (setting.base / "original home").rename(home)
+    setting.account = original
+    (study / "last.txt").write_bytes(b"the original goes on")
+    async with setting.engine() as engine:
+        assert await engine.once()
+    assert names(study) == set(await setting.on_server("/study")) == everything | {"last.txt"}
+    assert (study / "common.txt").read_bytes() == b"edited at the copy"
