@@ -14,13 +14,12 @@ import asyncio
 import itertools
 import logging
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, aclosing
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
-from protocol.errors import ContentDamaged, MedicalBlocksError
-from protocol.frames import open_frame
+from protocol.errors import ContentDamaged
 from protocol.http import ServerApi
-from protocol.ids import ChunkId, Cursor, NodeId, split_chunk_ids
+from protocol.ids import Cursor, NodeId
 from protocol.messages import (
     MAX_BATCH_OPS,
     AnyOp,
@@ -30,26 +29,23 @@ from protocol.messages import (
     DeleteTree,
     Kind,
     Make,
-    Manifest,
     Move,
     OpResult,
-    Part,
     Put,
     Reset,
     Status,
-    WantedContent,
 )
 from protocol.messages import (
     Content as WireContent,
 )
 from sync_client.engine import placement
 from sync_client.engine.batches import send, send_again
+from sync_client.engine.contents import Contents
 from sync_client.engine.database import Followed, StateDatabase
 from sync_client.engine.disk import FollowedRoot, parked_parts
 from sync_client.engine.effects import content_of, fold_disk_step, fold_tree_step, fold_wire_step
 from sync_client.engine.incoming import NotPlaced
 from sync_client.engine.manifests import Manifests
-from sync_client.engine.reading import ReadFile
 from sync_client.engine.steps import (
     Adopt,
     Agree,
@@ -71,9 +67,8 @@ from sync_client.engine.steps import (
     TreeStep,
     WireStep,
 )
-from sync_client.engine.stored_trees import WORTH_COPYING, StoredTrees
+from sync_client.engine.stored_trees import StoredTrees
 from sync_client.engine.threads import in_thread
-from sync_client.engine.transfer import Outgoing, Wanted, fetch, upload
 from sync_client.engine.trees import PARKED, Content, Fingerprint, Local, Place, Side
 from sync_client.engine.window import Window
 
@@ -113,19 +108,24 @@ class Carrier:
     """The hands of one followed folder."""
 
     def __init__(
-        self, folder: Followed, state: StateDatabase, trees: StoredTrees, root: FollowedRoot, api: ServerApi
+        self,
+        folder: Followed,
+        state: StateDatabase,
+        trees: StoredTrees,
+        root: FollowedRoot,
+        api: ServerApi,
+        contents: Contents,
     ) -> None:
         self._folder = folder
         self._state = state
         self._trees = trees
         self._root = root
         self._api = api
+        self._contents = contents
         self._manifests = Manifests(state)
         self._window = Window(folder, state, trees)
-        self.kept: dict[NodeId, ReadFile] = {}  # what was just read: small files need no second reading
         self.answered = asyncio.Event()  # no batch is under way
         self.answered.set()
-        self.distrusted: set[NodeId] = set()  # the server lacked chunks that we thought it had
 
     # ---- a plan ------------------------------------------------------------------------------------------
 
@@ -239,26 +239,15 @@ class Carrier:
     async def _bring_in(self, steps: Sequence[Fetch | Replace], carried: Carried) -> None:
         """Fetch all, then place all: two syncs for the batch."""
         by_node = {step.node: step for step in steps}
-        wanted: list[Wanted] = []
         paths: dict[NodeId, Parts] = {}
         for step in steps:
             parts = self._path(step.place)
-            if parts is None:
-                continue
-            paths[step.node] = parts
-            try:
-                manifest = await self._leaves_of_remote(step)
-            except MedicalBlocksError as error:
-                carried.problems[step.node] = (error.code, str(error))
-                carried.look_at_server = True
-                continue
-            wanted.append(
-                Wanted(step.node, step.revision, step.content, manifest, self._sources(step, parts))
-            )
-        if not wanted:
-            return
-        fetched = await fetch(self._api, self._folder.view, self._root, wanted)
-        for node, failure in fetched.failed.items():
+            if parts is not None:
+                paths[step.node] = parts
+        brought = await self._contents.bring(
+            [(step.node, step.revision, step.content) for step in steps if step.node in paths]
+        )
+        for node, failure in brought.failed.items():
             carried.problems[node] = (failure.code, str(failure))
             if isinstance(failure, ContentDamaged):
                 carried.look_at_server = True
@@ -269,7 +258,7 @@ class Carrier:
                 step.expected if isinstance(step, Replace) else None,
                 step.content,
             )
-            for node in fetched.ready
+            for node in brought.ready
             for step in (by_node[node],)
         ]
         replacing = [(target.node, target.parts) for target in targets if target.expected is not None]
@@ -292,40 +281,6 @@ class Carrier:
                 carried.notes.append((action, "down", "/".join(parts), step.content.size))
             if replacing:
                 self._state.drop_intents(self._folder.id)
-
-    async def _leaves_of_remote(self, step: Fetch | Replace) -> Manifest:
-        """The file's own chunks, in order; those of a huge file are fetched first."""
-        leaves = self._manifests.leaves_of(step.content)
-        if leaves is not None:
-            return leaves
-        wanted = WantedContent(parts=[Part(node=step.node, revision=step.revision)])
-        records = b""
-        async with aclosing(self._api.content(self._folder.view, wanted)) as stream:
-            async for frames in stream:
-                records += b"".join([await in_thread(open_frame, frame) for frame in frames])
-        with self._folding():
-            return self._manifests.take_records(step.content, records)
-
-    def _sources(self, step: Fetch | Replace, parts: Parts) -> tuple[tuple[Parts, Manifest], ...]:
-        """Local files that hold all of this content, or (the version to be replaced) much of it."""
-        content = step.content
-        if content.kind is not Kind.FILE or content.size < WORTH_COPYING:
-            return ()
-        sources: list[tuple[Parts, Manifest]] = []
-        for node in self._trees.holding(content.digest):
-            row = self._trees.row(node)
-            path = self._trees.path(Side.LOCAL, node)
-            if row and row.local and row.local.content and path:
-                leaves = self._manifests.leaves_of(row.local.content)
-                if leaves is not None:
-                    sources.append((path, leaves))
-        if isinstance(step, Replace):
-            row = self._trees.row(step.node)
-            if row and row.local and row.local.content and row.local.content.size >= WORTH_COPYING:
-                leaves = self._manifests.leaves_of(row.local.content)
-                if leaves is not None:
-                    sources.append((parts, leaves))
-        return tuple(sources)
 
     def _not_placed(self, node: NodeId, result: NotPlaced, parts: Parts, carried: Carried) -> None:
         carried.look_at.add(parts[:-1])
@@ -380,7 +335,7 @@ class Carrier:
     def _note_result(self, step: WireStep, result: OpResult, path: str, carried: Carried) -> None:
         if result.status is Status.DONE:
             carried.finish(step.node)
-            self.distrusted.discard(step.node)
+            self._contents.distrusted.discard(step.node)
             size = step.content.size if isinstance(step, MakeRemote | PutRemote) else 0
             carried.notes.append((_ACTIONS[type(step)], "up", path, size))
         elif result.status in _STALE_LOOK:
@@ -391,29 +346,22 @@ class Carrier:
             )
             log.info("refused op=%s status=%s", type(step).__name__, result.status)
         elif result.status is Status.MISSING_CHUNKS:
-            if step.node in self.distrusted:  # everything was asked for, and yet: not at once again
+            if step.node in self._contents.distrusted:  # everything was asked for, and yet: not at once again
                 carried.problems[step.node] = (result.status.value, "The server lacks a part of it.")
-            self.distrusted.add(step.node)
+            self._contents.distrusted.add(step.node)
             carried.look_at_server = True
         elif result.status is not Status.GROUP_FAILED:
             carried.problems[step.node] = (result.status.value, result.message or result.status.value)
 
     async def _with_content(self, steps: Sequence[WireStep], carried: Carried) -> list[WireStep]:
         """Upload what the steps name; leaves out the steps whose file changed meanwhile."""
-        outgoing: list[Outgoing] = []
-        for step in steps:
-            if not isinstance(step, MakeRemote | PutRemote) or step.content.kind is Kind.FOLDER:
-                continue
-            path = self._trees.path(Side.LOCAL, step.node)
-            if path is None:
-                continue
-            read = self.kept.pop(step.node, None)
-            if read is not None and (read.fingerprint != step.expected or read.content != step.content):
-                read = None
-            outgoing.append(self._outgoing(step, path, read))
-        if not outgoing:
-            return list(steps)
-        failed = await upload(self._api, self._folder.view, self._root, outgoing)
+        failed = await self._contents.send(
+            [
+                (step.node, step.content, step.expected)
+                for step in steps
+                if isinstance(step, MakeRemote | PutRemote) and step.content.kind is not Kind.FOLDER
+            ]
+        )
         if not failed:
             return list(steps)
         groups = {step.group for step in steps if step.node in failed and step.group}
@@ -421,23 +369,6 @@ class Carrier:
             path = self._trees.path(Side.LOCAL, node)
             carried.look_at.add(path[:-1] if path else ())
         return [step for step in steps if step.node not in failed and step.group not in groups]
-
-    def _outgoing(self, step: MakeRemote | PutRemote, path: Parts, read: ReadFile | None) -> Outgoing:
-        manifest = read.manifest if read else self._manifests.of(step.content)
-        known: frozenset[ChunkId] = frozenset()
-        row = self._trees.row(step.node)
-        if row and row.agreed and step.node not in self.distrusted and isinstance(step, PutRemote):
-            before = self._manifests.leaves_of(row.agreed.content)
-            known = frozenset(split_chunk_ids(before.chunks)) if before is not None else known
-        return Outgoing(
-            step.node,
-            path,
-            step.expected,
-            manifest,
-            data=read.data if read else None,
-            records=self._manifests.records_of(step.content),
-            known=known,
-        )
 
     def _operation(self, step: WireStep) -> AnyOp:
         match step:

@@ -29,6 +29,7 @@ from protocol.messages import Kind
 from protocol.names import conflict_name
 from sync_client.engine.account import Account
 from sync_client.engine.carrying import Carried, Carrier
+from sync_client.engine.contents import Contents
 from sync_client.engine.database import Followed, StateDatabase
 from sync_client.engine.disk import FollowedRoot
 from sync_client.engine.effects import take_local
@@ -36,7 +37,7 @@ from sync_client.engine.incoming import discard_leftovers
 from sync_client.engine.looking import Looker, fresh_node
 from sync_client.engine.marker import Marker, read_marker, write_marker
 from sync_client.engine.planner import Surroundings, plan
-from sync_client.engine.reading import ReadFile, Unreadable, read_files
+from sync_client.engine.reading import ReadFile, read_files
 from sync_client.engine.recovery import parked_nodes, recover
 from sync_client.engine.steps import Problem
 from sync_client.engine.stored_trees import StoredTrees
@@ -49,7 +50,6 @@ log = logging.getLogger(__name__)
 SLICE_NODES = 1_000
 QUEUED_NODES = 20_000
 SLICE_BYTES = 16 * 1024 * 1024
-KEEP_BYTES = 32 * 1024 * 1024
 FULL_SCAN_SECONDS = 15 * 60.0
 DEEPEST = 128
 
@@ -87,6 +87,7 @@ class FolderSync:
         self._account = account
         self._root: FollowedRoot | None = None
         self._carrier: Carrier | None = None
+        self._contents: Contents | None = None
 
     # ---- wake-ups, in the same event loop ----------------------------------------------------------------
 
@@ -169,12 +170,13 @@ class FolderSync:
             root.close()
             raise
         self._root = root
-        self._carrier = Carrier(self.folder, self._state, self.trees, root, self._api)
+        self._contents = Contents(self.folder, self._state, self.trees, root, self._api)
+        self._carrier = Carrier(self.folder, self._state, self.trees, root, self._api, self._contents)
 
     def close(self) -> None:
         if self._root is not None:
             self._root.close()
-        self._root = self._carrier = None
+        self._root = self._carrier = self._contents = None
 
     async def _renew_generation(self, root: FollowedRoot, marker: Marker) -> None:
         """Marker and database count the starts together; after a crash between the two the marker is one ahead,
@@ -237,6 +239,7 @@ class FolderSync:
             await self.open()
         assert self._root is not None
         assert self._carrier is not None
+        assert self._contents is not None
         if await self._carrier.finish_batches():
             self.looker.at_server()
         while True:
@@ -247,7 +250,9 @@ class FolderSync:
                     f"{self.folder.remote} was deleted on the server",
                     hint="Your files stay where they are. Restore it from the trash, or run `mb-sync remove`.",
                 )
-            did = await self._sweep(self._root, self._carrier) if self.folder.at_head else False
+            did = (
+                await self._sweep(self._root, self._carrier, self._contents) if self.folder.at_head else False
+            )
             if not (did or looked or self.looker.is_due):
                 break
         with self._state.transaction():
@@ -258,7 +263,7 @@ class FolderSync:
         self.stopped = None
         self._quiet = not self.looker.is_due
 
-    async def _sweep(self, root: FollowedRoot, carrier: Carrier) -> bool:
+    async def _sweep(self, root: FollowedRoot, carrier: Carrier, contents: Contents) -> bool:
         """Once over everything dirty.  True: something was done."""
         await self.looker.read_doubtful(root)
         end = self.trees.last_dirty()
@@ -269,20 +274,30 @@ class FolderSync:
         self._quiet = False
         self._count_progress()
         did = False
-        reading = self._start_reading(root, slice_)
+        preparing = asyncio.ensure_future(self._prepare(root, contents, slice_))
         try:
             while slice_:
-                read = await reading
+                await preparing
                 coming = self._next_slice(slice_[-1][0], end)
-                reading = self._start_reading(root, coming)
-                self._take_read(carrier, read)
+                preparing = asyncio.ensure_future(self._prepare(root, contents, coming))
                 did |= await self._do(carrier, [node for _, node in slice_])
                 slice_ = coming
         finally:
-            reading.cancel()
-            with suppress(asyncio.CancelledError):
-                await reading
+            preparing.cancel()
+            with suppress(asyncio.CancelledError, MedicalBlocksError):
+                await preparing
+            await contents.drop_unused()
         return did
+
+    async def _prepare(
+        self, root: FollowedRoot, contents: Contents, slice_: Sequence[tuple[int, NodeId]]
+    ) -> None:
+        """While the slice before is carried out: read what must be read, and bring contents across."""
+        nodes = [node for _, node in slice_]
+        wanted = self.looker.unread_among(nodes)
+        read = await in_thread(read_files, root, wanted, keep=True) if wanted else []
+        self.looker.take_read(read)
+        await contents.bring_beforehand(nodes, [one for one in read if isinstance(one, ReadFile)])
 
     def _next_slice(self, after: int, end: int) -> list[tuple[int, NodeId]]:
         """Dirty nodes that may be tried now, about SLICE_BYTES to be moved."""
@@ -305,25 +320,6 @@ class FolderSync:
         if self.progress is not None:
             left = sum(_bytes_to_move(self.trees.row(node)) for _, node in self._queue)
             self.progress.total_bytes = max(self.progress.total_bytes, self.progress.done_bytes + left)
-
-    def _start_reading(
-        self, root: FollowedRoot, slice_: Sequence[tuple[int, NodeId]]
-    ) -> asyncio.Future[list[ReadFile | Unreadable]]:
-        wanted = self.looker.unread_among([node for _, node in slice_])
-        if wanted:
-            return asyncio.ensure_future(in_thread(read_files, root, wanted, keep=True))
-        nothing: asyncio.Future[list[ReadFile | Unreadable]] = asyncio.get_running_loop().create_future()
-        nothing.set_result([])
-        return nothing
-
-    def _take_read(self, carrier: Carrier, results: Sequence[ReadFile | Unreadable]) -> None:
-        self.looker.take_read(results)
-        carrier.kept.clear()
-        kept = 0
-        for result in results:
-            if isinstance(result, ReadFile) and result.data is not None and kept < KEEP_BYTES:
-                carrier.kept[result.node] = result
-                kept += len(result.data)
 
     async def _do(self, carrier: Carrier, nodes: Sequence[NodeId]) -> bool:
         around = Surroundings(device=self._account.device_name, when=local_time(), fresh=fresh_node)

@@ -1,0 +1,197 @@
+"""The bytes of one followed folder, on their way to the server and from it.
+
+Owns: what was brought across already and need not be again; which local files may serve instead of the wire.
+May import: asyncio, protocol, the engine's disk, manifests, transfer and trees modules.
+
+Contents are brought across *beforehand*: while one slice of nodes is being committed or placed, those of the next
+are on their way.  Nothing is decided by that: a chunk on the server counts for nothing before a commit names it,
+and a temporary file for nothing before it is placed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import aclosing
+
+from protocol.errors import MedicalBlocksError
+from protocol.frames import open_frame
+from protocol.http import ServerApi
+from protocol.ids import ChunkId, NodeId, split_chunk_ids
+from protocol.messages import Kind, Manifest, Part, Revision, WantedContent
+from sync_client.engine.database import Followed, StateDatabase
+from sync_client.engine.disk import FollowedRoot, Parts
+from sync_client.engine.incoming import discard
+from sync_client.engine.manifests import Manifests
+from sync_client.engine.reading import ReadFile
+from sync_client.engine.stored_trees import WORTH_COPYING, StoredTrees
+from sync_client.engine.threads import in_thread
+from sync_client.engine.transfer import Fetched, Outgoing, Wanted, fetch, upload
+from sync_client.engine.trees import Content, Fingerprint, Row, Side
+
+ToSend = tuple[NodeId, Content, Fingerprint]
+ToBring = tuple[NodeId, Revision, Content]
+
+
+class Contents:
+    def __init__(
+        self, folder: Followed, state: StateDatabase, trees: StoredTrees, root: FollowedRoot, api: ServerApi
+    ) -> None:
+        self.distrusted: set[NodeId] = set()  # the server lacked chunks that we thought it had
+        self._folder = folder
+        self._trees = trees
+        self._root = root
+        self._api = api
+        self._manifests = Manifests(state)
+        self._sent: dict[NodeId, tuple[Content, Fingerprint]] = {}
+        self._brought: dict[NodeId, Revision] = {}  # whole and verified in .mb-sync/tmp
+
+    # ---- beforehand --------------------------------------------------------------------------------------
+
+    async def bring_beforehand(self, nodes: Sequence[NodeId], read: Sequence[ReadFile]) -> None:
+        """What will be asked for soon, as far as can be told without a plan.
+
+        read: files that were read just now, with their bytes if they are small.
+        """
+        sending: list[Outgoing] = []
+        for file in read:
+            row = self._trees.row(file.node)
+            if row is not None and _is_to_be_sent(row, file):
+                outgoing = self._outgoing(file.node, file.content, file.fingerprint, file)
+                if outgoing is not None:
+                    sending.append(outgoing)
+        if sending:
+            failed = await upload(self._api, self._folder.view, self._root, sending)
+            for file in read:
+                if file.node not in failed:
+                    self._sent[file.node] = (file.content, file.fingerprint)
+        coming = [row for row in map(self._trees.row, nodes) if row is not None and _is_to_be_brought(row)]
+        if coming:
+            brought = await self._fetch(
+                [(row.node, row.remote.content_revision, row.remote.content) for row in coming if row.remote]
+            )
+            revisions = {row.node: row.remote.content_revision for row in coming if row.remote}
+            self._brought.update((node, revisions[node]) for node in brought.ready)
+
+    async def drop_unused(self) -> None:
+        """After a sweep: what no plan asked for."""
+        unused = list(self._brought)
+        self._brought.clear()
+        self._sent.clear()
+        for node in unused:
+            await in_thread(discard, self._root, node)
+
+    # ---- to the server -----------------------------------------------------------------------------------
+
+    async def send(self, files: Sequence[ToSend]) -> set[NodeId]:
+        """Have the server hold these.  Returns the nodes whose file changed: not to be committed."""
+        outgoing: list[Outgoing] = []
+        for node, content, expected in files:
+            if self._sent.pop(node, None) == (content, expected) and node not in self.distrusted:
+                continue
+            file = self._outgoing(node, content, expected, None)
+            if file is not None:
+                outgoing.append(file)
+        if not outgoing:
+            return set()
+        return await upload(self._api, self._folder.view, self._root, outgoing)
+
+    def _outgoing(
+        self, node: NodeId, content: Content, expected: Fingerprint, read: ReadFile | None
+    ) -> Outgoing | None:
+        path = self._trees.path(Side.LOCAL, node)
+        if path is None:
+            return None
+        known: frozenset[ChunkId] = frozenset()
+        row = self._trees.row(node)
+        if row is not None and row.agreed is not None and node not in self.distrusted:
+            before = self._manifests.leaves_of(row.agreed.content)
+            known = frozenset(split_chunk_ids(before.chunks)) if before is not None else known
+        return Outgoing(
+            node,
+            path,
+            expected,
+            read.manifest if read else self._manifests.of(content),
+            data=read.data if read else None,
+            records=read.records if read else self._manifests.records_of(content),
+            known=known,
+        )
+
+    # ---- from the server ---------------------------------------------------------------------------------
+
+    async def bring(self, files: Sequence[ToBring]) -> Fetched:
+        """Have these as temporary files."""
+        ready: list[NodeId] = []
+        missing: list[ToBring] = []
+        for file in files:
+            if self._brought.pop(file[0], None) == file[1]:
+                ready.append(file[0])
+            else:
+                missing.append(file)
+        fetched = await self._fetch(missing)
+        fetched.ready[:0] = ready
+        return fetched
+
+    async def _fetch(self, files: Sequence[ToBring]) -> Fetched:
+        wanted: list[Wanted] = []
+        failed: dict[NodeId, MedicalBlocksError] = {}
+        for node, revision, content in files:
+            try:
+                leaves = await self._leaves(node, revision, content)
+            except MedicalBlocksError as error:
+                failed[node] = error
+                continue
+            wanted.append(Wanted(node, revision, content, leaves, self._sources(node, content)))
+        fetched = await fetch(self._api, self._folder.view, self._root, wanted) if wanted else Fetched()
+        fetched.failed.update(failed)
+        return fetched
+
+    async def _leaves(self, node: NodeId, revision: Revision, content: Content) -> Manifest:
+        """The file's own chunks, in order; those of a huge file are fetched first."""
+        leaves = self._manifests.leaves_of(content)
+        if leaves is not None:
+            return leaves
+        wanted = WantedContent(parts=[Part(node=node, revision=revision)])
+        records = b""
+        async with aclosing(self._api.content(self._folder.view, wanted)) as stream:
+            async for frames in stream:
+                records += b"".join([await in_thread(open_frame, frame) for frame in frames])
+        with self._trees.transaction():
+            return self._manifests.take_records(content, records)
+
+    def _sources(self, node: NodeId, content: Content) -> tuple[tuple[Parts, Manifest], ...]:
+        """Local files that hold all of this content, or (the version to be replaced) much of it."""
+        if content.kind is not Kind.FILE or content.size < WORTH_COPYING:
+            return ()
+        sources: list[tuple[Parts, Manifest]] = []
+        for holder in (*self._trees.holding(content.digest), node):
+            row = self._trees.row(holder)
+            path = self._trees.path(Side.LOCAL, holder)
+            if not path or row is None or row.local is None or row.local.content is None:
+                continue
+            if row.local.content.size >= WORTH_COPYING:
+                leaves = self._manifests.leaves_of(row.local.content)
+                if leaves is not None:
+                    sources.append((path, leaves))
+        return tuple(sources)
+
+
+def _is_to_be_sent(row: Row, file: ReadFile) -> bool:
+    """New or edited here, and not what the server has already."""
+    local, remote = row.local, row.remote
+    return (
+        local is not None
+        and local.content == file.content
+        and local.fingerprint == file.fingerprint
+        and (remote is None or remote.content != file.content)
+    )
+
+
+def _is_to_be_brought(row: Row) -> bool:
+    """New there, and nothing of it here."""
+    remote = row.remote
+    return (
+        remote is not None
+        and row.local is None
+        and row.agreed is None
+        and remote.content.kind is not Kind.FOLDER
+    )
