@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from server.database.session import Database
 
 SWITCH_INTERVAL_SECONDS = 0.0005  # a cutter or a cipher in a thread gets its turn beside the event loop
+GARBAGE_THRESHOLD = (
+    50_000  # a page of the feed makes as many values, none of them in a cycle: look more rarely
+)
 _EXIT_CODES = "Exit codes: 0 done, 1 error, 2 usage."
 
 
@@ -122,6 +125,7 @@ def serve(data: Path, listen: str | None, *, behind_proxy: bool | None, log_leve
     Prints `listening on http://HOST:PORT` to stdout when it is ready.  It listens beyond this computer
     only with --behind-proxy.
     """
+    import gc
     import logging
 
     from server.app import serve_until_told
@@ -137,6 +141,8 @@ def serve(data: Path, listen: str | None, *, behind_proxy: bool | None, log_leve
     listen_address(settings)
     logging.getLogger().setLevel(settings.log_level.upper())
     sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
+    gc.freeze()  # what was imported stays
+    gc.set_threshold(GARBAGE_THRESHOLD)
     with folder.locked():
         asyncio.run(serve_until_told(folder, settings, ready=_say_ready))
 
