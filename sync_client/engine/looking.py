@@ -63,6 +63,7 @@ class Looker:
         self._troubles = troubles
         self._manifests = Manifests(state)
         self._window = Window(folder, state, trees)
+        self._buried = not (folder.at_head or trees.is_empty())  # a page since the head took something away
         self._server_moved = True
         self._everything = True
         self._folders: set[Parts] = set()
@@ -145,7 +146,9 @@ class Looker:
             states = self._window.take(page.nodes)
             self._trees.load(NodeId(state.node) for state in states)
             alone = self._folder.at_head  # until this page, and that is known after a crash too
-            take_remote(self._trees, states, page.gone, head=not page.more, alone=alone)
+            self._buried = _buries(page) or (self._buried and not alone)
+            judge = not page.more and (alone or self._buried)
+            take_remote(self._trees, states, page.gone, head=judge, alone=alone)
             if not page.more:
                 coming, leaving = self._window.judge()
                 take_remote(self._trees, coming, leaving, alone=True)
@@ -315,6 +318,10 @@ class Looker:
         if result.code in ("vanished", "not-a-file", "changing"):
             self.later({path[:-1]}, seconds=0.5)
         self._troubles.put_off(result.node, "/".join(path), result.code, result.message, now=time.monotonic())
+
+
+def _buries(page: Changes) -> bool:
+    return bool(page.gone) or any(state.deleted for state in page.nodes)
 
 
 def _list_trees(root: FollowedRoot, folders: Sequence[tuple[NodeId, Parts]]) -> list[FolderListing]:

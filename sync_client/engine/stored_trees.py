@@ -341,6 +341,14 @@ class StoredTrees:
         ).fetchone()
         return bool(found and found[0] is not None)
 
+    def is_empty(self) -> bool:
+        """Nothing is known but the root."""
+        self._write()
+        found = self._db.execute(
+            "SELECT count(*) FROM (SELECT 1 FROM nodes WHERE folder = ? LIMIT 2)", (self._folder,)
+        ).fetchone()
+        return bool(found[0] < 2)
+
     def count_dirty(self) -> int:
         self._write()
         found = self._db.execute(

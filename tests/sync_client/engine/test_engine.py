@@ -27,7 +27,7 @@ from tests.support.uploads import IMPATIENT
 from tests.support.watching_proxy import WatchingProxy, a_watching_proxy
 
 FOLDER = Content(kind=Kind.FOLDER)
-SOON_SECONDS = 2.0
+SOON_SECONDS = 15.0  # a long poll would hold for 50; a busy machine takes its time
 
 
 @dataclass
@@ -201,7 +201,7 @@ async def test_what_the_server_refuses_is_named_and_asked_for_seldom(setting: Se
 # ---- several folders -------------------------------------------------------------------------------------
 
 
-async def test_a_change_in_either_of_two_folders_arrives_within_two_seconds(setting: Setting) -> None:
+async def test_a_change_in_either_of_two_folders_does_not_wait_for_the_next_long_poll(setting: Setting) -> None:
     async with setting.running() as engine:
         first = await setting.follow(engine, "first")
         assert await engine.wait_synced()
