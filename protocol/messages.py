@@ -6,7 +6,7 @@ May import: msgspec, protocol.
 Requests refuse unknown fields (a typing error is told at once); answers tolerate them (an older client
 reads a newer server).  Ids are UUIDs: 16 bytes in MessagePack, text in JSON.  Times are integers:
 `mtime_ns` signed nanoseconds since 1970 as the disk had it; `*_at_ms` milliseconds since 1970, UTC, by the
-server's clock.
+server's clock.  No message holds a cycle, so the collector is spared them (`gc=False`).
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ Name = Annotated[str, Meta(min_length=1, max_length=255)]  # the rule of 255 *by
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True)
-class Request(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Request(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
     """What a client sends."""
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True)
-class Answer(Struct, frozen=True, kw_only=True):
+class Answer(Struct, frozen=True, kw_only=True, gc=False):
     """What the server sends."""
 
 
 # ---- values inside messages ------------------------------------------------------------------------------
 
 
-class Revision(Struct, frozen=True, array_like=True, order=True):
+class Revision(Struct, frozen=True, array_like=True, order=True, gc=False):
     """No revision ever names two contents (or two places) of a node.  The epoch rises with each restore
     of the server from a backup; the number rises by one with each change of this half of the node."""
 
@@ -58,7 +58,7 @@ class Kind(StrEnum):
     LINK = "link"
 
 
-class Manifest(Struct, frozen=True, array_like=True):
+class Manifest(Struct, frozen=True, array_like=True, gc=False):
     """The ordered chunks of one version of a file.  Two equal manifests are the same bytes.
 
     size: of the file, in bytes.  chunks: 32·n bytes, the chunk ids in order.  lengths: their n plain
@@ -74,7 +74,7 @@ class Manifest(Struct, frozen=True, array_like=True):
     indirect: bool = False
 
 
-class Content(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Content(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
     """What a node holds.  A folder has neither manifest nor time; a link's text is the bytes of its
     manifest.  A difference in `mtime_ns` alone is no difference of contents."""
 
@@ -84,7 +84,7 @@ class Content(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     executable: bool = False
 
 
-class NodeState(Struct, frozen=True, kw_only=True):
+class NodeState(Struct, frozen=True, kw_only=True, gc=False):
     """What a node is now, not what happened to it.  One entry of the feed.
 
     `deleted`: a tombstone; all below it is deleted with it, without entries of its own, but for what was

@@ -21,11 +21,16 @@ if sys.platform == "win32":
     def _take(file: int) -> None:
         os.lseek(file, 1 << 20, os.SEEK_SET)  # nobody can read a locked byte: not where the number stands
         msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
+
+    _touch = _take
 else:
     import fcntl
 
     def _take(file: int) -> None:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def _touch(file: int) -> None:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)  # two who only look are not in each other's way
 
 
 class HomeInUse(LocalProblem):
@@ -59,11 +64,20 @@ def is_held(lock_file: Path) -> bool:
     except FileNotFoundError:
         return False
     try:
-        _take(file)
+        _touch(file)
     except OSError:
         return True
     else:
         return False
+    finally:
+        os.close(file)
+
+
+def holder(lock_file: Path) -> str:
+    """The number of the process that took the home last."""
+    file = os.open(lock_file, os.O_RDONLY)
+    try:
+        return _holder(file)
     finally:
         os.close(file)
 

@@ -150,7 +150,9 @@ class ChunkStore:
         """
         places = sorted(rows_in(session, _PLACES, among=dict.fromkeys(chunks)), key=itemgetter(0))
         # of several copies the newest: it lies among those asked with it
-        found: dict[bytes, Located] = {row[1]: Located(*row[1:]) for row in places}
+        found: dict[bytes, Located] = {
+            chunk: Located(chunk, pack, offset, stored) for _, chunk, pack, offset, stored in places
+        }
         try:
             return [found[chunk] for chunk in chunks]
         except KeyError as error:

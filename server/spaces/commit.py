@@ -51,10 +51,9 @@ from server.spaces.holdings import holdings_of, resolve
 from server.spaces.rows import (
     CONTENT_COLUMNS,
     IS_CURRENT_VERSION,
+    LIVE_BELOW,
     content_of,
-    live_below,
     load_with_ancestors,
-    rows_of,
     standing_at,
 )
 from server.spaces.staging import StagedTree
@@ -65,6 +64,10 @@ MAX_NEWER = 1_000  # of these a refused delete_tree names at most so many
 _BEGINNING = (  # one statement; SQLite has locked all before it, PostgreSQL would need FOR UPDATE OF spaces
     f"SELECT spaces.stamp, ({EPOCH}), batches.operation, batches.answer FROM spaces"  # noqa: S608 - constants
     " LEFT JOIN batches ON batches.device = ? AND batches.number = ? WHERE spaces.id = ?"
+)
+_NEWER = (
+    f"{LIVE_BELOW} SELECT nodes.id FROM below JOIN nodes ON nodes.space = ? AND nodes.id = below.id"  # noqa: S608 - constants
+    " WHERE nodes.stamp > ? LIMIT ?"
 )
 
 
@@ -166,7 +169,7 @@ def _keep_answer(
 def _from_another_past(ops: Sequence[AnyOp], positions: Collection[Position], epoch: int) -> bool:
     """Whether the batch speaks of what happened after the backup that this server came back from."""
     return any(position.epoch != epoch for position in positions) or any(
-        revision.epoch > epoch for op in ops for revision in _revisions(op)
+        revision.epoch > epoch for op in ops if not isinstance(op, Make) for revision in _revisions(op)
     )
 
 
@@ -254,9 +257,9 @@ def _newer_inside(
     """For each delete_tree, what lives in its folder and was stamped after its cursor."""
     found: dict[int, list[bytes]] = {}
     for index, position in positions.items():
-        query = rows_of(live_below(space, ops[index].node.bytes), space, NodeRow.id)
-        query = query.where(NodeRow.stamp > position.stamp).limit(MAX_NEWER)
-        found[index] = list(session.scalars(query))
+        folder = ops[index].node.bytes
+        rows = rows_of_sql(session, _NEWER, space, folder, space, space, position.stamp, MAX_NEWER)
+        found[index] = [node for (node,) in rows]
     return found
 
 

@@ -6,22 +6,20 @@ May import: sqlalchemy, protocol, server.access, server.chunks, server.database,
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from protocol.errors import BadRequest, NotFound
-from protocol.ids import ChunkId, NodeId, split_chunk_ids
+from protocol.ids import CHUNK_ID_BYTES, ChunkId, NodeId, split_chunk_ids
 from protocol.messages import Content, Part, Revision, WantedContent
 from server.access.rights import Action, Principal, ReadableView, authorise
 from server.chunks.store import ChunkStore
 from server.database.tables import NodeRow
 from server.spaces.holdings import resolve
-from server.spaces.rows import versions_named
-
-_Name = tuple[bytes, int, int]  # node, epoch, number
+from server.spaces.rows import FoundVersion, VersionName, versions_named
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,21 +45,21 @@ def wanted_chunks(
     the last chunk.
     """
     authorise(principal, Action.READ, view)
-    names = {_name(part.node.bytes, part.revision) for part in wanted.parts}
+    names = [_name(part.node.bytes, part.revision) for part in wanted.parts]
     versions = _versions(session, principal, view, names)
-    resolved: dict[_Name, list[ChunkId]] = {}
+    resolved: dict[VersionName, list[ChunkId]] = {}
     chunks: list[ChunkId] = []
-    for part in wanted.parts:
-        name = _name(part.node.bytes, part.revision)
-        manifest = versions[name].manifest
-        if part.through and manifest.indirect:
+    for part, name in zip(wanted.parts, names, strict=True):
+        version = versions[name]
+        if part.through and version.is_indirect:
             if name not in resolved:
+                manifest = version.content.manifest
                 resolved[name] = [chunk for chunk, _ in resolve(session, store, manifest)]
             chunks += _positions(resolved[name], part)
-        elif part.positions is None and len(manifest.lengths) == 1:
-            chunks.append(ChunkId(manifest.chunks))
+        elif part.positions is None and len(version.chunks) == CHUNK_ID_BYTES:
+            chunks.append(ChunkId(version.chunks))
         else:
-            chunks += _positions(split_chunk_ids(manifest.chunks), part)
+            chunks += _positions(split_chunk_ids(version.chunks), part)
     return chunks
 
 
@@ -71,7 +69,7 @@ def version_of(
     """One content of a file or link.  Raises NotFound."""
     authorise(principal, Action.READ, view)
     name = _name(node.bytes, revision)
-    return (_versions(session, principal, view, [name]))[name]
+    return _versions(session, principal, view, [name])[name].content
 
 
 def stored_file(
@@ -94,19 +92,18 @@ def stored_file(
 
 
 def _versions(
-    session: Session, principal: Principal, view: ReadableView, names: Iterable[_Name]
-) -> dict[_Name, Content]:
+    session: Session, principal: Principal, view: ReadableView, names: Collection[VersionName]
+) -> dict[VersionName, FoundVersion]:
     """All of these versions.  What is superseded or in the trash needs the right to versions.
 
     Raises NotFound: one is missing, or that right is.
     """
-    wanted = set(names)
-    found = versions_named(session, view.space, wanted)
-    if len(found) != len(wanted):
+    found = versions_named(session, view.space, names)
+    if not all(name in found for name in names):
         raise _nothing()
-    if any(version.is_past for version in found):
+    if any(version.is_past for version in found.values()):
         authorise(principal, Action.VERSIONS, view)
-    return {version.name: version.content for version in found}
+    return found
 
 
 def _positions(chunks: Sequence[ChunkId], part: Part) -> Iterable[ChunkId]:
@@ -119,7 +116,7 @@ def _positions(chunks: Sequence[ChunkId], part: Part) -> Iterable[ChunkId]:
     return [chunks[position] for position in part.positions]
 
 
-def _name(node: bytes, revision: Revision) -> _Name:
+def _name(node: bytes, revision: Revision) -> VersionName:
     return node, revision.epoch, revision.number
 
 

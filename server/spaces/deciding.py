@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
+from typing import NamedTuple
 from uuid import UUID
 
 from protocol.errors import BadRequest
@@ -33,8 +34,7 @@ from server.spaces.staging import GONE, LOOP, NO_NODE, StagedNode, StagedTree, S
 MAX_LINK_BYTES = 4_096
 
 
-@dataclass(frozen=True, slots=True)
-class Holding:
+class Holding(NamedTuple):
     """What was found about the content that an operation names.
 
     uses: the chunks it holds, those of an indirect manifest and those of the file.
@@ -111,6 +111,7 @@ class _Batch:
         self._tree = tree
         self._around = around
         self._first = Revision(epoch=around.epoch, number=1)
+        self._made = OpResult(status=Status.DONE, place_revision=self._first, content_revision=self._first)
 
     def decide_run(self, run: Run) -> list[OpResult]:
         tree = self._tree
@@ -124,7 +125,7 @@ class _Batch:
             if refused is not None:
                 guilty = max(at for at, (_, op) in enumerate(run) if op.node.bytes == row.id)
                 return self._fail(run, guilty, refused)
-        return [self._done(op.node.bytes) for _, op in run]
+        return [self._done(tree.nodes[op.node.bytes]) for _, op in run]
 
     def _fail(self, run: Run, position: int, refused: OpResult) -> list[OpResult]:
         self._tree.undo()
@@ -132,8 +133,9 @@ class _Batch:
         results[position] = refused
         return results
 
-    def _done(self, node: bytes) -> OpResult:
-        row = self._tree.nodes[node]
+    def _done(self, row: StagedNode) -> OpResult:
+        if row.place is self._first and row.content is self._first:
+            return self._made
         return OpResult(status=Status.DONE, place_revision=row.place, content_revision=row.content)
 
     def _judge(self, row: StagedNode) -> OpResult | None:

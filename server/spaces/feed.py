@@ -28,12 +28,19 @@ from protocol.messages import MAX_PAGE_NODES, Changes, Feed, NodeState, Reset, R
 from server.access.cursors import START, Cursors, Position
 from server.access.rights import ReadableView
 from server.database.facts import EPOCH, epoch_value
-from server.database.session import BULK, AnyRow, in_groups, rows_of_sql
-from server.database.tables import ArrivalRow, NodeRow
-from server.spaces.rows import live_below, rows_of, with_ancestors
-from server.spaces.states import node_states, states_query
+from server.database.session import BULK, in_groups, rows_of_sql
+from server.database.tables import ArrivalRow
+from server.spaces.rows import LIVE_BELOW, with_ancestors
+from server.spaces.states import FoundState, found_states, node_states
 
 _NO_NODE = START.arrival_after
+_CHANGED = (
+    "WHERE nodes.space = ? AND nodes.stamp > ? AND nodes.stamp <= ?"
+    " AND (nodes.deleted_at_ms IS NULL OR nodes.stamp > ?) ORDER BY nodes.stamp LIMIT ?"
+)
+_LISTED = "nodes ON nodes.space = ? AND nodes.id = below.id"
+_ARRIVED = "WHERE nodes.id > ? ORDER BY nodes.id LIMIT ?"
+_ABOVE = "nodes ON nodes.space = ? AND nodes.id = up.id"
 _BEGINNING = f"SELECT stamp, purged_stamp, ({EPOCH}) FROM spaces WHERE id = ?"  # noqa: S608 - constants
 
 
@@ -83,8 +90,8 @@ class _Page:
     position: Position
     head: int
     room: int
-    changed: list[AnyRow] = field(default_factory=list)
-    arrived: list[AnyRow] = field(default_factory=list)
+    changed: list[FoundState] = field(default_factory=list)
+    arrived: list[FoundState] = field(default_factory=list)
 
     def fill(self) -> bool:
         """Whether there is more after it."""
@@ -108,17 +115,9 @@ class _Page:
             .limit(1)
         )
         end = self.head if arrival is None else arrival
-        query = (
-            states_query(space)
-            .where(
-                NodeRow.stamp > position.stamp,
-                NodeRow.stamp <= end,
-                NodeRow.deleted_at_ms.is_(None) | (NodeRow.stamp > position.listing),
-            )
-            .order_by(NodeRow.stamp)
-            .limit(self.room + 1)
+        rows = found_states(
+            self.session, _CHANGED, space, position.stamp, end, position.listing, self.room + 1
         )
-        rows = self.session.connection().execute(query).all()
         self.changed += rows[: self.room]
         if len(rows) > self.room:
             if self.room:
@@ -137,17 +136,15 @@ class _Page:
                 ArrivalRow.space == space, ArrivalRow.stamp == position.arrival_stamp
             )
         )
-        rows: Sequence[AnyRow] = ()
+        rows: Sequence[FoundState] = ()
         if folder is not None and self._lives(folder):
-            below = live_below(space, folder)
-            query = (
-                states_query(space)
-                .join(below, NodeRow.id == below.c.id)
-                .where(NodeRow.id > position.arrival_after)
-                .order_by(NodeRow.id)
-                .limit(self.room + 1)
+            rows = found_states(
+                self.session,
+                _ARRIVED,
+                *(space, folder, space, space, position.arrival_after, self.room + 1),
+                before=LIVE_BELOW,
+                among=f"below JOIN {_LISTED}",
             )
-            rows = self.session.connection().execute(query).all()
         self.arrived += rows[: self.room]
         if len(rows) > self.room:
             if self.room:
@@ -158,9 +155,9 @@ class _Page:
         return False
 
     def _lives(self, node: bytes) -> bool:
-        above = with_ancestors(self.view.space, [node])
-        deleted = self.session.scalars(rows_of(above, self.view.space, NodeRow.deleted_at_ms))
-        return all(at_ms is None for at_ms in deleted)
+        space = self.view.space
+        sql = f"{with_ancestors(1)} SELECT nodes.deleted_at_ms FROM up JOIN {_ABOVE}"  # noqa: S608 - constants
+        return all(at_ms is None for (at_ms,) in rows_of_sql(self.session, sql, space, node, space, space))
 
     def states(self) -> list[NodeState]:
         """All that the page tells, folders above it first."""
@@ -171,16 +168,22 @@ class _Page:
         extra = self._not_told_yet([row for row in rows if row.id not in hidden], told, above)
         return node_states(self.session, [*extra, *rows], hidden)
 
-    def _above(self, rows: Iterable[AnyRow]) -> dict[bytes, AnyRow]:
+    def _above(self, rows: Iterable[FoundState]) -> dict[bytes, FoundState]:
         """All folders above these, by id."""
-        found: dict[bytes, AnyRow] = {}
+        found: dict[bytes, FoundState] = {}
+        space = self.view.space
         for group in in_groups({row.parent for row in rows}, BULK):
-            ids = with_ancestors(self.view.space, group)
-            query = states_query(self.view.space).join(ids, NodeRow.id == ids.c.id)
-            found.update((row.id, row) for row in self.session.connection().execute(query))
+            above = found_states(
+                self.session,
+                "",
+                *(space, *group, space, space),
+                before=with_ancestors(len(group)),
+                among=f"up JOIN {_ABOVE}",
+            )
+            found.update((row.id, row) for row in above)
         return found
 
-    def _hidden(self, rows: Iterable[AnyRow], above: Mapping[bytes, AnyRow]) -> set[bytes]:
+    def _hidden(self, rows: Iterable[FoundState], above: Mapping[bytes, FoundState]) -> set[bytes]:
         """Those of `rows` with a tombstone above them."""
         verdicts: dict[bytes, bool] = {self.view.root.bytes: False}  # whether what lies in a folder is hidden
 
@@ -199,13 +202,13 @@ class _Page:
         return {row.id for row in rows if hides(row.parent)}
 
     def _not_told_yet(
-        self, rows: Iterable[AnyRow], told: Mapping[bytes, AnyRow], above: Mapping[bytes, AnyRow]
-    ) -> list[AnyRow]:
+        self, rows: Iterable[FoundState], told: Mapping[bytes, FoundState], above: Mapping[bytes, FoundState]
+    ) -> list[FoundState]:
         """The folders above live rows that only a later page would tell, from the root down."""
-        extra: dict[bytes, AnyRow] = {}
+        extra: dict[bytes, FoundState] = {}
         seen: set[bytes] = {self.view.root.bytes}
         for row in rows:
-            way: list[AnyRow] = []
+            way: list[FoundState] = []
             parent = row.parent
             while parent not in seen and parent in above:
                 seen.add(parent)

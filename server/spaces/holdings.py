@@ -7,11 +7,12 @@ May import: sqlalchemy, protocol, server.chunks, server.database, server.spaces.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import chain
 
 from sqlalchemy.orm import Session
 
 from protocol.errors import ContentDamaged
-from protocol.ids import ChunkId, DeviceId, split_chunk_ids
+from protocol.ids import CHUNK_ID_BYTES, ChunkId, DeviceId, split_chunk_ids
 from protocol.manifests import RECORD_BYTES, check_shape, read_records
 from protocol.messages import Manifest, OpResult, Status
 from server.access.rights import ReadableView
@@ -60,7 +61,7 @@ def holdings_of(
         if problem is not None:
             holdings[index] = Holding(problem=problem)
         elif manifest.chunks:
-            named[index] = split_chunk_ids(manifest.chunks)
+            named[index] = _own_chunks(manifest)
     lengths = _usable(session, store, view, device, named.values(), now_ms)
     for index, chunks in named.items():
         problem = _refused(chunks, manifests[index].lengths, lengths)
@@ -69,6 +70,14 @@ def holdings_of(
     for index in indirect:
         holdings[index] = _through(session, store, view, device, manifests[index], now_ms)
     return holdings
+
+
+def _own_chunks(manifest: Manifest) -> list[ChunkId]:
+    return (
+        [ChunkId(manifest.chunks)]
+        if len(manifest.chunks) == CHUNK_ID_BYTES  # as most have
+        else split_chunk_ids(manifest.chunks)
+    )
 
 
 def _through(
@@ -80,7 +89,7 @@ def _through(
     now_ms: int,
 ) -> Holding:
     """An indirect manifest, whose own chunks may be named: the same for the chunks of the file."""
-    own = split_chunk_ids(manifest.chunks)
+    own = _own_chunks(manifest)
     try:
         records = resolve(session, store, manifest)
     except ContentDamaged as error:
@@ -108,7 +117,7 @@ def _usable(
     now_ms: int,
 ) -> Lengths:
     """The lengths of those that are stored and that this device may name."""
-    chunks = _each_once(chunk for group in named for chunk in group)
+    chunks = _each_once(chain.from_iterable(named))
     if not chunks:
         return {}
     allowed = possessed(session, view, device, chunks, now_ms)

@@ -8,19 +8,18 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import CTE, Select, select
 from sqlalchemy.orm import Session
 
 from protocol.ids import SpaceId
 from protocol.messages import Content, Kind, Manifest, Revision
-from server.database.session import BULK, AnyRow, in_groups
+from server.database.session import BULK, AnyRow, in_groups, rows_in, rows_of_sql
 from server.database.tables import NodeRow, VersionRow
 from server.spaces.staging import StagedNode
 
+VersionName = tuple[bytes, int, int]  # node, epoch, number
 _KINDS = {kind.value: kind for kind in Kind}
 
 NODE_COLUMNS = (
@@ -49,6 +48,10 @@ CONTENT_COLUMNS = (
     VersionRow.indirect,
 )
 _CONTENT_NAMES = ", ".join(f"versions.{column.name}" for column in CONTENT_COLUMNS)
+_VERSION_COLUMNS = (  # %d: whether it is superseded
+    "SELECT nodes.id, versions.epoch, versions.number, nodes.kind, nodes.deleted_at_ms IS NOT NULL, %d,"
+    f" {_CONTENT_NAMES}"
+)
 _NODE_NAMES = ", ".join(f"nodes.{column.name}" for column in NODE_COLUMNS)
 IS_CURRENT_VERSION = (
     (VersionRow.space == NodeRow.space)
@@ -58,13 +61,30 @@ IS_CURRENT_VERSION = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class FoundVersion:
-    """name: node, epoch, number.  is_past: superseded, or of a node in the trash."""
+class FoundVersion(NamedTuple):
+    """A version as its row has it: of thousands that are asked for, few are looked at as a `content`."""
 
-    name: tuple[bytes, int, int]
-    is_past: bool
-    content: Content
+    node: bytes
+    epoch: int
+    number: int
+    kind: str
+    is_deleted: int
+    is_superseded: int
+    size: int
+    mtime_ns: int
+    is_executable: int
+    chunks: bytes
+    lengths: bytes
+    is_indirect: int
+
+    @property
+    def is_past(self) -> bool:
+        """Superseded, or of a node in the trash."""
+        return bool(self.is_deleted or self.is_superseded)
+
+    @property
+    def content(self) -> Content:
+        return content_value(_KINDS[self.kind], *self[6:])
 
 
 def kind_of(text: str) -> Kind:
@@ -103,10 +123,10 @@ def content_value(
     kind: Kind,
     size: int,
     mtime_ns: int,
-    executable: bool,  # noqa: FBT001 - in the order of CONTENT_COLUMNS
+    executable: int,
     chunks: bytes,
     lengths: bytes,
-    indirect: bool,  # noqa: FBT001 - in the order of CONTENT_COLUMNS
+    indirect: int,
 ) -> Content:
     """From CONTENT_COLUMNS."""
     return Content(
@@ -133,44 +153,34 @@ def _lengths(count: int) -> struct.Struct:
 # ---- ways up and down ------------------------------------------------------------------------------------
 
 
-def with_ancestors(space: SpaceId, nodes: Collection[bytes]) -> CTE:
-    """The ids of these nodes and of all above them, each once."""
-    up = (
-        select(NodeRow.id.label("id"))
-        .where(NodeRow.space == space, NodeRow.id.in_(nodes))
-        .cte(recursive=True)
+def with_ancestors(count: int) -> str:
+    """`up`: the ids of `count` nodes and of all above them, each once.  Its values: space, the nodes, space."""
+    return (
+        f"WITH RECURSIVE up(id) AS (SELECT id FROM nodes WHERE space = ? AND id IN ({', '.join('?' * count)})"  # noqa: S608 - marks
+        " UNION SELECT nodes.parent FROM up JOIN nodes ON nodes.space = ? AND nodes.id = up.id)"
     )
-    return up.union(select(NodeRow.parent).where(NodeRow.space == space, NodeRow.id == up.c.id))
 
 
-def live_below(space: SpaceId, folder: bytes) -> CTE:
-    """The ids of what lives below this folder, itself not among them; nothing below a tombstone."""
-    alive = (NodeRow.space == space, NodeRow.deleted_at_ms.is_(None))
-    down = select(NodeRow.id.label("id")).where(*alive, NodeRow.parent == folder).cte(recursive=True)
-    return down.union_all(select(NodeRow.id).where(*alive, NodeRow.parent == down.c.id))
-
-
-def rows_of(ids: CTE, space: SpaceId, *columns: Any) -> Select[Any]:
-    return select(*columns).join(ids, NodeRow.id == ids.c.id).where(NodeRow.space == space)
+# `below`: the ids of what lives below a folder, itself not among them; nothing below a tombstone.
+# Its values: space, the folder, space.
+LIVE_BELOW = (
+    "WITH RECURSIVE below(id) AS (SELECT id FROM nodes WHERE space = ? AND deleted_at_ms IS NULL AND parent = ?"
+    " UNION ALL SELECT nodes.id FROM below JOIN nodes ON nodes.space = ? AND nodes.parent = below.id"
+    " WHERE nodes.deleted_at_ms IS NULL)"
+)
 
 
 def load_with_ancestors(session: Session, space: SpaceId, nodes: Iterable[bytes]) -> dict[bytes, StagedNode]:
     """These nodes (those that exist) and all above them."""
     found: dict[bytes, StagedNode] = {}
-    connection = session.connection()
     for group in in_groups(dict.fromkeys(nodes), BULK):
         sql = (
-            f"WITH RECURSIVE up(id) AS (SELECT id FROM nodes WHERE space = ? AND id IN ({_marks(group)})"  # noqa: S608 - names of our own columns
-            " UNION SELECT nodes.parent FROM up JOIN nodes ON nodes.space = ? AND nodes.id = up.id)"
-            f" SELECT {_NODE_NAMES} FROM up JOIN nodes ON nodes.space = ? AND nodes.id = up.id"
+            f"{with_ancestors(len(group))} SELECT {_NODE_NAMES} FROM up"  # noqa: S608 - names of our own columns
+            " JOIN nodes ON nodes.space = ? AND nodes.id = up.id"
         )
-        for row in connection.exec_driver_sql(sql, (space, *group, space, space)).all():
+        for row in rows_of_sql(session, sql, space, *group, space, space):
             found[row[0]] = staged_node(row)
     return found
-
-
-def _marks(values: Sequence[object]) -> str:
-    return ", ".join("?" * len(values))
 
 
 # ---- rows by several columns -----------------------------------------------------------------------------
@@ -189,24 +199,29 @@ def standing_at(session: Session, space: SpaceId, places: Iterable[tuple[bytes, 
 
 
 def versions_named(
-    session: Session, space: SpaceId, names: Iterable[tuple[bytes, int, int]]
-) -> list[FoundVersion]:
-    """Those of these versions (node, epoch, number) that there are."""
-    join = (
-        "SELECT versions.node, versions.epoch, versions.number, nodes.kind, nodes.deleted_at_ms IS NOT NULL,"  # noqa: S608 - names of our own columns
-        " versions.epoch <> nodes.content_epoch OR versions.number <> nodes.content_number,"
-        f" {_CONTENT_NAMES} FROM wanted JOIN versions ON versions.space = ? AND versions.node = wanted.node"
-        " AND versions.epoch = wanted.epoch AND versions.number = wanted.number"
-        " JOIN nodes ON nodes.space = versions.space AND nodes.id = versions.node"
+    session: Session, space: SpaceId, names: Collection[VersionName]
+) -> dict[VersionName, FoundVersion]:
+    """Those of these versions that there are."""
+    wanted = set(names)
+    current = (
+        f"{_VERSION_COLUMNS % 0} FROM nodes JOIN versions ON versions.space = nodes.space AND versions.node = nodes.id"
+        " AND versions.epoch = nodes.content_epoch AND versions.number = nodes.content_number"
+        " WHERE nodes.space = ? AND nodes.id IN"
     )
-    return [
-        FoundVersion(
-            (node, epoch, number), bool(deleted or superseded), content_value(_KINDS[kind], *columns)
+    found = {
+        row[:3]: FoundVersion._make(row)
+        for row in rows_in(session, current, space, among={name[0] for name in wanted})
+        if row[:3] in wanted
+    }
+    if len(found) < len(wanted):  # the rest is superseded, or not there
+        join = (
+            f"{_VERSION_COLUMNS % 1} FROM wanted JOIN versions ON versions.space = ? AND versions.node = wanted.node"
+            " AND versions.epoch = wanted.epoch AND versions.number = wanted.number"
+            " JOIN nodes ON nodes.space = versions.space AND nodes.id = versions.node"
         )
-        for node, epoch, number, kind, deleted, superseded, *columns in _joined(
-            session, ("node", "epoch", "number"), names, join, space
-        )
-    ]
+        rows = _joined(session, ("node", "epoch", "number"), wanted - found.keys(), join, space)
+        found.update((row[:3], FoundVersion._make(row)) for row in rows)
+    return found
 
 
 def _joined(

@@ -9,7 +9,6 @@ A batch is decided here, on what a few bulk reads brought, and is written afterw
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from protocol.messages import Content, Kind, Revision
@@ -41,8 +40,7 @@ class StagedNode(NamedTuple):
         return self.deleted_at_ms is not None
 
 
-@dataclass(frozen=True, slots=True)
-class StagedVersion:
+class StagedVersion(NamedTuple):
     """A content that the batch adds.  uses: all chunks that it holds."""
 
     node: bytes
@@ -104,6 +102,14 @@ class StagedTree:
 
     def depth(self, node: bytes) -> int:
         """How many steps it lies below the root; GONE; or LOOP."""
+        row = self.nodes.get(node)
+        if (
+            row is not None and row.deleted_at_ms is None
+        ):  # mostly a node in a folder that was asked for before
+            above = self._depths.get(row.parent, GONE)
+            if above >= 0:
+                self._depths[node] = above + 1
+                return above + 1
         path: list[bytes] = []
         seen: set[bytes] = set()
         at = node

@@ -67,7 +67,8 @@ def versions_of(session: Session, view: ReadableView, node: NodeId) -> Versions:
 
 def version_content(session: Session, view: ReadableView, node: NodeId, revision: Revision) -> Content:
     """Raises NotFound."""
-    found = versions_named(session, view.space, [(node.bytes, revision.epoch, revision.number)])
-    if not found:
+    name = (node.bytes, revision.epoch, revision.number)
+    found = versions_named(session, view.space, [name])
+    if name not in found:
         raise NotFound("There is no such version", hint="Look at the list of versions.")
-    return found[0].content
+    return found[name].content

@@ -1,6 +1,6 @@
 """`mb-sync login` and `logout`.
 
-Owns: signing this computer in and out.  May import: click, protocol, control, home, lock, reach, running.
+Owns: signing this computer in and out.  May import: click, protocol, control, home, reach, running.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import click
 from protocol.errors import BadRequest, LocalProblem, MedicalBlocksError
 from protocol.names import safe_device_name
 from protocol.server_address import server_address
-from sync_client.commands.reach import opened_engine, server_api
+from sync_client.commands.reach import alone_in, opened_engine, server_api
 from sync_client.commands.running import stop_running
 from sync_client.commands.words import as_json, command, notice, pass_home, tell
 from sync_client.control import NotRunning, ask
@@ -29,7 +29,6 @@ from sync_client.home import (
     read_identity,
     save_account,
 )
-from sync_client.lock import only_one
 
 if TYPE_CHECKING:
     from protocol.messages import Login, SignedIn
@@ -119,7 +118,7 @@ def logout(home: ClientHome, *, as_json: bool) -> None:
     """Sign this computer out, follow no folder, delete nothing."""
     account = read_account(home)
     stop_running(home)
-    with only_one(home.lock):
+    with alone_in(home):
         followed, told = asyncio.run(_leave(home, account))
         forget_account(home)
     if not told:

@@ -1,6 +1,6 @@
 """What a command reaches out to: the client that runs, else an engine of its own; or the server itself.
 
-Owns: which of them it is, how long a person is kept waiting for a server.
+Owns: which of them it is, how long a person is kept waiting for a server, or for a client that begins or ends.
 May import: protocol, engine, control, home, lock, operations.
 """
 
@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
 
-from sync_client.control import Json, NotRunning, ask
+from sync_client.control import Json, NotRunning, ask, is_running
 from sync_client.home import ClientHome, read_account
 from sync_client.lock import HomeInUse, only_one
 from sync_client.operations import perform
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from sync_client.engine.engine import Engine
 
 STARTING_SECONDS = 5.0  # a client that holds the lock and does not answer yet is given this long
+ENDING_SECONDS = 10.0  # and this long one that does not answer any more
+LOOK_SECONDS = 0.03
 
 SERVER_TRIES = 3  # somebody sits there and looks at it
 SERVER_SECONDS = 15.0
@@ -43,6 +45,26 @@ def reach(home: ClientHome, do: str, **arguments: Json) -> Json:
             if time.monotonic() > ends:
                 raise
             time.sleep(0.1)
+
+
+@contextmanager
+def alone_in(home: ClientHome) -> Iterator[None]:
+    """Hold the home while the block runs.  Raises HomeInUse if a client answers there.
+
+    Who holds the lock and does not answer is about to end (a process that was killed may keep it for a moment, until
+    the system has ended its last thread), or only looks whether it is held: that is waited for.
+    """
+    ends = time.monotonic() + ENDING_SECONDS
+    with ExitStack() as held:
+        while True:
+            try:
+                held.enter_context(only_one(home.lock))
+                break
+            except HomeInUse:
+                if is_running(home.path) or time.monotonic() > ends:
+                    raise
+            time.sleep(LOOK_SECONDS)
+        yield
 
 
 async def _alone(home: ClientHome, do: str, arguments: dict[str, Json]) -> Json:

@@ -1,7 +1,7 @@
 """`mb-sync start`, `stop`, `run` and `once`.
 
 Owns: the process in which the engine works.
-May import: click, protocol, control, daemon, home, lock, progress.
+May import: click, protocol, control, daemon, home, lock, progress, reach.
 """
 
 from __future__ import annotations
@@ -18,20 +18,19 @@ import click
 
 from protocol.errors import LocalProblem, Refused
 from sync_client import quick, screens
-from sync_client.commands.reach import opened_engine
+from sync_client.commands.reach import LOOK_SECONDS, alone_in, opened_engine
 from sync_client.commands.words import as_json, command, pass_home, tell
 from sync_client.control import Json, NotRunning, ask
 from sync_client.control_server import ControlServer
 from sync_client.daemon import Daemon
 from sync_client.home import ClientHome, read_account
-from sync_client.lock import is_held, only_one
+from sync_client.lock import holder, is_held
 from sync_client.logs import log_to
 from sync_client.operations import perform
 from sync_client.progress import Tell, shown_progress
 
 START_SECONDS = 30.0
 STOP_SECONDS = 30.0
-LOOK_SECONDS = 0.03
 WHILE_ONCE = frozenset({"status", "filestatus", "activity", "conflicts"})  # what only looks
 
 
@@ -70,11 +69,12 @@ def _start(home: ClientHome) -> int:
             cwd=home.path,
         )
     ends = time.monotonic() + START_SECONDS
-    while time.monotonic() < ends:
-        try:
+    while True:
+        is_over = process.poll() is not None or time.monotonic() > ends
+        try:  # also when it has ended: it gives way to another one, and that one answers
             return int(ask(home.path, "ping")["pid"])
         except NotRunning:
-            if process.poll() is not None:
+            if is_over:
                 break
         time.sleep(LOOK_SECONDS)
     said = words.read_text("utf-8", "replace").strip().splitlines()
@@ -96,18 +96,23 @@ def stop(home: ClientHome, *, as_json: bool) -> None:
 
 def stop_running(home: ClientHome) -> int | None:
     """Stop the client that runs in `home` and wait for its end; None if there was none."""
-    try:
-        pid = int(ask(home.path, "stop")["pid"])
-    except NotRunning:
-        return None
+    pid = None
     ends = time.monotonic() + STOP_SECONDS
-    while is_held(home.lock):
+    while True:
+        if pid is None:
+            try:
+                pid = int(ask(home.path, "stop")["pid"])
+            except NotRunning:
+                pass  # it may hold its home all the same: it begins, or ends already
+        if not is_held(home.lock):
+            return pid
         if time.monotonic() > ends:
+            which = holder(home.lock)
             raise LocalProblem(
-                f"MB-Sync (process {pid}) does not end", hint=f"End it with `kill {pid}`; nothing is lost."
+                f"MB-Sync (process {which}) does not end",
+                hint=f"End it with `kill {which}`; nothing is lost.",
             )
         time.sleep(LOOK_SECONDS)
-    return pid
 
 
 @command("run", "mb-sync run")
@@ -117,7 +122,7 @@ def run(home: ClientHome, *, background: bool) -> None:
     """Sync in the foreground until Ctrl-C, with plain log lines."""
     read_account(home)
     home.make()
-    with only_one(home.lock):
+    with alone_in(home):
         log_to(home.log, on_screen=not background)
         _share_the_interpreter()
         asyncio.run(_daemon(home))
@@ -141,7 +146,7 @@ def once(home: ClientHome, *, as_json: bool) -> int:
     """Sync until nothing is left to do, then end."""
     read_account(home)
     home.make()
-    with only_one(home.lock):
+    with alone_in(home):
         log_to(home.log, on_screen=False)
         _share_the_interpreter()
         with shown_progress() as told:

@@ -325,9 +325,11 @@ class Carrier:
             if answer.cursor:
                 self._folder.cursor = Cursor(answer.cursor)
                 self._state.save_folder(self._folder)
+            elif any(isinstance(step, DeleteTreeRemote) for step in steps):
+                carried.look_at_server = True  # what was moved out of it in time?
             for step, result in zip(steps, answer.results, strict=True):
                 path = self._shown_path(step)
-                fold_wire_step(self._trees, step, result)
+                fold_wire_step(self._trees, step, result, undisturbed=bool(answer.cursor))
                 self._note_result(step, result, path, carried)
             if answer.cursor:
                 self._window.take_own([step.node for step in steps], self._wire_content)

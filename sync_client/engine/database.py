@@ -81,6 +81,13 @@ CREATE TABLE activity (
 """
 
 
+# The driver looks for an adapter of each value that is no number or text, and raises and drops an error inside
+# where there is none: with one that gives back what it got, rows go in in two thirds of the time.
+sqlite3.register_adapter(bytes, bytes)
+sqlite3.register_adapter(bool, int)
+sqlite3.register_adapter(type(None), lambda nothing: nothing)
+
+
 @dataclass(slots=True)
 class Followed:
     """A followed folder, as it is remembered."""

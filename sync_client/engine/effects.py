@@ -111,8 +111,11 @@ def fold_disk_step(trees: Trees, step: DiskStep, local: Local | None) -> None:
             _save(trees, Row(node, remote, local, agreed))
 
 
-def fold_wire_step(trees: Trees, step: WireStep, result: OpResult) -> None:
+def fold_wire_step(trees: Trees, step: WireStep, result: OpResult, *, undisturbed: bool = False) -> None:
     """DONE: the server now has what was sent, and both held it.  Else the rows stay, to be planned again.
+
+    undisturbed: before this batch the server was as the trees have it, so all that they have below a deleted
+    folder went with it.  Else somebody may have moved a part out in time, and its rows wait for the feed to tell.
 
     An id that was spent before is not tried again: the node counts as moved away from a place that the server
     has no more, so it goes on under a new id.
@@ -152,8 +155,8 @@ def fold_wire_step(trees: Trees, step: WireStep, result: OpResult) -> None:
             _save(trees, Row(node, remote, row.local, agreed))
         case DeleteRemote(node):
             _save(trees, Row(node, None, row.local, None if row.local is None else agreed))
-        case DeleteTreeRemote(_, _, nodes):
-            for node in nodes:
+        case DeleteTreeRemote(top, _, nodes):
+            for node in nodes if undisturbed else (top,):
                 below = trees.row(node)
                 if below is not None:
                     _save(

@@ -40,6 +40,8 @@ log = logging.getLogger(__name__)
 PAGE_NODES = 2_000
 LOOK_AGAIN_SECONDS = 2.1  # after this, what was too young to trust is old enough
 READ_AT_ONCE = 1_000
+ENOUGH_ENTRIES = 3_000  # in one look at new folders: what is found is on its way before the next
+FOLDERS_AT_ONCE = 16
 TOO_MANY_FOLDERS = 500  # from here on a scan of everything is the simpler look
 
 
@@ -67,6 +69,7 @@ class Looker:
         self._server_moved = True
         self._everything = True
         self._folders: set[Parts] = set()
+        self._postponed: list[Parts] = []  # new folders, not listed yet
         self._later: dict[Parts, float] = {}  # folders, and when to look at them
         self._doubtful: list[NodeId] = []  # to be read although their stat shows no change
 
@@ -91,7 +94,7 @@ class Looker:
 
     @property
     def is_due(self) -> bool:
-        return self._server_moved or self._everything or bool(self._folders)
+        return self._server_moved or self._everything or bool(self._folders) or bool(self._postponed)
 
     @property
     def waits_for_server(self) -> bool:
@@ -116,7 +119,7 @@ class Looker:
         due = {parts for parts, moment in self._later.items() if moment <= now}
         for parts in due:
             del self._later[parts]
-        if self._everything or self._folders or due:
+        if self._everything or self._folders or self._postponed or due:
             await self._scan(root, due)
             looked = True
         return looked
@@ -176,37 +179,78 @@ class Looker:
     # ---- the disk ----------------------------------------------------------------------------------------
 
     async def _scan(self, root: FollowedRoot, due: set[Parts]) -> None:
-        everything, self._everything = self._everything, False
-        folders, self._folders = self._folders | due, set()
+        everything = self._everything and not self._trees.is_empty()
+        folders: set[Parts] = {()} if self._everything else self._folders | due
+        waiting, self._postponed = self._postponed, []
+        postponed = list(waiting)
+        self._everything, self._folders = False, set()
         try:
             if everything:
                 listings = await in_thread(list_tree, root, self._folder.root, ())
+                postponed = []
             else:
                 listings = await in_thread(list_folders, root, self._known_folders(folders))
-            while True:
-                bound = bind(
-                    listings,
-                    KnownLocally(self._trees),
-                    self._fresh,
-                    time.time_ns(),
-                    lambda node: self._still_stands(root, node),
-                )
-                given = {listing.parts for listing in listings}
-                unseen = [
-                    (node, parts)
-                    for node, parts in (*bound.new_folders, *bound.moved_folders)
-                    if parts not in given
-                ]
-                if not unseen:
-                    break
-                listings = listings + await in_thread(_list_trees, root, unseen)
+                listings, postponed = await self._list_postponed(root, listings, postponed)
+            listings, bound, later = await self._bind(root, listings, postponed, everything=everything)
         except BaseException:
             self._everything |= everything
             self._folders |= folders
+            self._postponed = waiting
             raise
         if everything:
             self.odd.clear()
         self._take_bound(listings, bound)
+        self._postponed = later
+
+    async def _bind(
+        self, root: FollowedRoot, known: list[FolderListing], postponed: list[Parts], *, everything: bool
+    ) -> tuple[list[FolderListing], Bound, list[Parts]]:
+        """Which entry is which node; new folders are listed until it is enough for one look.
+
+        known: of folders that have a node.  Nothing is postponed while something has vanished: it may stand in a
+        folder that was not listed yet.
+        """
+        found = [listing for listing in known if listing.node is None]  # these get their node by the binding
+        known = [listing for listing in known if listing.node is not None]
+        while True:
+            for listing in found:
+                listing.node = None  # each binding gives new ones
+            listings = known + found
+            bound = bind(
+                listings,
+                KnownLocally(self._trees),
+                self._fresh,
+                time.time_ns(),
+                lambda node: self._still_stands(root, node),
+            )
+            given = {listing.parts for listing in listings}
+            moved = [(node, parts) for node, parts in bound.moved_folders if parts not in given]
+            new = [(node, parts) for node, parts in bound.new_folders if parts not in given]
+            if everything or moved or any(local is None for _, local in bound.changes):
+                if not moved and not new and not postponed:
+                    return listings, bound, []
+                found += await in_thread(_list_trees, root, [*moved, *new])
+                known = known + await in_thread(list_folders, root, self._still_known(postponed, given))
+                postponed = []
+            elif new and sum(len(listing.entries) for listing in listings) < ENOUGH_ENTRIES:
+                found += await in_thread(list_folders, root, new[:FOLDERS_AT_ONCE])
+            else:
+                return listings, bound, [*postponed, *(parts for _, parts in new)]
+
+    async def _list_postponed(
+        self, root: FollowedRoot, listings: list[FolderListing], postponed: list[Parts]
+    ) -> tuple[list[FolderListing], list[Parts]]:
+        """New folders of an earlier look, until it is enough."""
+        while postponed and sum(len(listing.entries) for listing in listings) < ENOUGH_ENTRIES:
+            some, postponed = postponed[:FOLDERS_AT_ONCE], postponed[FOLDERS_AT_ONCE:]
+            given = {listing.parts for listing in listings}
+            listings = listings + await in_thread(list_folders, root, self._still_known(some, given))
+        return listings, postponed
+
+    def _still_known(self, folders: Sequence[Parts], given: set[Parts]) -> list[tuple[NodeId, Parts]]:
+        """Those that have a node and are not listed yet."""
+        nodes = [(self._trees.at_path(Side.LOCAL, parts), parts) for parts in folders if parts not in given]
+        return [(node, parts) for node, parts in nodes if node is not None]
 
     def _fresh(self) -> NodeId:
         node = fresh_node()

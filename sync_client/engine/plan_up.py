@@ -87,7 +87,9 @@ def pass_on_delete(plan: Planning, row: Row, remote: Remote) -> int:
     if above is not None:
         return plan.wait_for(above, Edge.PARENT)
     parent = plan.row(remote.place.parent)
-    if parent is not None and is_deleted_here(parent) and survey(plan, parent)[0]:
+    if parent is None or parent.remote is None:
+        return FREE  # it went with its folder, unless the feed tells that it was moved out before
+    if is_deleted_here(parent) and survey(plan, parent)[0]:
         return plan.wait_for(parent.node, Edge.PARENT)  # it goes with that folder
     if remote.content.kind is not Kind.FOLDER:
         return _delete(plan, row.node, remote)

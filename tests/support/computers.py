@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import uuid4
 
-from sync_client.lock import is_held
+from sync_client.lock import holder, is_held
 from tests.support.mb_sync import MbSync
 from tests.support.server import PASSWORD, RunningServer
 
@@ -129,10 +129,11 @@ class Computer:
 
     def kill9(self) -> None:
         """The power of this process goes; the command that started it never learns why."""
-        pid = self.status().get("pid")
-        if pid is not None:
-            os.kill(pid, signal.SIGKILL)
-            until(lambda: not _runs(pid), f"{self.name} is dead")
+        if self.is_running:
+            os.kill(int(holder(self.mb_sync.home / "lock")), signal.SIGKILL)
+            # Its number says "zombie" as soon as its first thread has ended; another may be writing to a disk still.
+            # The lock is free when all of them have ended.
+            until(lambda: not self.is_running, f"{self.name} is dead")
 
     @property
     def is_running(self) -> bool:
@@ -194,18 +195,6 @@ def _json(text: str) -> Any:
     import json  # noqa: PLC0415 - only here
 
     return json.loads(text)
-
-
-def _runs(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    stat_line = Path(f"/proc/{pid}/stat")
-    try:
-        return stat_line.read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 def until(is_so: Callable[[], bool], what: str, seconds: float = SETTLE_SECONDS) -> None:

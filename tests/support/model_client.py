@@ -237,14 +237,15 @@ class Client:
             self.unanswered = Batch(self.batches, ops, self.cursor)
             if self.random.random() < self.crashes:
                 raise Crash
-            done += self.resend()
+            done += self.resend(again=False)
         return done
 
-    def resend(self) -> int:
+    def resend(self, *, again: bool = True) -> int:
+        """What was not answered.  again: after a crash; then the feed tells of what was deleted."""
         batch = self.unanswered
         if batch is None:
             return 0
-        results = self.world.server.commit(self.name, batch.number, batch.ops, batch.cursor)
+        results, behind = self.world.server.commit(self.name, batch.number, batch.ops, batch.cursor)
         if self.random.random() < self.crashes:
             raise Crash
         self.unanswered = None
@@ -252,9 +253,14 @@ class Client:
         for op, result in zip(batch.ops, results, strict=True):
             if self.world.trace:
                 print("   ", result.status)
-            if self.world.rules.fold_effects:
-                effects.fold_wire_step(self.trees, op, result)
+            row = self.trees.row(op.node)
+            deletes = isinstance(op, DeleteRemote | DeleteTreeRemote)
+            told_by_feed = again and (deletes or row is None or row.local is None)
+            if self.world.rules.fold_effects and not told_by_feed:
+                effects.fold_wire_step(self.trees, op, result, undisturbed=behind is not None and not again)
             done += result.status is Status.DONE
+        if behind is not None and not again:
+            self.cursor = behind
         return done
 
     def _check_wire(self, step: WireStep) -> None:

@@ -60,7 +60,7 @@ class Server:
         self.nodes: dict[NodeId, Node] = {}
         self.ever: set[bytes] = set()
         self.versions: dict[NodeId, list[bytes]] = {}
-        self.answers: dict[tuple[str, int], list[OpResult]] = {}
+        self.answers: dict[tuple[str, int], tuple[list[OpResult], int | None]] = {}
 
     def live(self, node: NodeId) -> bool:
         while node != ROOT:
@@ -110,10 +110,14 @@ class Server:
             conflict_of=here.conflict_of,
         )
 
-    def commit(self, device: str, number: int, ops: list[WireStep], cursor: int) -> list[OpResult]:
+    def commit(
+        self, device: str, number: int, ops: list[WireStep], cursor: int
+    ) -> tuple[list[OpResult], int | None]:
+        """The results, and the position behind the batch if nothing else happened since `cursor`."""
         known = self.answers.get((device, number))
         if known is not None:
             return known
+        undisturbed = cursor == self.stamp
         results: list[OpResult] = []
         at = 0
         while at < len(ops):
@@ -134,8 +138,9 @@ class Server:
                 part = [OpResult(status=Status.NAME_TAKEN)]
             results += part
             at = end
-        self.answers[device, number] = results
-        return results
+        answer = results, self.stamp if undisturbed else None
+        self.answers[device, number] = answer
+        return answer
 
     def _twins(self) -> bool:
         seen: set[tuple[NodeId, str]] = set()

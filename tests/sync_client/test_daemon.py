@@ -7,8 +7,12 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -69,6 +73,43 @@ def test_after_a_kill_it_starts_again(ana: MbSync) -> None:
     until_ended(ana)
     assert ana.json("status")["running"] is False
     assert ana.json("start")["started"] is True
+
+
+@contextmanager
+def somebody_holds(lock_file: Path) -> Iterator[subprocess.Popen[str]]:
+    """Another process holds the home for a second, and answers nobody."""
+    script = """
+import pathlib, sys, time
+from sync_client.lock import only_one
+with only_one(pathlib.Path(sys.argv[1])):
+    print("mine", flush=True)
+    time.sleep(1)
+"""
+    command = [sys.executable, "-c", script, str(lock_file)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        yield other
+
+
+@pytest.mark.parametrize("command", ["start", "once"])
+def test_it_waits_for_the_end_of_one_that_does_not_answer_any_more(ana: MbSync, command: str) -> None:
+    with somebody_holds(ana.home / "lock"):
+        ana.done(command)
+
+
+def test_stopping_waits_for_the_end_of_one_that_does_not_answer_any_more(ana: MbSync) -> None:
+    with somebody_holds(ana.home / "lock"):
+        ana.done("stop")
+        assert not is_held(ana.home / "lock")
+
+
+def test_many_starts_at_once_start_one(ana: MbSync) -> None:
+    with ThreadPoolExecutor() as threads:
+        started = list(threads.map(lambda _: ana.json("start")["pid"], range(4)))
+    assert set(started) == {ana.json("status")["pid"]}
+    ana.done("stop")
+    assert not is_held(ana.home / "lock")
 
 
 def test_it_runs_wherever_it_was_started(

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from protocol.errors import Unavailable
 from server.database.session import Database, insert_rows
-from server.database.tables import MetaRow, PossessionRow
+from server.database.tables import DeviceRow, MetaRow, PossessionRow, UserRow
 
 
 @pytest.fixture
@@ -68,6 +68,34 @@ async def test_what_a_reading_session_writes_is_undone(database: Database) -> No
     with database.reading() as session:
         session.execute(text("INSERT INTO meta VALUES ('n', '3')"))
     assert await count(database) == 0
+
+
+@pytest.mark.parametrize("count", [1, 332, 333, 334, 1_000])
+async def test_insert_rows_takes_any_number_of_rows(database: Database, count: int) -> None:
+    device = b"d" * 16
+    chunks = [number.to_bytes(32) for number in range(count)]
+    for until in (10, 20):
+        with database.writing() as session:
+            insert_rows(session, PossessionRow, [(device, chunk, until) for chunk in chunks], renew=True)
+    with database.reading() as session:
+        rows = session.execute(select(PossessionRow.chunk, PossessionRow.leased_until_ms)).all()
+    assert [tuple(row) for row in rows] == [(chunk, 20) for chunk in chunks]
+
+
+async def test_truth_and_nothing_are_kept_as_what_they_are(database: Database) -> None:
+    with database.writing() as session:
+        insert_rows(session, DeviceRow, [])
+        insert_rows(
+            session,
+            UserRow,
+            [
+                (b"u" * 16, "Ada", "ada", "hash", True, None, 1),
+                (b"v" * 16, "Eve", "eve", "hash", False, 7, 1),
+            ],
+        )
+    with database.reading() as session:
+        rows = session.execute(select(UserRow.is_admin, UserRow.disabled_at_ms).order_by(UserRow.name)).all()
+    assert [tuple(row) for row in rows] == [(True, None), (False, 7)]
 
 
 async def test_insert_rows_renews_what_is_there(database: Database) -> None:

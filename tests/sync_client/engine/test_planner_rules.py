@@ -169,6 +169,23 @@ def test_what_was_moved_out_of_a_deleted_folder_survives() -> None:
     assert two.end() == {"/x": "1"}
 
 
+def test_a_folder_moved_out_in_time_of_what_another_deletes_survives_with_all_in_it() -> None:
+    two = started(d__y="2")
+    two.mkdir(two.a, "d/e")
+    two.write(two.a, "d/e/x", "1")
+    two.sync(two.a, two.b)
+    two.delete(two.b, "d")
+    two.b.scan()
+    two.move(two.a, "d/e", "e")
+    two.sync(two.a)
+    two.b.sweep()  # it has not heard of the move; its delete goes through, since `e` is in `d` no more
+    assert two.world.server.listing().keys() == {"/e", "/e/x"}
+    sent = two.b.batches
+    two.b.sweep()
+    assert two.b.batches == sent  # what lay in `d` waits for the feed: was it moved out?
+    assert two.end() == {"/e": None, "/e/x": "1"}
+
+
 def test_a_move_into_a_deleted_folder_keeps_the_folder() -> None:
     two = started(d__x="1", y="2")
     two.delete(two.a, "d")
@@ -433,7 +450,7 @@ def test_an_edit_made_while_the_upload_was_under_way_is_a_new_version_and_no_con
     two.write(two.a, "x", "2")
     (step,) = two.plan_of(two.a).steps
     assert isinstance(step, PutRemote)
-    (result,) = two.world.server.commit("pc0", 99, [step], two.a.cursor)
+    ((result,), _) = two.world.server.commit("pc0", 99, [step], two.a.cursor)
     two.write(two.a, "x", "3")
     two.a.scan()
     effects.fold_wire_step(two.a.trees, step, result)
