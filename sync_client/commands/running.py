@@ -13,6 +13,7 @@ import os
 import subprocess
 import sys
 import time
+from contextlib import suppress
 
 import click
 
@@ -100,10 +101,8 @@ def stop_running(home: ClientHome) -> int | None:
     ends = time.monotonic() + STOP_SECONDS
     while True:
         if pid is None:
-            try:
+            with suppress(NotRunning):  # and yet one that begins, or ends already, may hold the home
                 pid = int(ask(home.path, "stop")["pid"])
-            except NotRunning:
-                pass  # it may hold its home all the same: it begins, or ends already
         if not is_held(home.lock):
             return pid
         if time.monotonic() > ends:

@@ -190,7 +190,8 @@ def _wait_until_outside(plan: Planning, row: Row, target: NodeId) -> int | None:
 
 
 def _between_there(plan: Planning, node: NodeId, target: NodeId) -> list[Row] | None:
-    """What lies between the two in the remote tree; None if `target` is not below the node."""
+    """What lies between the two in the remote tree, as it is once new folders are made there; None if `target` is
+    not below the node."""
     between: list[Row] = []
     for folder, above in plan.folders_up(Side.REMOTE, target):
         if folder == node:
@@ -319,10 +320,11 @@ class _Group:
                 return False
             if parent.remote is None and parent.node not in plan.made_there:
                 before.append(parent.node)
-            elif between := _between_there(plan, node, parent.node):
-                before += [above.node for above in between if wants_move_there(above)][:1]
-                if not before:
-                    return False
+            if between := _between_there(plan, node, parent.node):
+                movers = [above.node for above in between if wants_move_there(above)]
+                if not movers:
+                    return False  # it would lie in itself
+                before.append(movers[0])
         for other in before:
             if other not in self.steps and not self._add(other):
                 return False

@@ -122,14 +122,14 @@ class Planning:
         return UNKNOWN < low < len(self._path) and Edge.NAME not in self._edges[low:]
 
     def folders_up(self, side: Side, folder: NodeId) -> Iterator[tuple[NodeId, Row]]:
-        """The folder and what it lies in, up to the root, in that tree.  A node not yet in the local tree is
-        where the remote one has it."""
+        """The folder and what it lies in, up to the root, in that tree.  A node that is not in it yet is where
+        the other one has it."""
         for _ in range(10_000):
             row = self.row(folder)
             if row is None or folder in (self.trees.root, NO_NODE):
                 return
             yield folder, row
-            here = row.remote if side is Side.REMOTE or row.local is None else row.local
+            here = row.remote or row.local if side is Side.REMOTE else row.local or row.remote
             if here is None:
                 return
             folder = here.place.parent

@@ -19,6 +19,7 @@ from protocol.errors import DeviceCloned, LocalProblem, Unavailable
 from protocol.http import ServerApi
 from protocol.ids import DeviceId
 from protocol.messages import Commit, Content, Kind, Make, to_msgpack
+from sync_client.engine import looking
 from sync_client.engine.account import Account
 from sync_client.engine.database import StateDatabase
 from sync_client.engine.engine import Engine
@@ -201,7 +202,9 @@ async def test_what_the_server_refuses_is_named_and_asked_for_seldom(setting: Se
 # ---- several folders -------------------------------------------------------------------------------------
 
 
-async def test_a_change_in_either_of_two_folders_does_not_wait_for_the_next_long_poll(setting: Setting) -> None:
+async def test_a_change_in_either_of_two_folders_does_not_wait_for_the_next_long_poll(
+    setting: Setting,
+) -> None:
     async with setting.running() as engine:
         first = await setting.follow(engine, "first")
         assert await engine.wait_synced()
@@ -325,3 +328,46 @@ async def test_a_copied_home_is_told_so_and_syncs_on_as_a_new_device(setting: Se
         assert await engine.once()
     assert names(study) == set(await setting.on_server("/study")) == everything | {"last.txt"}
     assert (study / "common.txt").read_bytes() == b"edited at the copy"
+
+
+# ---- a look in portions ----------------------------------------------------------------------------------
+
+
+async def test_new_folders_are_looked_at_in_portions_and_none_is_forgotten(
+    setting: Setting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(looking, "ENOUGH_ENTRIES", 5)
+    monkeypatch.setattr(looking, "FOLDERS_AT_ONCE", 2)
+    async with setting.engine() as engine:
+        study = await setting.follow(engine, "study")
+        assert await engine.once()
+        for patient in range(9):
+            series = study / f"patient-{patient}" / "series"
+            series.mkdir(parents=True)
+            for image in range(3):
+                (series / f"{image}.dcm").write_bytes(b"DICM %d %d" % (patient, image))
+        assert await engine.once()
+        assert engine.status()["state"] == "synced"
+    for patient in range(9):
+        assert set(await setting.on_server(f"/study/patient-{patient}/series")) == {"0.dcm", "1.dcm", "2.dcm"}
+
+
+async def test_what_moved_into_a_new_folder_is_the_same_file_whatever_the_portion(
+    setting: Setting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(looking, "ENOUGH_ENTRIES", 2)
+    monkeypatch.setattr(looking, "FOLDERS_AT_ONCE", 1)
+    async with setting.engine() as engine:
+        study = await setting.follow(engine, "study")
+        for image in range(6):
+            (study / f"{image}.dcm").write_bytes(b"DICM %d" % image)
+        assert await engine.once()
+        before = await setting.on_server("/study")
+        for image in range(6):
+            place = study / f"new-{image}" / "inner"
+            place.mkdir(parents=True)
+            (study / f"{image}.dcm").rename(place / f"{image}.dcm")
+        assert await engine.once()
+    for image in range(6):
+        after = await setting.on_server(f"/study/new-{image}/inner")
+        assert after[f"{image}.dcm"][0] == before[f"{image}.dcm"][0]

@@ -333,6 +333,20 @@ def test_a_circle_across_two_computers_ends_in_a_tree() -> None:
     assert two.end() == {"/e": None, "/e/d": None}
 
 
+def test_a_circle_across_two_computers_through_a_new_folder_ends_in_a_tree() -> None:
+    two = started(c__f="1")
+    two.mkdir(two.a, "b")
+    two.sync(two.a, two.b)
+    two.move(two.a, "c", "b/c")
+    two.sync(two.a)
+    two.move(two.b, "b", "inner")
+    two.move(two.b, "c/f", "b")  # who has to leave before the new folder can be made, and only once `b` has left
+    two.mkdir(two.b, "c/f")
+    two.move(two.b, "inner", "c/f/inner")
+    two.sync(two.b)
+    assert two.end() == {"/b": None, "/b/c": None, "/b/c/f": None, f"/b {CONFLICT[:-1]})": "1"}
+
+
 def test_a_file_becomes_a_folder_that_holds_it_in_one_group() -> None:
     two = started(x="1")
     two.move(two.a, "x", "t")
