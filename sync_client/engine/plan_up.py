@@ -65,9 +65,9 @@ def put(plan: Planning, row: Row, local: Local, remote: Remote) -> None:
 def move(plan: Planning, row: Row, local: Local, remote: Remote) -> int:
     """Moved here alone.  If that would close a circle with what others moved, the server's place wins."""
     place = local.place
-    low = _wait_for_folder(plan, row.node, place.parent)
-    if low is None and is_folder(row):
-        low = _wait_until_outside(plan, row, place.parent)
+    low = _wait_until_outside(plan, row, place.parent) if is_folder(row) else None
+    if low is None:
+        low = _wait_for_folder(plan, row.node, place.parent)
     if low is None:
         low = _make_room_there(plan, row, local)
     if low is not None:

@@ -8,9 +8,9 @@ import time
 
 import pytest
 
-from tests.support.computers import Together
+from tests.support.computers import Computer, Together
 
-pytestmark = pytest.mark.timeout(150)
+pytestmark = pytest.mark.timeout(300)
 
 FILES = 300
 LARGE_BYTES = 30_000_000
@@ -30,13 +30,21 @@ def fill(pair: Together, chance: random.Random) -> None:
     pair.a.write("large.bin", chance.randbytes(LARGE_BYTES))
 
 
+def kill_while_it_works(computer: Computer, chance: random.Random, seconds: float) -> None:
+    """Start it and kill it within these seconds of work; now and then before it works at all."""
+    if chance.random() < 0.8:
+        computer.start_working()
+    else:
+        computer.start()
+    time.sleep(chance.uniform(0.0, seconds))
+    computer.kill9()
+
+
 def test_a_client_killed_while_it_sends(pair: Together, chance: random.Random) -> None:
     fill(pair, chance)
     before = pair.a.tree()
     for _ in range(KILLS):
-        pair.a.start()
-        time.sleep(chance.uniform(0.05, 0.8))
-        pair.a.kill9()
+        kill_while_it_works(pair.a, chance, 0.8)
     assert pair.settle() == before
     pair.sound()
 
@@ -46,9 +54,7 @@ def test_a_client_killed_while_it_receives(pair: Together, chance: random.Random
     before = pair.a.tree()
     pair.a.once()
     for _ in range(KILLS):
-        pair.b.start()
-        time.sleep(chance.uniform(0.05, 0.8))
-        pair.b.kill9()
+        kill_while_it_works(pair.b, chance, 0.8)
     assert pair.settle() == before
     pair.sound()
 
@@ -65,9 +71,7 @@ def test_a_client_killed_while_it_replaces_moves_and_deletes(pair: Together, cha
     pair.note()
     for computer in (pair.a, pair.b):
         for _ in range(KILLS):
-            computer.start()
-            time.sleep(chance.uniform(0.05, 0.5))
-            computer.kill9()
+            kill_while_it_works(computer, chance, 0.5)
         computer.once()
     assert pair.settle() == before
     pair.sound()
@@ -80,9 +84,7 @@ def test_edited_after_a_kill_it_is_no_conflict_with_oneself(pair: Together, chan
     for turn in range(4):
         for number in range(60):
             pair.a.write(f"{number}.txt", chance.randbytes(500 + turn))
-        pair.a.start()
-        time.sleep(chance.uniform(0.0, 0.4))
-        pair.a.kill9()
+        kill_while_it_works(pair.a, chance, 0.4)
     before = pair.a.tree()
     assert pair.settle() == before
     pair.sound()

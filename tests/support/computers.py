@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import uuid4
 
+from sync_client.control import ask
 from sync_client.lock import holder, is_held
 from tests.support.mb_sync import MbSync
 from tests.support.server import PASSWORD, RunningServer
@@ -96,6 +97,15 @@ class Computer:
 
     def start(self) -> None:
         self.mb_sync.done("start")
+
+    def start_working(self) -> None:
+        """Start, and wait until its engine is there: on a slow machine it takes its time to load."""
+        self.start()
+        until(lambda: self._state() != "starting", f"{self.name} works")
+
+    def _state(self) -> str:
+        """Asked without a process of its own, which would take longer than what is waited for."""
+        return str(ask(self.mb_sync.home, "status", seconds=SETTLE_SECONDS)["state"])
 
     def stop(self) -> None:
         self.mb_sync.done("stop")

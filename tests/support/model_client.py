@@ -96,6 +96,7 @@ class Client:
     # ---- observing
 
     def pull(self) -> None:
+        self.resend()  # answers older than the feed would bring back what it buries
         states = self.world.server.changes(self.cursor)
         self.cursor = self.world.server.stamp
         if self.random.random() < 0.5:

@@ -340,7 +340,7 @@ def test_a_circle_across_two_computers_through_a_new_folder_ends_in_a_tree() -> 
     two.move(two.a, "c", "b/c")
     two.sync(two.a)
     two.move(two.b, "b", "inner")
-    two.move(two.b, "c/f", "b")  # who has to leave before the new folder can be made, and only once `b` has left
+    two.move(two.b, "c/f", "b")  # it gives its name to the new folder, and takes that of `b`
     two.mkdir(two.b, "c/f")
     two.move(two.b, "inner", "c/f/inner")
     two.sync(two.b)

@@ -22,7 +22,8 @@ from protocol.names import name_key
 from sync_client.engine import stored_trees
 from sync_client.engine.database import StateDatabase
 from sync_client.engine.memory_trees import MemoryTrees
-from sync_client.engine.stored_trees import WORTH_COPYING, StoredTrees, _pack, _unpack
+from sync_client.engine.row_bytes import pack, unpack
+from sync_client.engine.stored_trees import WORTH_COPYING, StoredTrees
 from sync_client.engine.trees import (
     PARKED,
     Agreed,
@@ -317,7 +318,7 @@ TestBothAgree.settings = settings(
 @given(row=rows)
 @settings(max_examples=200, deadline=None)
 def test_a_row_comes_back_from_its_bytes_as_it_was(row: Row) -> None:
-    back = _unpack(row.node, _pack(row))
+    back = unpack(row.node, pack(row))
     assert back == row
     for mine, its in ((back.remote, row.remote), (back.agreed, row.agreed), (back.local, row.local)):
         if mine is not None and its is not None and mine.content and its.content:
