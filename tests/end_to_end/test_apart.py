@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.computers import Computer, Together
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 
 COPY = re.compile(r"^notes \(conflict birch \d{4}-\d\d-\d\d \d\d-\d\d\)\.txt$")
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.computers import Computer, Seen, Together
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 
 
 @pytest.fixture(params=["down", "up"])

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.computers import Together
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 
 
 def test_a_copied_folder_costs_no_content_and_few_bytes_a_file(pair: Together) -> None:

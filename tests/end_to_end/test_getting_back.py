@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.computers import Together, until
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 
 
 def test_an_old_version_comes_back_everywhere(corner: Together) -> None:

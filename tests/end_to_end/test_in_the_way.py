@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.computers import Together, until
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 
 
 def test_what_cannot_be_synced_is_named_and_the_rest_goes_on(corner: Together) -> None:

@@ -11,7 +11,7 @@ import pytest
 from tests.support.computers import Computer, Together, together, until
 from tests.support.server import RunningServer
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 
 
 def another(pair: Together, name: str, remote: str, base: Path, before: dict[str, bytes]) -> Computer:

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.computers import Together
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 
 
 def test_conflicts_are_decided(pair: Together) -> None:

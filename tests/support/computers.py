@@ -42,9 +42,16 @@ Tree = dict[str, Seen]
 
 def tree(folder: Path) -> Tree:
     """Everything in a folder but `.mb-sync`, by its path from there."""
-    found: Tree = {}
-    _walk(folder, "", found)
-    return found
+    ends = time.monotonic() + SETTLE_SECONDS
+    while True:
+        found: Tree = {}
+        try:
+            _walk(folder, "", found)
+        except (FileNotFoundError, NotADirectoryError):  # MB-Sync was at work in it: looked at once more
+            if not folder.is_dir() or time.monotonic() > ends:
+                raise
+        else:
+            return found
 
 
 def _walk(folder: Path, prefix: str, found: Tree) -> None:
