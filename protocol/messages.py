@@ -324,7 +324,25 @@ class Copy(Op, tag="copy"):
     from_revision: Revision
 
 
-AnyOp = Make | Put | Move | Delete | DeleteTree | Restore | Copy
+class PutBack(Op, tag="put_back"):
+    """What the server lost when it came back from a backup, as this client held it, under the revisions it was
+    acknowledged with, of an epoch before the server's.  Of place and content apart the highest revision becomes
+    the current one; a content under a lower one becomes a version; equal bytes are adopted.  A node that is gone
+    is made again with its id.
+
+    parent, name: where it stood; `elsewhere`: where it is to stand instead, since its name is taken by now.
+    """
+
+    parent: UUID
+    name: Name
+    place_revision: Revision
+    content_revision: Revision
+    content: Content
+    conflict_of: UUID | None = None
+    elsewhere: bool = False
+
+
+AnyOp = Make | Put | Move | Delete | DeleteTree | Restore | Copy | PutBack
 
 
 class Commit(Request):

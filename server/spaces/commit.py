@@ -31,6 +31,7 @@ from protocol.messages import (
     Make,
     Move,
     Put,
+    PutBack,
     Reset,
     ResetCause,
     Restore,
@@ -55,6 +56,7 @@ from server.spaces.rows import (
     content_of,
     load_with_ancestors,
     standing_at,
+    versions_named,
 )
 from server.spaces.staging import StagedTree
 from server.spaces.writing import write_tree
@@ -98,7 +100,8 @@ def commit(
         for index, op in enumerate(batch.ops)
         if isinstance(op, DeleteTree)
     }
-    if _from_another_past(batch.ops, positions.values(), epoch):
+    seen = cursors.open(view.id, batch.cursor)
+    if _from_another_past(batch.ops, [*positions.values(), *([seen] if seen else [])], epoch):
         return Reset(cause=ResetCause.RESTORED, cursor=start_of(cursors, view.id, epoch))
     newer = _newer_inside(session, view.space, batch.ops, positions)
     tree = _read_tree(session, view, batch.ops, newer)
@@ -112,7 +115,7 @@ def commit(
         newer=newer,
     )
     results = decide(tree, batch.ops, around)
-    behind = _behind(cursors, view.id, batch, Position(epoch, stamp), changed=len(tree.changed))
+    behind = _behind(cursors, view.id, batch.ops, seen, Position(epoch, stamp), changed=len(tree.changed))
     answer = Committed(operation=batch.operation, results=results, cursor=behind)
     write_tree(session, view.space, tree, around, stamp=stamp)
     _keep_answer(session, principal, batch, answer, now_ms)
@@ -124,20 +127,27 @@ def start_of(cursors: Cursors, view: ViewId, epoch: int) -> Cursor:
     return cursors.seal(view, START.of_epoch(epoch))
 
 
-def _behind(cursors: Cursors, view: ViewId, batch: Commit, head: Position, *, changed: int) -> str:
+def _behind(
+    cursors: Cursors,
+    view: ViewId,
+    ops: Sequence[AnyOp],
+    position: Position | None,
+    head: Position,
+    *,
+    changed: int,
+) -> str:
     """The position behind this batch, for a client that stood at the head before it: it knows what it did.
 
-    "" if the client is to read the feed: others were at work too, or a restore or a copy brought what the client
-    may not know.
+    position: where it says it stood.  "" if the client is to read the feed: others were at work too, or a
+    restore, a copy or a put-back brought what the client may not know.
     """
-    position = cursors.open(view, batch.cursor)
     if (
         position is None
         or position.arrival_stamp
         or (position.epoch, position.stamp) != (head.epoch, head.stamp)
     ):
         return ""
-    if any(isinstance(op, Restore | Copy) for op in batch.ops):
+    if any(isinstance(op, Restore | Copy | PutBack) for op in ops):
         return ""
     return cursors.seal(view, replace(position, stamp=head.stamp + changed))
 
@@ -183,6 +193,8 @@ def _revisions(op: AnyOp) -> tuple[Revision, ...]:
             return (op.place_revision,)
         case Copy():
             return (op.from_revision,)
+        case PutBack():
+            return (op.place_revision, op.content_revision)
         case Make():
             return ()
 
@@ -203,7 +215,7 @@ def _read_tree(
     for op in ops:
         node = nodes.get(op.node.bytes)
         match op:
-            case Make() | Copy() | Move():
+            case Make() | Copy() | Move() | PutBack():
                 places.add((op.parent.bytes, name_key(op.name)))
             case Restore() if node is not None:
                 parent = node.parent if op.parent is None else op.parent.bytes
@@ -211,7 +223,7 @@ def _read_tree(
             case _:
                 pass
         if node is not None:
-            if isinstance(op, Make | Copy | Put):
+            if isinstance(op, Make | Copy | Put | PutBack):
                 contents.append(node.id)
             elif isinstance(op, Delete):
                 folders.append(node.id)
@@ -274,13 +286,29 @@ def _holdings(
     manifests = {
         index: op.content.manifest
         for index, op in enumerate(ops)
-        if isinstance(op, Make | Put) and op.content.manifest.chunks
+        if isinstance(op, Make | Put | PutBack) and op.content.manifest.chunks
     }
     holdings = holdings_of(session, store, view, principal.device, manifests, now_ms=now_ms)
+    _mark_kept(session, view.space, ops, holdings)
     for index, op in enumerate(ops):
         if isinstance(op, Copy):
             holdings[index] = _copied(session, store, principal, op)
     return holdings
+
+
+def _mark_kept(session: Session, space: SpaceId, ops: Sequence[AnyOp], holdings: dict[int, Holding]) -> None:
+    """Which versions that are put back are there already."""
+    names = {
+        index: (op.node.bytes, op.content_revision.epoch, op.content_revision.number)
+        for index, op in enumerate(ops)
+        if isinstance(op, PutBack)
+    }
+    if not names:
+        return
+    kept = versions_named(session, space, set(names.values()))
+    for index, name in names.items():
+        if name in kept:
+            holdings[index] = holdings.get(index, Holding())._replace(is_kept=True)
 
 
 def _copied(session: Session, store: ChunkStore, principal: Principal, op: Copy) -> Holding:

@@ -1,7 +1,7 @@
 """What each operation of a batch does to the tree, or why it does nothing.
 
 Owns: the rules of a commit, one answer per operation, groups that are done whole or not at all.
-Pure: no clock, disk or database.  May import: protocol, server.spaces.staging.
+Pure: no clock, disk or database.  May import: protocol, server.spaces.staging, server.spaces.putting_back.
 """
 
 from __future__ import annotations
@@ -24,11 +24,13 @@ from protocol.messages import (
     Move,
     OpResult,
     Put,
+    PutBack,
     Restore,
     Revision,
     Status,
 )
 from protocol.names import MAX_DEPTH, name_key, refusal
+from server.spaces.putting_back import PuttingBack, is_of_the_past
 from server.spaces.staging import GONE, LOOP, NO_NODE, StagedNode, StagedTree, StagedVersion
 
 MAX_LINK_BYTES = 4_096
@@ -39,11 +41,13 @@ class Holding(NamedTuple):
 
     uses: the chunks it holds, those of an indirect manifest and those of the file.
     problem: why it may not be named, or None.  copied: what a copy copies.
+    is_kept: this version of the node is there already (asked for what is put back).
     """
 
     uses: tuple[bytes, ...] = ()
     problem: OpResult | None = None
     copied: Content | None = None
+    is_kept: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +174,8 @@ class _Batch:
                 return self._restore(op)
             case Copy():
                 return self._copy(index, op)
+            case PutBack():
+                return self._put_back(index, op)
 
     # ---- new nodes ---------------------------------------------------------------------------------------
 
@@ -317,6 +323,39 @@ class _Batch:
         self._place(row._replace(deleted_at_ms=None), parent, name)
         if row.kind is Kind.FOLDER:
             self._tree.arrivals.append(row.id)
+        return None
+
+    def _put_back(self, index: int, op: PutBack) -> OpResult | None:
+        tree, around = self._tree, self._around
+        if not is_of_the_past(op, around.epoch):
+            return _refused(Status.STALE, "only what an earlier epoch acknowledged can be put back")
+        if op.node.bytes in (tree.root, NO_NODE):
+            return _refused(Status.DENIED, "the root of a view stays where it is")
+        back = PuttingBack(tree, op, epoch=around.epoch, operation=around.operation, device=around.device)
+        holding = around.holdings.get(index, _UNPROBLEMATIC)
+        row = tree.nodes.get(op.node.bytes)
+        refused = _refused_name(op.name) or _refused_kind(op.content)
+        if row is None or op.place_revision > row.place:
+            refused = refused or (
+                None if tree.is_open_folder(op.parent.bytes) else _refused(Status.PARENT_GONE)
+            )
+        if row is None:
+            refused = refused or holding.problem
+            if refused is None:
+                back.make(holding.uses, conflict_device=around.device_name)
+            return refused
+        if row.kind is not op.content.kind:
+            return _refused(Status.CONTENT_REFUSED, f"a {row.kind.value} takes no {op.content.kind.value}")
+        is_new = row.kind is not Kind.FOLDER and not holding.is_kept and op.content_revision != row.content
+        refused = refused or (holding.problem if is_new else None)
+        if refused is None and op.content_revision == row.content and row.kind is not Kind.FOLDER:
+            is_same = same_content(tree.contents.get(row.id), op.content)
+            refused = None if is_same else _refused(Status.STALE, "this revision names other bytes")
+        if refused is not None:
+            return refused
+        back.place(row)
+        if row.kind is not Kind.FOLDER:
+            back.fill(tree.nodes[row.id], holding.uses, is_kept=holding.is_kept)
         return None
 
     def _live(self, node: bytes) -> StagedNode | None:

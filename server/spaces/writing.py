@@ -24,7 +24,7 @@ def write_tree(
 
     stamp: of the space so far; each changed node gets one of its own.
     """
-    if not tree.changed:
+    if not tree.changed and not tree.versions:
         return
     stamps = {node: stamp + count for count, node in enumerate(tree.changed, start=1)}
     _park(session, space, tree)

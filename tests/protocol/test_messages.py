@@ -37,6 +37,7 @@ from protocol.messages import (
     NodeState,
     Part,
     Put,
+    PutBack,
     Reset,
     ResetCause,
     Restore,
@@ -57,6 +58,15 @@ OPS: list[AnyOp] = [
     DeleteTree(node=ONE, place_revision=REVISION, cursor="c"),
     Restore(node=ONE, place_revision=REVISION),
     Copy(node=ONE, parent=TWO, name="c", from_view=ONE, from_node=TWO, from_revision=REVISION),
+    PutBack(
+        node=ONE,
+        parent=TWO,
+        name="d",
+        place_revision=REVISION,
+        content_revision=REVISION,
+        content=FILE,
+        elsewhere=True,
+    ),
 ]
 
 
