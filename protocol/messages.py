@@ -342,7 +342,14 @@ class PutBack(Op, tag="put_back"):
     elsewhere: bool = False
 
 
-AnyOp = Make | Put | Move | Delete | DeleteTree | Restore | Copy | PutBack
+class Resolve(Op, tag="resolve"):
+    """Somebody decided about a conflict copy: it is an ordinary node from now on, for everyone.
+
+    Neither its place nor its content changes, so no revision does.  Of a node that is none it changes nothing.
+    """
+
+
+AnyOp = Make | Put | Move | Delete | DeleteTree | Restore | Copy | PutBack | Resolve
 
 
 class Commit(Request):

@@ -134,12 +134,14 @@ async def _activity(engine: Engine, asked: Arguments) -> Json:
 
 
 async def _conflicts(engine: Engine, _: Arguments) -> Json:
-    return engine.conflicts()
+    return await engine.conflicts()
 
 
 async def _resolve(engine: Engine, asked: Arguments) -> Json:
-    await engine.resolve_conflict(_text(asked, "id"), _text(asked, "keep"))
-    return {}
+    keep = _text(asked, "keep")
+    if keep not in ("mine", "theirs", "both"):
+        raise BadRequest(f"{keep!r} is no decision", hint="Keep mine, theirs or both.")
+    return await engine.resolve_conflicts(_text(asked, "id"), keep)
 
 
 async def _revs(engine: Engine, asked: Arguments) -> Json:
@@ -156,7 +158,8 @@ async def _trash(engine: Engine, _: Arguments) -> Json:
 
 
 async def _trash_restore(engine: Engine, asked: Arguments) -> Json:
-    return await engine.trash_restore(_text(asked, "item"))
+    to = _path(asked, "to") if asked.get("to") else None
+    return await engine.trash_restore(_text(asked, "item"), to)
 
 
 _OPERATIONS: dict[str, Callable[[Engine, Arguments], Awaitable[Json]]] = {

@@ -252,28 +252,32 @@ def conflicts_screen(items: list[Json], paint: Paint) -> str:
     now = time.time()
     lines = []
     for item in items:
-        theirs = item.get("theirs") or {}
         known_as = paint(f"conflict {item['id']}", "dim")
         lines.append(f"{paint('!', 'attention')} {path(item['original'])}   {known_as}")
         lines += table(
             [
-                ("kept beside it", path(item["path"]), _version_words(item, now)),
-                ("under the name", path(item["original"]), _version_words(theirs, now)),
+                ("mine", path(os.path.basename(item["path"])), _version_words(item["mine"], now)),
+                ("theirs", path(os.path.basename(item["original"])), _version_words(item["theirs"], now)),
             ],
             indent="    ",
         )
-    lines += ["", "Decide with: mb-sync conflicts resolve ID --keep mine|theirs|both"]
+    lines += ["", "Decide with: mb-sync conflicts resolve ID --keep mine|theirs|both (or --all)"]
+    return "\n".join(lines)
+
+
+def decided_screen(items: list[Json]) -> str:
+    if not items:
+        return "No conflicts."
+    lines = []
+    for item in items:
+        lines += [f"{path(item['original'])}: kept {item['keep']}.", f"  {item['words']}"]
     return "\n".join(lines)
 
 
 def _version_words(version: Json, now: float) -> str:
-    words = []
-    if "size" in version:
-        words.append(size(version["size"]))
-    if version.get("mtime"):
-        words.append(ago(version["mtime"], now))
-    if version.get("device"):
-        words.append(f"on {shown(str(version['device']))}")
+    words = [size(version["size"]), f"edited {ago(version['mtime'], now)}"]
+    if version.get("user"):
+        words.append(f"by {shown(str(version['user']))} on {shown(str(version['device']))}")
     return ", ".join(words)
 
 

@@ -34,6 +34,7 @@ from protocol.messages import (
     PutBack,
     Reset,
     ResetCause,
+    Resolve,
     Restore,
     Revision,
     to_msgpack,
@@ -195,7 +196,7 @@ def _revisions(op: AnyOp) -> tuple[Revision, ...]:
             return (op.from_revision,)
         case PutBack():
             return (op.place_revision, op.content_revision)
-        case Make():
+        case Make() | Resolve():
             return ()
 
 
@@ -206,7 +207,11 @@ def _read_tree(
     session: Session, view: ReadableView, ops: Sequence[AnyOp], newer: Mapping[int, list[bytes]]
 ) -> StagedTree:
     wanted = [op.node.bytes for op in ops]
-    wanted += [op.parent.bytes for op in ops if not isinstance(op, Put | Delete | DeleteTree) and op.parent]
+    wanted += [
+        op.parent.bytes
+        for op in ops
+        if isinstance(op, Make | Copy | Move | Restore | PutBack) and op.parent is not None
+    ]
     wanted += [node for inside in newer.values() for node in inside]
     nodes = load_with_ancestors(session, view.space, wanted)
     places: set[tuple[bytes, str]] = set()

@@ -25,6 +25,7 @@ from protocol.messages import (
     OpResult,
     Put,
     PutBack,
+    Resolve,
     Restore,
     Revision,
     Status,
@@ -176,6 +177,8 @@ class _Batch:
                 return self._copy(index, op)
             case PutBack():
                 return self._put_back(index, op)
+            case Resolve():
+                return self._resolve(op)
 
     # ---- new nodes ---------------------------------------------------------------------------------------
 
@@ -356,6 +359,14 @@ class _Batch:
         back.place(row)
         if row.kind is not Kind.FOLDER:
             back.fill(tree.nodes[row.id], holding.uses, is_kept=holding.is_kept)
+        return None
+
+    def _resolve(self, op: Resolve) -> OpResult | None:
+        row = self._live(op.node.bytes)
+        if row is None:
+            return _refused(Status.STALE, "the node is deleted, or was never there")
+        if row.conflict_of is not None:
+            self._tree.save(row._replace(conflict_of=None, conflict_device=""))
         return None
 
     def _live(self, node: bytes) -> StagedNode | None:

@@ -25,7 +25,8 @@ def conflicts() -> None:
 
 
 @conflicts.command("resolve", epilog=help_end("mb-sync conflicts resolve 1f0c77ab --keep mine"))
-@click.argument("conflict_id", metavar="ID")
+@click.argument("conflict_id", metavar="ID", required=False)
+@click.option("--all", "every", is_flag=True, help="Decide about all that `mb-sync conflicts` lists.")
 @click.option(
     "--keep",
     type=click.Choice(["mine", "theirs", "both"]),
@@ -34,10 +35,13 @@ def conflicts() -> None:
 )
 @as_json
 @pass_home
-def resolve(home: ClientHome, conflict_id: str, keep: str, *, as_json: bool) -> None:
-    """Decide which side of a conflict stays. What gives way stays among the versions or in the trash."""
-    reach(home, "resolve", id=conflict_id, keep=keep)
-    tell({"id": conflict_id, "keep": keep}, "Resolved.", json_wanted=as_json)
+def resolve(home: ClientHome, conflict_id: str | None, keep: str, *, every: bool, as_json: bool) -> None:
+    """Decide which side of a conflict stays. What gives way lies in the trash, and can be brought back."""
+    if every is (conflict_id is not None):
+        raise click.UsageError("Name one conflict, or say --all.")
+    decided = reach(home, "resolve", id=conflict_id or "", keep=keep)
+    answer = decided if every else decided[0]
+    tell(answer, screens.decided_screen(decided), json_wanted=as_json)
 
 
 @command("revs", "mb-sync revs ~/Study/notes.txt")
@@ -86,11 +90,12 @@ def _list_trash(home: ClientHome, *, json_wanted: bool) -> None:
 
 @trash.command("restore", epilog=help_end("mb-sync trash restore ID"))
 @click.argument("item", metavar="ID")
+@click.option("--to", metavar="P", help="To another place, in the same followed folder (local trash only).")
 @as_json
 @pass_home
-def trash_restore(home: ClientHome, item: str, *, as_json: bool) -> None:
+def trash_restore(home: ClientHome, item: str, to: str | None, *, as_json: bool) -> None:
     """Bring something back from the trash; `mb-sync trash` shows its ID."""
-    done = reach(home, "trash-restore", item=item)
+    done = reach(home, "trash-restore", item=item, to=None if to is None else _whole(to))
     where = done.get("path") if isinstance(done, dict) else None
     words = "It is back." if where is None else f"It is back as {screens.path(where)}."
     tell(done, words, json_wanted=as_json)

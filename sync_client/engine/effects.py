@@ -196,7 +196,7 @@ def take_remote(
                 continue
             newer = _newer(known, seen)
             if newer != known:
-                _save(trees, Row(node, newer, row.local, row.agreed))
+                _save(trees, Row(node, newer, _decided(row.local, known, newer), row.agreed))
     below = [child for node in buried for child in _bury(trees, node)]
     if head and alone:
         _drop_orphans(trees, [*below, *(NodeId(state.node) for state in states)] if buried else ())
@@ -263,16 +263,32 @@ def _agreed(remote: Remote) -> Agreed:
 
 
 def _newer(known: Remote | None, seen: Remote) -> Remote:
-    """Each half from where its revision is higher."""
+    """Each half from where its revision is higher.  That a conflict was decided raises no revision: of equal
+    ones the later word counts."""
     if known is None:
         return seen
+    conflict_of = known.conflict_of
+    if seen.place_revision >= known.place_revision and seen.content_revision >= known.content_revision:
+        conflict_of = seen.conflict_of
     place, place_revision = known.place, known.place_revision
     content, content_revision = known.content, known.content_revision
     if seen.place_revision >= place_revision:
         place, place_revision = seen.place, seen.place_revision
     if seen.content_revision >= content_revision:
         content, content_revision = seen.content, seen.content_revision
-    return Remote(place, content, place_revision, content_revision, seen.conflict_of or known.conflict_of)
+    return Remote(place, content, place_revision, content_revision, conflict_of)
+
+
+def _decided(local: Local | None, known: Remote | None, newer: Remote) -> Local | None:
+    """No conflict copy any more: made anew on the server one day, it is not to be one again."""
+    if (
+        local is not None
+        and known is not None
+        and known.conflict_of is not None
+        and newer.conflict_of is None
+    ):
+        return replace(local, conflict_of=None)
+    return local
 
 
 def _bury(trees: Trees, node: NodeId) -> list[NodeId]:

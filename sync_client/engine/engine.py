@@ -22,7 +22,7 @@ from protocol.errors import DeviceCloned, LocalProblem, MedicalBlocksError, NotS
 from protocol.http import ServerApi
 from protocol.ids import Cursor, ViewId
 from protocol.messages import WAIT_SECONDS, Hello, Moved, Wait, Watched
-from sync_client.engine import history, reporting
+from sync_client.engine import conflicts, history, reporting
 from sync_client.engine.account import Account
 from sync_client.engine.batches import is_cloned, note_device
 from sync_client.engine.database import StateDatabase
@@ -407,11 +407,11 @@ class Engine:
     def activity(self, limit: int) -> list[dict[str, Any]]:
         return reporting.activity(self, limit)
 
-    def conflicts(self) -> list[dict[str, Any]]:
-        return reporting.conflicts(self)
+    async def conflicts(self) -> list[dict[str, Any]]:
+        return await conflicts.conflicts(self)
 
-    async def resolve_conflict(self, conflict_id: str, keep: str) -> None:
-        await history.resolve_conflict(self, conflict_id, keep)
+    async def resolve_conflicts(self, conflict_id: str, keep: str) -> list[dict[str, Any]]:
+        return await conflicts.resolve(self, conflict_id, keep)
 
     async def revs(self, path: Path) -> list[dict[str, Any]]:
         return await history.revs(self, path)
@@ -422,8 +422,8 @@ class Engine:
     async def trash_list(self) -> list[dict[str, Any]]:
         return await history.trash_list(self)
 
-    async def trash_restore(self, item: str) -> dict[str, Any]:
-        return await history.trash_restore(self, item)
+    async def trash_restore(self, item: str, to: Path | None) -> dict[str, Any]:
+        return await history.trash_restore(self, item, to)
 
 
 def _check_cutter(hello: Hello) -> None:

@@ -1,4 +1,4 @@
-"""What was: versions, the trash of both sides, conflicts that a person decides.
+"""What was: versions, the trash of both sides.
 
 Owns: bringing things back.  May import: protocol, the rest of the engine.
 
@@ -16,16 +16,14 @@ from typing import TYPE_CHECKING, Any
 from protocol.errors import LocalProblem
 from protocol.ids import NodeId, parse_node_id
 from protocol.messages import Kind, Make, OpResult, Put, Restore, Revision, Status
-from sync_client.engine import placement
 from sync_client.engine.batches import commit
-from sync_client.engine.disk import FollowedRoot, Parts
-from sync_client.engine.incoming import NotPlaced
+from sync_client.engine.disk import FollowedRoot
 from sync_client.engine.looking import fresh_node
 from sync_client.engine.reporting import sync_at
 from sync_client.engine.round import checked_marker, open_root
 from sync_client.engine.threads import in_thread
 from sync_client.engine.trash import list_trash, restore_trashed
-from sync_client.engine.trees import Fingerprint, Row, Side
+from sync_client.engine.trees import Row, Side
 
 if TYPE_CHECKING:
     from sync_client.engine.engine import Engine
@@ -35,7 +33,7 @@ Answer = dict[str, Any]
 
 
 @asynccontextmanager
-async def _open_root(sync: FolderSync) -> AsyncIterator[FollowedRoot]:
+async def opened_root(sync: FolderSync) -> AsyncIterator[FollowedRoot]:
     """The root that the running sync holds open; without one, opened for this once.
 
     Raises LocalProblem: the folder or its marker is not there.
@@ -165,7 +163,7 @@ async def trash_list(engine: Engine) -> list[Answer]:
 async def _trash_here(sync: FolderSync) -> list[Answer]:
     """Of a folder that is not there, nothing: its own state says so, and what the others hold is shown all the same."""
     try:
-        async with _open_root(sync) as root:
+        async with opened_root(sync) as root:
             lines = await in_thread(list_trash, root)
     except LocalProblem:
         return []
@@ -182,14 +180,24 @@ async def _trash_here(sync: FolderSync) -> list[Answer]:
     ]
 
 
-async def trash_restore(engine: Engine, item: str) -> Answer:
+async def trash_restore(engine: Engine, item: str, to: Path | None = None) -> Answer:
+    """to: another place, in the same followed folder; of a file in the local trash only."""
     where, _, name = item.partition("-")
+    if where == "server" and to is not None:
+        raise LocalProblem(
+            "What lies in the trash of the server comes back to its own place", hint="Move it afterwards."
+        )
     if where == "here":
         for sync in engine.syncs.values():
             if not any(line["id"] == item for line in await _trash_here(sync)):
                 continue
-            async with _open_root(sync) as root:
-                parts = await in_thread(restore_trashed, root, name)
+            if to is not None and sync_at(engine, to) is not sync:
+                raise LocalProblem(
+                    f"{to} lies in another followed folder", hint="Choose a place in the same one."
+                )
+            place = None if to is None else to.relative_to(sync.folder.local).parts
+            async with opened_root(sync) as root:
+                parts = await in_thread(restore_trashed, root, name, place)
             sync.disk_moved({parts[:-1]})
             return {"path": str(sync.folder.local.joinpath(*parts))}
     elif where == "server":
@@ -209,51 +217,3 @@ async def trash_restore(engine: Engine, item: str) -> Answer:
                     break
                 after = page.next
     raise LocalProblem(f"There is no {item!r} in the trash", hint="`mb-sync trash` lists what there is.")
-
-
-# ---- conflicts -------------------------------------------------------------------------------------------
-
-
-async def resolve_conflict(engine: Engine, conflict_id: str, keep: str) -> None:
-    """mine: the copy takes the name.  theirs: the copy goes.  both: they stay as they are.  What goes, goes to the
-    local trash."""
-    for sync in engine.syncs.values():
-        for node in sync.trees.conflict_copies():
-            if node.hex[-8:] == conflict_id:
-                await _resolve(sync, node, keep)
-                return
-    raise LocalProblem(f"There is no conflict {conflict_id}", hint="`mb-sync conflicts` lists them.")
-
-
-async def _resolve(sync: FolderSync, node: NodeId, keep: str) -> None:
-    row = sync.trees.row(node)
-    if row is None or row.remote is None or row.remote.conflict_of is None:
-        raise LocalProblem("The folder is not synced now", hint="Try again when `mb-sync status` says so.")
-    if keep == "both":
-        sync.mark_resolved(node)
-        return
-    original = sync.trees.row(row.remote.conflict_of)
-    copy_path = sync.trees.path(Side.LOCAL, node)
-    original_path = sync.trees.path(Side.LOCAL, row.remote.conflict_of)
-    if row.local is None or original is None or original.local is None or not copy_path or not original_path:
-        raise LocalProblem("One of the two files is not on this computer", hint="Wait until all is synced.")
-    going, path = (row, copy_path) if keep == "theirs" else (original, original_path)
-    assert going.local is not None
-    async with _open_root(sync) as root:
-        await in_thread(_take_away, root, placement.Removal(going.node, path, going.local.fingerprint))
-        if keep == "mine":
-            await in_thread(_rename, root, copy_path, original_path, row.local.fingerprint)
-    sync.disk_moved({copy_path[:-1], original_path[:-1]})
-
-
-def _take_away(root: FollowedRoot, removal: placement.Removal) -> None:
-    [removed] = placement.remove_all(root, [removal])
-    if isinstance(removed, NotPlaced):
-        raise LocalProblem("The file changed meanwhile", hint="Look at it and repeat.")
-
-
-def _rename(root: FollowedRoot, source: Parts, target: Parts, expected: Fingerprint) -> None:
-    if isinstance(placement.relocate(root, source, target, expected), NotPlaced):
-        raise LocalProblem(
-            "The copy changed meanwhile", hint="The other file is in the local trash; try again."
-        )

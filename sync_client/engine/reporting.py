@@ -60,7 +60,7 @@ def status(engine: Engine) -> Answer:
         "user": engine.account.user,
         "device": engine.account.device_name,
         "folders": folders,
-        "conflicts": sum(1 for sync in engine.syncs.values() for _ in _open_conflicts(sync)),
+        "conflicts": sum(1 for sync in engine.syncs.values() for _ in open_conflicts(sync)),
         "traffic": {"sent_bytes": engine.api.bytes_sent, "received_bytes": engine.api.bytes_received},
         "progress": _progress(engine),
         "notes": [note for sync in engine.syncs.values() for note in _notes(sync)],
@@ -210,11 +210,7 @@ def activity(engine: Engine, limit: int) -> list[Answer]:
 # ---- conflicts -------------------------------------------------------------------------------------------
 
 
-def conflicts(engine: Engine) -> list[Answer]:
-    return [answer for sync in engine.syncs.values() for answer in _open_conflicts(sync)]
-
-
-def _open_conflicts(sync: FolderSync) -> list[Answer]:
+def open_conflicts(sync: FolderSync) -> list[Answer]:
     """Conflict copies whose original is still there, and that nobody decided on."""
     found = []
     for node in sync.trees.conflict_copies():
@@ -226,18 +222,19 @@ def _open_conflicts(sync: FolderSync) -> list[Answer]:
         beside = sync.trees.path(Side.REMOTE, row.remote.conflict_of)
         if original is None or original.remote is None or path is None or beside is None:
             continue
-        if sync.is_resolved(node):
-            continue
         copy, kept = row.remote.content, original.remote.content
         found.append(
             {
                 "id": node.hex[-8:],
                 "path": str(sync.folder.local.joinpath(*path)),
                 "original": str(sync.folder.local.joinpath(*beside)),
-                "size": copy.size,
-                "mtime": copy.mtime_ns // 1_000_000,
                 "device": _device_in(path[-1]),
-                "theirs": {"size": kept.size, "mtime": kept.mtime_ns // 1_000_000},
+                "mine": {"node": node, "size": copy.size, "mtime": copy.mtime_ns // 1_000_000},
+                "theirs": {
+                    "node": original.node,
+                    "size": kept.size,
+                    "mtime": kept.mtime_ns // 1_000_000,
+                },
             }
         )
     return found

@@ -143,14 +143,6 @@ class FolderSync:
         """Quiet, and what is put off is put off for good reason, not just overtaken by an edit."""
         return self._quiet and len(self.troubles) == len(self.troubles.shown())
 
-    def is_resolved(self, node: NodeId) -> bool:
-        """Somebody decided that both versions of a conflict stay."""
-        return self._state.fact(f"resolved {node.hex}") == "both"
-
-    def mark_resolved(self, node: NodeId) -> None:
-        with self._state.transaction():
-            self._state.set_fact(f"resolved {node.hex}", "both")
-
     @property
     def root(self) -> FollowedRoot | None:
         return self._root

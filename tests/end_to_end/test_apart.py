@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from typing import Any
 
 import pytest
@@ -83,7 +84,35 @@ def test_two_edits_are_kept_until_a_person_decides(
     corner.settle()
     expected = {name or copy: data for name, data in left.items()}
     assert {name: corner.b.read(name) for name in corner.b.tree()} == expected
-    assert open_conflicts(corner.a) == []
+    assert open_conflicts(corner.a) == open_conflicts(corner.b) == []
+
+
+def test_both_versions_are_told_with_size_date_author_and_device(corner: Together) -> None:
+    before_ms = time.time() * 1_000 - 1_000
+    both_edited(corner)
+    corner.settle()
+    [conflict] = open_conflicts(corner.a)
+    for version, size, device in ((conflict["mine"], 23, "birch"), (conflict["theirs"], 15, "anvil")):
+        assert (version["size"], version["user"], version["device"]) == (size, corner.user, device)
+        assert before_ms < version["mtime"] < time.time() * 1_000
+    screen = corner.a.mb_sync.done("conflicts")
+    assert f"by {corner.user} on birch" in screen
+
+
+def test_all_conflicts_are_decided_at_once_and_what_gave_way_comes_back(corner: Together) -> None:
+    copy = both_edited(corner)
+    corner.settle()
+    everything = corner.a.mb_sync.json("conflicts", "resolve", "--all", "--keep", "mine")
+    [decided] = [one for one in everything if one["original"] == str(corner.a.at("notes.txt"))]
+    assert corner.a.mb_sync("conflicts", "resolve", "--keep", "mine").returncode == 2
+    corner.settle()
+    assert corner.b.read("notes.txt") == b"edited on birch, longer"
+    place = corner.a.at("theirs.txt")
+    corner.a.mb_sync.done("trash", "restore", decided["trash"], "--to", place)
+    corner.settle()
+    assert corner.b.read("theirs.txt") == b"edited on anvil"
+    assert copy not in corner.b.tree()
+    assert corner.a.mb_sync.json("conflicts", "resolve", "--all", "--keep", "both") == []
 
 
 def test_equal_edits_are_no_conflict(corner: Together) -> None:

@@ -17,6 +17,7 @@ from protocol.messages import (
     Move,
     Reset,
     ResetCause,
+    Resolve,
     Restore,
     Revision,
     Status,
@@ -98,6 +99,24 @@ async def test_a_state_names_who_made_it_and_by_which_batch(tmp_path: Path) -> N
         assert (told.conflict_of, told.conflict_device) == (conflict_of, "microscope")
         assert told.not_portable
         assert told.place_operation == told.content_operation
+
+
+async def test_a_decided_conflict_is_told_as_an_ordinary_node_of_the_same_revisions(tmp_path: Path) -> None:
+    async with a_space(tmp_path) as space:
+        ada = await space.client("ada", "microscope")
+        make = Make(node=uuid4(), parent=ada.root, name="b", content=FOLDER, conflict_of=uuid4())
+        [made] = await ada.commit(make)
+        known = await ada.head()
+        [done] = await ada.commit(Resolve(node=make.node))
+        assert (done.status, done.place_revision) == (Status.DONE, made.place_revision)
+        [told] = (await ada.all_changes(known))[0]
+        assert (told.node, told.conflict_of, told.conflict_device) == (make.node, None, "")
+        assert (told.place_revision, told.content_revision) == (made.place_revision, made.content_revision)
+        known = await ada.head()
+        [again] = await ada.commit(Resolve(node=make.node))
+        [absent] = await ada.commit(Resolve(node=uuid4()))
+        assert (again.status, absent.status) == (Status.DONE, Status.STALE)
+        assert (await ada.all_changes(known))[0] == []
 
 
 async def test_a_cursor_of_an_older_epoch_is_answered_restored(tmp_path: Path) -> None:

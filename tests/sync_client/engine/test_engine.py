@@ -144,7 +144,7 @@ async def test_edited_after_a_lost_answer_a_file_is_no_conflict_and_goes_up_once
     setting.proxy.requests.clear()
     async with setting.engine() as engine:
         assert await engine.once()
-        assert engine.conflicts() == []
+        assert await engine.conflicts() == []
     assert names(study) == {"notes.txt", "new.txt", "known.txt"}
     after = await setting.on_server("/study")
     assert {name: size for name, (_, size) in after.items()} == {"known.txt": 5, "new.txt": 6, "notes.txt": 5}
