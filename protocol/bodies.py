@@ -1,7 +1,7 @@
 """How the body of a message crosses the wire: as it is, or made smaller.
 
 Owns: the content coding (zstd), from which size on it is tried, the limit that holds before memory is taken.
-May import: zstandard, protocol.errors.
+May import: zstandard, protocol.errors, protocol.limits.
 
 Frame streams travel as they are: their chunks are compressed one by one.
 """
@@ -13,12 +13,12 @@ import threading
 import zstandard
 
 from protocol.errors import BadRequest, TooLarge
+from protocol.limits import MAX_ZSTD_WINDOW_BYTES
 
 ZSTD = "zstd"  # in Content-Encoding and Accept-Encoding
 PLAIN = "identity"
 WORTH_BYTES = 512  # a shorter body fits into one packet anyway
 _LEVEL = 1
-_MAX_WINDOW_BYTES = 8 * 1024 * 1024  # what RFC 8878 asks every decoder to take
 
 
 class _Tools(threading.local):
@@ -26,7 +26,7 @@ class _Tools(threading.local):
 
     def __init__(self) -> None:
         self.compressor = zstandard.ZstdCompressor(level=_LEVEL)
-        self.decompressor = zstandard.ZstdDecompressor(max_window_size=_MAX_WINDOW_BYTES)
+        self.decompressor = zstandard.ZstdDecompressor(max_window_size=MAX_ZSTD_WINDOW_BYTES)
 
 
 _tools = _Tools()

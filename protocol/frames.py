@@ -21,7 +21,7 @@ from msgspec import Struct
 
 from protocol.errors import BadRequest, ContentDamaged
 from protocol.ids import ChunkId
-from protocol.messages import MAX_CHUNK_BYTES
+from protocol.limits import MAX_CHUNK_BYTES, MAX_ZSTD_WINDOW_BYTES
 
 HEAD = b"MBF\x01"
 HEADER_BYTES = 41
@@ -59,7 +59,7 @@ class _Tools(threading.local):
 
     def __init__(self) -> None:
         self.compressor = zstandard.ZstdCompressor(level=_LEVEL)
-        self.decompressor = zstandard.ZstdDecompressor()
+        self.decompressor = zstandard.ZstdDecompressor(max_window_size=MAX_ZSTD_WINDOW_BYTES)
 
 
 _tools = _Tools()

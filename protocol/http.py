@@ -44,6 +44,12 @@ from protocol.errors import (
     error_from_wire,
 )
 from protocol.frames import Frame, FrameReader
+from protocol.ids import CHUNK_ID_BYTES
+from protocol.limits import (
+    MAX_ANSWER_BYTES,
+    MAX_PROBLEM_BYTES,
+    MAX_PROBLEM_CHARACTERS,
+)
 from protocol.messages import (
     FRAMES,
     JSON,
@@ -75,6 +81,7 @@ from protocol.messages import (
     WantedContent,
     to_msgpack,
 )
+from protocol.names import shown
 from protocol.patience import Patience, Tries
 from protocol.server_address import server_address
 from protocol.upload_body import Batches, UploadBody
@@ -82,8 +89,6 @@ from protocol.upload_body import Batches, UploadBody
 CONNECT_SECONDS = 10.0
 STALL_SECONDS = 30.0  # without a byte either way
 WAIT_GRACE_SECONDS = 15.0  # a long poll may be answered this much later than it asked for
-MAX_ANSWER_BYTES = 64 * 1024 * 1024
-_MAX_PROBLEM_BYTES = 64 * 1024
 _READ_BUFFER_BYTES = 512 * 1024
 _LARGE_BODY_BYTES = 512 * 1024  # aiohttp sends a longer one in pieces if it is a file
 
@@ -183,6 +188,10 @@ class ServerApi:
         """Safe to repeat: a batch that the server has already is answered as it was the first time."""
         path = f"/views/{view}/commit"
         answer: CommitAnswer = await self._ask("POST", path, Committed | Reset, commit)
+        if isinstance(answer, Committed) and (
+            answer.operation != commit.operation or len(answer.results) != len(commit.ops)
+        ):
+            raise _beside_the_question("commit")
         return answer
 
     async def versions(self, view: UUID, node: UUID) -> Versions:
@@ -202,7 +211,10 @@ class ServerApi:
     # ---- chunks ----------------------------------------------------------------------------------------
 
     async def missing(self, view: UUID, missing: Missing) -> ToUpload:
-        return await self._ask("POST", f"/views/{view}/missing", ToUpload, missing)
+        answer = await self._ask("POST", f"/views/{view}/missing", ToUpload, missing)
+        if not _are_indexes(answer.wanted, len(missing.chunks) // CHUNK_ID_BYTES):
+            raise _beside_the_question("missing")
+        return answer
 
     async def upload(self, view: UUID, frames: Batches | Callable[[], Batches]) -> Stored:
         """Send chunks as one stream.
@@ -247,7 +259,10 @@ class ServerApi:
                 asyncio.timeout(None) as body.clock,
                 self._exchange("POST", f"/views/{view}/chunks", pieces, FRAMES) as response,
             ):
-                return await self._decoded(response, Stored)
+                stored = await self._decoded(response, Stored)
+                if not _are_indexes(stored.damaged, body.frames_sent):
+                    raise _beside_the_question("chunks")
+                return stored
         except TimeoutError as error:
             raise self._unreachable("it stopped taking bytes") from error
         except Unavailable:
@@ -399,10 +414,12 @@ class ServerApi:
             )
         if response.content_type in {MSGPACK, JSON}:
             decode = msgspec.msgpack.decode if response.content_type == MSGPACK else msgspec.json.decode
-            body = await self._read_all(response, _MAX_PROBLEM_BYTES)
+            body = await self._read_all(response, MAX_PROBLEM_BYTES)
             with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                 problem = decode(body, type=Problem)
-                error = error_from_wire(problem.error, problem.message, status)
+                error = error_from_wire(
+                    problem.error, shown(problem.message[:MAX_PROBLEM_CHARACTERS]), status
+                )
                 if isinstance(error, TooManyTries):
                     error.retry_after_seconds = _seconds(response.headers.get("Retry-After", ""))
                 return error
@@ -442,7 +459,19 @@ def _decoder(kind: Hashable) -> msgspec.msgpack.Decoder[Any]:
 
 
 def _seconds(text: str) -> float:
-    return float(text) if text.isascii() and text.isdigit() else 0.0
+    return float(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0.0
+
+
+def _are_indexes(numbers: Sequence[int], count: int) -> bool:
+    """Each names one of `count` things, and none twice."""
+    return all(0 <= number < count for number in numbers) and len(set(numbers)) == len(numbers)
+
+
+def _beside_the_question(what: str) -> ServerFault:
+    return ServerFault(
+        f"The server's answer to {what} does not go with what it was asked",
+        hint="Nothing was changed by it here; its operator must look at the server.",
+    )
 
 
 def _reason(error: Exception) -> str:

@@ -14,7 +14,8 @@ from collections.abc import Iterable, Iterator
 
 from protocol.errors import ContentDamaged
 from protocol.ids import CHUNK_ID_BYTES, ChunkId
-from protocol.messages import MAX_CHUNK_BYTES, Manifest
+from protocol.limits import MAX_CHUNK_BYTES
+from protocol.messages import Manifest
 
 _RECORD = struct.Struct("<32sI")
 RECORD_BYTES = _RECORD.size

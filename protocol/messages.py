@@ -1,6 +1,6 @@
 """The messages of the wire, one struct each: MessagePack between our programs, JSON for people and scripts.
 
-Owns: their fields, limits and the two codecs.
+Owns: their fields and the two codecs; how many of each there may be stands in protocol.limits.
 May import: msgspec, protocol.
 
 Requests refuse unknown fields (a typing error is told at once); answers tolerate them (an older client
@@ -18,13 +18,15 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta, Struct
 
+from protocol import limits
+
 PROTOCOL_VERSION = 1
-MAX_BATCH_OPS = 1_000
-MAX_DIRECT_CHUNKS = 2_000  # a manifest with more is itself stored as chunks ("indirect")
-MAX_MISSING_CHUNKS = 100_000
-MAX_PAGE_NODES = 5_000
-WAIT_SECONDS = 50.0
-MAX_CHUNK_BYTES = 4 * 1024 * 1024
+MAX_BATCH_OPS = limits.MAX_BATCH_OPS
+MAX_CHUNK_BYTES = limits.MAX_CHUNK_BYTES
+MAX_DIRECT_CHUNKS = limits.MAX_DIRECT_CHUNKS
+MAX_MISSING_CHUNKS = limits.MAX_MISSING_CHUNKS
+MAX_PAGE_NODES = limits.MAX_PAGE_NODES
+WAIT_SECONDS = limits.WAIT_SECONDS
 
 Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Stamp64 = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
@@ -207,7 +209,7 @@ class Watched(Request):
 class Wait(Request):
     """One long poll for all views.  generation: of the list of views, "" if it does not matter."""
 
-    views: Annotated[list[Watched], Meta(max_length=1_000)]
+    views: Annotated[list[Watched], Meta(max_length=limits.MAX_WATCHED_VIEWS)]
     generation: str = ""
     timeout_seconds: Annotated[float, Meta(ge=0, le=WAIT_SECONDS)] = WAIT_SECONDS
 
@@ -254,7 +256,7 @@ class Part(Request, array_like=True):
 class WantedContent(Request):
     """Answered by a frame stream: the chunks of part 0 in order, then those of part 1, and so on."""
 
-    parts: Annotated[list[Part], Meta(max_length=10_000)]
+    parts: Annotated[list[Part], Meta(max_length=limits.MAX_CONTENT_PARTS)]
 
 
 # ---- commit ----------------------------------------------------------------------------------------------

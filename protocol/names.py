@@ -1,7 +1,7 @@
 """The rules for names of files and folders, on every operating system.
 
 Owns: which names are twins, refused, not portable or junk; how a disk spells one; names of conflict copies.
-May import: the standard library.
+May import: the standard library, protocol.limits.
 
 Pure functions of text: a name is one component of a path, never a path.  What the user typed is kept; only
 `name_key` is compared.
@@ -17,11 +17,13 @@ from datetime import datetime
 from enum import Enum
 from functools import lru_cache
 
+from protocol import limits
+
 # No Unicode version in it: for assigned characters, normalisation and case folding never change again.
 NAME_RULES = "mb-names-1"
-MAX_NAME_BYTES = 255
-MAX_PATH_BYTES = 4_096
-MAX_DEPTH = 128
+MAX_NAME_BYTES = limits.MAX_NAME_BYTES
+MAX_PATH_BYTES = limits.MAX_PATH_BYTES
+MAX_DEPTH = limits.MAX_DEPTH
 STATE_FOLDER = ".mb-sync"
 
 

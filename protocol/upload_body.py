@@ -30,18 +30,18 @@ class UploadBody:
         self._frames = frames
         self._stall_seconds = stall_seconds
         self._count = count
+        self.frames_sent = 0
 
     async def pieces(self) -> AsyncGenerator[bytes, None]:
-        sent = 0
         yield self._counted(HEAD)
         self._limit(None)
         async with aclosing(self._batches()) as batches:
             async for batch in batches:
                 for run in encode_runs(batch):
                     yield self._counted(run)
-                sent += len(batch)
+                self.frames_sent += len(batch)
                 self._limit(None)
-        yield self._counted(end_of_stream(sent))
+        yield self._counted(end_of_stream(self.frames_sent))
 
     async def _batches(self) -> AsyncGenerator[list[Frame], None]:
         try:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from protocol.errors import BadRequest
+from protocol.limits import MAX_LINK_BYTES
 from protocol.messages import (
     AnyOp,
     Content,
@@ -33,8 +34,6 @@ from protocol.messages import (
 from protocol.names import MAX_DEPTH, name_key, refusal
 from server.spaces.putting_back import PuttingBack, is_of_the_past
 from server.spaces.staging import GONE, LOOP, NO_NODE, StagedNode, StagedTree, StagedVersion
-
-MAX_LINK_BYTES = 4_096
 
 
 class Holding(NamedTuple):

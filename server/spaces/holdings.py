@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from protocol.errors import ContentDamaged
 from protocol.ids import CHUNK_ID_BYTES, ChunkId, DeviceId, split_chunk_ids
+from protocol.limits import MAX_INDIRECT_BYTES
 from protocol.manifests import RECORD_BYTES, check_shape, read_records
 from protocol.messages import Manifest, OpResult, Status
 from server.access.rights import ReadableView
@@ -21,7 +22,6 @@ from server.chunks.store import ChunkStore
 from server.database.session import rows_in
 from server.spaces.deciding import Holding
 
-MAX_INDIRECT_BYTES = 64 * 1024 * 1024  # of the manifest: more than a terabyte of file
 _MISSING = OpResult(status=Status.MISSING_CHUNKS)
 Lengths = Mapping[ChunkId, int]
 

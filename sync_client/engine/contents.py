@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import aclosing
 
-from protocol.errors import MedicalBlocksError
+from protocol.errors import ContentDamaged, MedicalBlocksError
 from protocol.frames import open_frame
 from protocol.http import ServerApi
 from protocol.ids import ChunkId, NodeId, split_chunk_ids
@@ -151,12 +151,18 @@ class Contents:
         if leaves is not None:
             return leaves
         wanted = WantedContent(parts=[Part(node=node, revision=revision)])
-        records = b""
+        lacking = sum(self._manifests.of(content).lengths)
+        records: list[bytes] = []
         async with aclosing(self._api.content(self._folder.view, wanted)) as stream:
             async for frames in stream:
-                records += b"".join([await in_thread(open_frame, frame) for frame in frames])
+                lacking -= sum(frame.length for frame in frames)
+                if lacking < 0:
+                    raise ContentDamaged(
+                        "The server sent more of a manifest than there is", hint="Check the server."
+                    )
+                records += [await in_thread(open_frame, frame) for frame in frames]
         with self._trees.transaction():
-            return self._manifests.take_records(content, records)
+            return self._manifests.take_records(content, b"".join(records))
 
     def _sources(self, node: NodeId, content: Content) -> tuple[tuple[Parts, Manifest], ...]:
         """Local files that hold all of this content, or (the version to be replaced) much of it."""

@@ -140,6 +140,11 @@ class Engine:
             except (MedicalBlocksError, OSError) as error:
                 self._stop_folder(sync, error)
                 pause = LOOK_AGAIN_AT_FOLDER_SECONDS
+            except Exception as error:  # ours, perhaps provoked: the other folders and the client go on
+                log.exception("folder=%d met a fault", sync.folder.id)
+                self._stop_folder(sync, _fault(error))
+                self._round_ended.set()
+                return
             self._cursor_moved.set()
             self._round_ended.set()
             if pause is not None:
@@ -424,6 +429,14 @@ class Engine:
 
     async def trash_restore(self, item: str, to: Path | None) -> dict[str, Any]:
         return await history.trash_restore(self, item, to)
+
+
+def _fault(error: Exception) -> LocalProblem:
+    """What was under way may be half in memory, so the folder waits for a fresh start."""
+    return LocalProblem(
+        f"MB-Sync met a fault of its own in this folder ({type(error).__name__})",
+        hint="Nothing more is changed in it. Restart with `mb-sync stop` and `mb-sync start`; log/ says more.",
+    )
 
 
 def _check_cutter(hello: Hello) -> None:

@@ -81,6 +81,8 @@ def _write_file(tmp: int, name: str, file: SmallFile) -> None:
 def _write_link(tmp: int, name: str, file: SmallFile) -> None:
     with contextlib.suppress(FileNotFoundError):
         os.unlink(name, dir_fd=tmp)
+    if b"\0" in file.data:
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
     os.symlink(os.fsdecode(file.data), name, dir_fd=tmp)
     os.utime(name, ns=(file.mtime_ns, file.mtime_ns), dir_fd=tmp, follow_symlinks=False)
 
@@ -93,7 +95,10 @@ class Incoming:
         self.node = node
         self._root = root
         root.look_afresh()
-        self._handle = os.open(tmp_name(node), _NEW, 0o666, dir_fd=root.tmp())
+        tmp = root.tmp()
+        if size > _room(tmp):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        self._handle = os.open(tmp_name(node), _NEW, 0o666, dir_fd=tmp)
         try:
             if size and hasattr(os, "posix_fallocate"):
                 self._reserve(size)
@@ -131,6 +136,14 @@ class Incoming:
             os.close(self._handle)
             self._handle = -1
         discard(self._root, self.node)
+
+
+def _room(folder: int) -> int:
+    """The free bytes of this disk less a tenth: a size that a server announces is not reserved beyond that."""
+    if not hasattr(os, "fstatvfs"):
+        return 2**63
+    disk = os.fstatvfs(folder)
+    return disk.f_bavail * disk.f_frsize * 9 // 10
 
 
 def discard(root: FollowedRoot, node: NodeId) -> None:

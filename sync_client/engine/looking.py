@@ -1,7 +1,7 @@
 """Looks at both sides, and takes what is seen into the trees.
 
 Owns: the position in the feed, resets, which folders of the disk are to be scanned, which files are to be read.
-May import: protocol, the engine's binding, effects, reading, scan, window and trees modules.
+May import: protocol, the engine's binding, effects, intake, reading, scan, window and trees modules.
 
 Nothing is decided here and nothing is done.  Pages of the feed are taken in as they come; only at the head is the
 remote tree a tree.  A scan costs the folders that are to be looked at, not those that exist.
@@ -26,6 +26,7 @@ from sync_client.engine.binding import Bound, bind
 from sync_client.engine.database import Followed, StateDatabase
 from sync_client.engine.disk import FollowedRoot, Parts, same_thing
 from sync_client.engine.effects import take_local, take_remote
+from sync_client.engine.intake import FeedCheck, Refusals
 from sync_client.engine.manifests import Manifests
 from sync_client.engine.reading import ReadFile, Unreadable, read_files
 from sync_client.engine.scan import FolderListing, Odd, list_folders, list_tree
@@ -58,6 +59,7 @@ class Looker:
     ) -> None:
         self.odd: dict[Parts, list[Odd]] = {}  # what cannot be followed, by folder
         self.notes: list[str] = []
+        self.refused = Refusals(state, folder)
         self._folder = folder
         self._state = state
         self._trees = trees
@@ -127,12 +129,15 @@ class Looker:
     async def _read_feed(self) -> bool:
         self._server_moved = False
         told = False
+        check = FeedCheck(self._folder.cursor)
         try:
             while True:
                 answer = await self._api.changes(self._folder.view, self._folder.cursor, PAGE_NODES)
                 if isinstance(answer, Reset):
+                    check.reset(answer.cursor)
                     self.list_again(answer)
                     continue
+                check.page(answer)
                 told |= self._take_page(answer)
                 if not answer.more:
                     return told
@@ -142,11 +147,12 @@ class Looker:
 
     def _take_page(self, page: Changes) -> bool:
         with self._trees.transaction(lasting=False):
-            for state in page.nodes:
+            believed = self.refused.sift(page.nodes, page.gone)
+            for state in believed:
                 content = state.content
                 if content is not None:
                     self._manifests.keep(content_digest(content.manifest), content.manifest)
-            states = self._window.take(page.nodes)
+            states = self._window.take(believed)
             self._trees.load(NodeId(state.node) for state in states)
             alone = self._folder.at_head  # until this page, and that is known after a crash too
             self._buried = _buries(page) or (self._buried and not alone)
@@ -168,6 +174,7 @@ class Looker:
         self.notes.append("The server asked for a new listing; nothing is deleted by it.")
         with self._trees.transaction():
             self._window.forget()
+            self.refused.forget()
             for row in list(self._trees.all_rows()):
                 if row.node != self._folder.root:
                     self._trees.save(replace(row, remote=None, agreed=None), dirty=True)

@@ -116,6 +116,10 @@ def problems(sync: FolderSync) -> list[Answer]:
         found += [
             {"path": _text("/".join(one.parts)), "code": one.code, "message": one.message} for one in odd
         ]
+    found += [
+        {"path": name, "code": "refused-here", "message": f"The server's entry was left out: {why}."}
+        for name, why in sync.looker.refused.shown()
+    ]
     return sorted(found, key=lambda problem: problem["path"])
 
 

@@ -26,7 +26,7 @@ from protocol.errors import LocalProblem, MedicalBlocksError
 from protocol.http import ServerApi
 from protocol.ids import NodeId
 from protocol.messages import Kind
-from protocol.names import conflict_name
+from protocol.names import conflict_name, shown
 from sync_client.engine.account import Account
 from sync_client.engine.carrying import Carried, Carrier
 from sync_client.engine.contents import Contents
@@ -136,7 +136,7 @@ class FolderSync:
 
     @property
     def has_problems(self) -> bool:
-        return bool(self.troubles.shown() or self.looker.odd)
+        return bool(self.troubles.shown() or self.looker.odd or self.looker.refused)
 
     @property
     def is_at_rest(self) -> bool:
@@ -349,7 +349,11 @@ class FolderSync:
             self.looker.list_again(carried.reset)
 
     def _put_off(self, node: NodeId, code: str, message: str) -> None:
-        path = self.trees.path(Side.LOCAL, node) or self.trees.path(Side.REMOTE, node) or ("?",)
+        path = (
+            self.trees.path(Side.LOCAL, node)
+            or self.trees.path(Side.REMOTE, node)
+            or ("?", _last_name(self.trees.row(node)))
+        )
         self.troubles.put_off(node, "/".join(path), code, message, now=time.monotonic())
 
     def _count_progress(self) -> None:
@@ -378,6 +382,12 @@ class FolderSync:
                     return True
                 at = self.trees.row(seen.place.parent)
         return False
+
+
+def _last_name(row: Row | None) -> str:
+    """Of what lies nowhere: the name that its last place had."""
+    seen = None if row is None else row.local or row.remote
+    return "?" if seen is None else shown(seen.place.name)
 
 
 def _bytes_to_move(row: Row | None) -> int:

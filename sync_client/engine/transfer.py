@@ -16,13 +16,15 @@ import os
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TypeVar
 
 from protocol.errors import ContentDamaged, LocalProblem, MedicalBlocksError, Unavailable
 from protocol.frames import Frame, frame_of, open_frame
 from protocol.http import ServerApi
 from protocol.ids import ChunkId, NodeId, ViewId, split_chunk_ids
-from protocol.messages import MAX_MISSING_CHUNKS, Manifest, Missing, Part, Revision, WantedContent
+from protocol.limits import MAX_CONTENT_CHUNKS, MAX_CONTENT_PARTS, MAX_MISSING_CHUNKS
+from protocol.messages import Manifest, Missing, Part, Revision, WantedContent
 from sync_client.engine.disk import FollowedRoot
 from sync_client.engine.incoming import Incoming, SmallFile, write_small
 from sync_client.engine.reading import FileChanged, chunk_list, read_chunks
@@ -307,7 +309,9 @@ async def _from_server(
     parts: list[Part] = []
     expected: list[tuple[_Need, ChunkId]] = []
     for need in needs:
-        chunks = list(need.offsets)
+        chunks = list(islice(need.offsets, MAX_CONTENT_CHUNKS - len(expected)))
+        if not chunks or len(parts) == MAX_CONTENT_PARTS:
+            break  # the caller asks for the rest
         everything = len(chunks) == len(need.wanted.manifest.lengths)
         positions = None if everything else [need.positions[chunk] for chunk in chunks]
         parts.append(
@@ -337,7 +341,7 @@ def _take_frames(
         if node in fetched.failed:
             continue
         try:
-            if frame.id != chunk:
+            if frame.id != chunk or frame.length != need.wanted.manifest.lengths[need.positions[chunk]]:
                 raise ContentDamaged(
                     "The server sent another chunk than was asked for", hint="Check the server."
                 )
