@@ -238,28 +238,22 @@ class Carrier:
 
     async def _bring_in(self, steps: Sequence[Fetch | Replace], carried: Carried) -> None:
         """Fetch all, then place all: two syncs for the batch."""
-        by_node = {step.node: step for step in steps}
-        paths: dict[NodeId, Parts] = {}
+        known: dict[int, tuple[Fetch | Replace, Parts]] = {}  # by `NodeId.int`, which is cheap to hash
         for step in steps:
             parts = self._path(step.place)
             if parts is not None:
-                paths[step.node] = parts
+                known[step.node.int] = (step, parts)
         brought = await self._contents.bring(
-            [(step.node, step.revision, step.content) for step in steps if step.node in paths]
+            [(step.node, step.revision, step.content) for step, _ in known.values()]
         )
         for node, failure in brought.failed.items():
             carried.problems[node] = (failure.code, str(failure))
             if isinstance(failure, ContentDamaged):
                 carried.look_at_server = True
         targets = [
-            placement.Target(
-                node,
-                paths[node],
-                step.expected if isinstance(step, Replace) else None,
-                step.content,
-            )
+            placement.Target(node, parts, step.expected if isinstance(step, Replace) else None, step.content)
             for node in brought.ready
-            for step in (by_node[node],)
+            for step, parts in (known[node.int],)
         ]
         replacing = [(target.node, target.parts) for target in targets if target.expected is not None]
         if replacing:
@@ -268,8 +262,7 @@ class Carrier:
         placed = await in_thread(placement.place, self._root, targets)
         with self._folding():
             for result in placed:
-                step = by_node[result.node]
-                parts = paths[result.node]
+                step, parts = known[result.node.int]
                 if isinstance(result, NotPlaced):
                     self._not_placed(result.node, result, parts, carried)
                     continue

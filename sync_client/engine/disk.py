@@ -214,7 +214,7 @@ def placed_too_young(seen: Fingerprint, now_ns: int) -> bool:
 
 
 def tmp_name(node: NodeId) -> str:
-    return node.hex
+    return f"{node.int:032x}"  # as `node.hex`, in half the time
 
 
 def parked_parts(node: NodeId) -> Parts:

@@ -68,35 +68,7 @@ def fold_disk_step(trees: Trees, step: DiskStep, local: Local | None) -> None:
     """local: what the disk shows after the step; None after a Remove.  For KeepBoth it is that of the new node."""
     row = trees.row(step.node) or Row(step.node)
     remote, agreed = row.remote, row.agreed
-    match step:
-        case Remove():
-            _save(trees, Row(row.node, remote, None, None))
-        case KeepBoth(node, new):
-            if local is not None:
-                content = local.content or (row.local.content if row.local else None)
-                _save(trees, Row(new, None, replace(local, content=content, conflict_of=node), None))
-            _save(trees, Row(node, remote, None, None))
-            _hand_over_children(trees, node, new)
-        case Relocate():
-            if local is None:
-                return
-            before = row.local
-            content = local.content or (before.content if before else None)
-            conflict_of = step.conflict_of or (before.conflict_of if before else None)
-            if agreed is not None and remote is not None and same_place(step.target, remote.place):
-                agreed = replace(agreed, place=remote.place, place_revision=remote.place_revision)
-            _save(
-                trees,
-                Row(row.node, remote, Local(local.place, content, local.fingerprint, conflict_of), agreed),
-            )
-        case MakeFolder(node, place):
-            if agreed is not None and remote is not None and not same_place(agreed.place, remote.place):
-                _bring_back_below(trees, node)
-            if local is not None:
-                local = replace(local, content=_FOLDER)
-            if remote is not None:
-                agreed = Agreed(place, _FOLDER, remote.place_revision, remote.content_revision)
-            _save(trees, Row(node, remote, local, agreed))
+    match step:  # the most frequent first
         case Fetch(node, place, content, revision):
             if local is not None and local.content is None:
                 local = replace(local, content=content)
@@ -108,6 +80,34 @@ def fold_disk_step(trees: Trees, step: DiskStep, local: Local | None) -> None:
                 local = replace(local, content=content)
             if agreed is not None:
                 agreed = replace(agreed, content=content, content_revision=revision)
+            _save(trees, Row(node, remote, local, agreed))
+        case Remove():
+            _save(trees, Row(row.node, remote, None, None))
+        case KeepBoth(node, new):
+            if local is not None:
+                held = local.content or (row.local.content if row.local else None)
+                _save(trees, Row(new, None, replace(local, content=held, conflict_of=node), None))
+            _save(trees, Row(node, remote, None, None))
+            _hand_over_children(trees, node, new)
+        case Relocate():
+            if local is None:
+                return
+            before = row.local
+            held = local.content or (before.content if before else None)
+            conflict_of = step.conflict_of or (before.conflict_of if before else None)
+            if agreed is not None and remote is not None and same_place(step.target, remote.place):
+                agreed = replace(agreed, place=remote.place, place_revision=remote.place_revision)
+            _save(
+                trees,
+                Row(row.node, remote, Local(local.place, held, local.fingerprint, conflict_of), agreed),
+            )
+        case MakeFolder(node, place):
+            if agreed is not None and remote is not None and not same_place(agreed.place, remote.place):
+                _bring_back_below(trees, node)
+            if local is not None:
+                local = replace(local, content=_FOLDER)
+            if remote is not None:
+                agreed = Agreed(place, _FOLDER, remote.place_revision, remote.content_revision)
             _save(trees, Row(node, remote, local, agreed))
 
 

@@ -33,6 +33,7 @@ from sync_client.engine.trees import (
 CACHED_ROWS = 40_000
 LOADED_AT_ONCE = 500
 CACHED_FOLDERS = 256
+DEEPEST = 256  # folders on a way up: more than any tree has that hangs on its root
 MANY_QUESTIONS = 500  # about inodes, in one scan
 LISTED_CHILDREN = 5_000  # names of a folder with more are asked of the database one by one
 WORTH_COPYING = 16 * 1024  # bytes: a smaller file is fetched faster than found
@@ -91,6 +92,7 @@ class StoredTrees:
             Side.REMOTE: {},
             Side.LOCAL: {},
         }  # None: too many
+        self._paths: dict[Side, dict[int, tuple[str, ...]]] = {Side.REMOTE: {}, Side.LOCAL: {}}  # of folders
         found = self._db.execute("SELECT max(dirty) FROM nodes WHERE folder = ?", (folder,)).fetchone()
         self._sequence = int(found[0] or 0)
 
@@ -207,10 +209,11 @@ class StoredTrees:
             self._move(Side.LOCAL, new.node, here.place if here else None, there.place if there else None)
 
     def _move(self, side: Side, node: NodeId, before: Place | None, after: Place | None) -> None:
-        if before is after:
+        if before == after:
             return
         folders = self._names[side]
         if before is not None:
+            self._paths[side].clear()  # a path that was found led through it, or not: cheaper than to know
             names = folders.get(before.parent.int)
             if names is not None:
                 held = names.get(name_key(before.name))
@@ -280,6 +283,8 @@ class StoredTrees:
             self._stored.clear()
             for folders in self._names.values():
                 folders.clear()
+            for paths in self._paths.values():
+                paths.clear()
             raise
 
     def load(self, nodes: Iterable[NodeId]) -> None:
@@ -371,16 +376,27 @@ class StoredTrees:
         return self.path_of_place(side, self._place(side, node)) if node != self.root else ()
 
     def path_of_place(self, side: Side, place: Place | None) -> tuple[str, ...] | None:
+        if place is None:
+            return None
+        above = self._folder_path(side, place.parent)
+        return None if above is None else (*above, place.name)
+
+    def _folder_path(self, side: Side, folder: NodeId) -> tuple[str, ...] | None:
+        """Remembered until something on this side leaves its place: files ask for that of their folder one by one."""
+        known = self._paths[side]
         names: list[str] = []
-        root = self.root.int
-        while place is not None:
-            names.append(place.name)
-            if place.parent.int == root:
-                return tuple(reversed(names))
-            if len(names) > 256:
+        at, root = folder, self.root.int
+        while at.int != root and at.int not in known:
+            place = self._place(side, at)
+            if place is None or len(names) > DEEPEST:
                 return None
-            place = self._place(side, place.parent)
-        return None
+            names.append(place.name)
+            at = place.parent
+        path = (*known.get(at.int, ()), *reversed(names))
+        if len(known) >= CACHED_FOLDERS:
+            known.clear()
+        known[folder.int] = path
+        return path
 
     def at_path(self, side: Side, parts: Sequence[str]) -> NodeId | None:
         """The node that stands there in that tree, by exact names."""

@@ -14,6 +14,7 @@ import ctypes
 import errno
 import os
 import struct
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -122,7 +123,7 @@ def look(folder: int, name: str) -> Fingerprint | None:
     """What stands there, a link as itself; None: nothing.  Other failures are raised."""
     if _statx is None:
         return look_by_stat(folder, name)
-    answer = ctypes.create_string_buffer(256)
+    answer = _answer()
     if _statx(folder, os.fsencode(name), _AT_SYMLINK_NOFOLLOW, _STATX_BASIC_AND_BIRTH, answer):
         error = _failure(name)
         if error.errno in (errno.ENOENT, errno.ENOTDIR):
@@ -131,6 +132,18 @@ def look(folder: int, name: str) -> Fingerprint | None:
             return look_by_stat(folder, name)
         raise error
     return _from_statx(answer)
+
+
+_mine = threading.local()
+
+
+def _answer() -> ctypes.Array[ctypes.c_char]:
+    """Room for what statx says, of this thread: making it costs as much as the call."""
+    try:
+        return _mine.answer  # type: ignore[no-any-return]  # set below, and nowhere else
+    except AttributeError:
+        _mine.answer = answer = ctypes.create_string_buffer(256)
+        return answer
 
 
 def look_all(folder: int, names: Sequence[str]) -> Iterator[tuple[str, Fingerprint]]:

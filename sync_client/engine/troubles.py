@@ -62,7 +62,7 @@ class Troubles:
             trouble.again_at = 0.0
 
     def is_put_off(self, node: NodeId, *, now: float) -> bool:
-        trouble = self._by_node.get(node)
+        trouble = self._by_node.get(node) if self._by_node else None
         return trouble is not None and trouble.again_at > now
 
     def next_at(self) -> float | None:
