@@ -157,6 +157,10 @@ async def _trash(engine: Engine, _: Arguments) -> Json:
     return await engine.trash_list()
 
 
+async def _trash_empty(engine: Engine, _: Arguments) -> Json:
+    return await engine.trash_empty()
+
+
 async def _trash_restore(engine: Engine, asked: Arguments) -> Json:
     to = _path(asked, "to") if asked.get("to") else None
     return await engine.trash_restore(_text(asked, "item"), to)
@@ -175,6 +179,7 @@ _OPERATIONS: dict[str, Callable[[Engine, Arguments], Awaitable[Json]]] = {
     "revs": _revs,
     "restore": _restore,
     "trash": _trash,
+    "trash-empty": _trash_empty,
     "trash-restore": _trash_restore,
 }
 

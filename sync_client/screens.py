@@ -301,6 +301,13 @@ def revs_screen(items: list[Json], paint: Paint) -> str:
     return "\n".join([*rows, "", "Bring one back with: mb-sync restore PATH --rev N"])
 
 
+_WHY = {  # of the local trash; what the server says is in words already
+    "replaced": "replaced by a newer version",
+    "removed": "deleted elsewhere",
+    "recovered": "left by a crash",
+}
+
+
 def trash_screen(items: list[Json]) -> str:
     if not items:
         return "The trash is empty."
@@ -311,7 +318,7 @@ def trash_screen(items: list[Json]) -> str:
                 str(item["id"]),
                 str(item.get("where", "")),
                 size(item.get("size") or 0),
-                ago(item.get("at"), now),
+                f"{_WHY.get(item['why'], shown(item['why']))} {ago(item.get('at'), now)}",
                 path(item.get("path") or ""),
             )
             for item in items

@@ -101,6 +101,18 @@ def trash_restore(home: ClientHome, item: str, to: str | None, *, as_json: bool)
     tell(done, words, json_wanted=as_json)
 
 
+@trash.command("empty", epilog=help_end("mb-sync trash empty"))
+@as_json
+@pass_home
+def trash_empty(home: ClientHome, *, as_json: bool) -> None:
+    """Drop from the local trash whatever the server holds as well; its own trash and versions stay."""
+    done = reach(home, "trash-empty")
+    words = f"{screens.count_of(done['dropped'], 'file')} dropped, {screens.size(done['bytes'])} free."
+    if done["kept"]:
+        words += f" {screens.count_of(done['kept'], 'file')} kept: the server does not hold them."
+    tell(done, words, json_wanted=as_json)
+
+
 def _whole(path: str) -> str:
     return quick.absolute(os.path.expanduser(path))
 

@@ -50,6 +50,7 @@ class FollowedRoot:
         self._mine = threading.local()
         self._all: list[OrderedDict[Parts, int]] = []
         self._lock = threading.Lock()
+        self.index_lock = threading.Lock()  # of the trash: one appends to it, another one writes it anew
 
     def close(self) -> None:
         """No other thread may be using the root by now."""

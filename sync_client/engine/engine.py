@@ -427,6 +427,9 @@ class Engine:
     async def trash_list(self) -> list[dict[str, Any]]:
         return await history.trash_list(self)
 
+    async def trash_empty(self) -> dict[str, Any]:
+        return await history.trash_empty(self)
+
     async def trash_restore(self, item: str, to: Path | None) -> dict[str, Any]:
         return await history.trash_restore(self, item, to)
 

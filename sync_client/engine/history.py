@@ -180,6 +180,21 @@ async def _trash_here(sync: FolderSync) -> list[Answer]:
     ]
 
 
+async def trash_empty(engine: Engine) -> Answer:
+    """Of the local trash, all that the server holds."""
+    answer: Answer = {"dropped": 0, "bytes": 0, "kept": 0}
+    for sync in engine.syncs.values():
+        async with opened_root(sync) as root:
+            tended = await sync.tend_trash(root, everything=True)
+        if tended is not None:
+            answer["dropped"] += tended.dropped
+            answer["bytes"] += tended.dropped_bytes
+            answer["kept"] += tended.unknown
+            if tended.back:
+                sync.disk_moved({parts[:-1] for parts in tended.back})
+    return answer
+
+
 async def trash_restore(engine: Engine, item: str, to: Path | None = None) -> Answer:
     """to: another place, in the same followed folder; of a file in the local trash only."""
     where, _, name = item.partition("-")

@@ -282,5 +282,16 @@ def digest_of(handle: int) -> bytes:
     return content_digest(_manifest(list(_hash_chunks(handle)), size)[0])
 
 
+def chunks_of(folder: int, name: str, *, is_link: bool) -> list[ChunkId]:
+    """The chunks of what stands there, wherever that is; the text of a link is its chunk."""
+    if is_link:
+        return [ChunkId(hashlib.sha256(os.fsencode(os.readlink(name, dir_fd=folder))).digest())]
+    handle = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+    try:
+        return [chunk for chunk, _ in _hash_chunks(handle)]
+    finally:
+        os.close(handle)
+
+
 def _has_changed() -> FileChanged:
     return FileChanged("The file changed after it was read", hint="It is read again as soon as it is quiet.")

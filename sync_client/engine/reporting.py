@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from protocol.errors import DeviceCloned, LocalProblem
 from protocol.messages import Kind
+from sync_client.engine.trash_care import KEEP_DAYS, SHARE
 from sync_client.engine.trees import Side
 
 if TYPE_CHECKING:
@@ -32,6 +33,10 @@ WORDS = {
     "attention": "Some items need your attention",
     "error": "Not syncing",
 }
+RETENTION = (
+    f"What was deleted or replaced here stays in the local trash for {KEEP_DAYS} days, or a day where that is more than"
+    f" {SHARE:.0%} of the folder; what the server does not hold stays longer: mb-sync trash."
+)
 _WORST_FIRST = ("error", "offline", "paused", "starting", "syncing", "attention", "synced")
 _WATCH_NOTES = {
     "overflow": "Changes came faster than they could be watched; the folder is scanned.",
@@ -64,7 +69,7 @@ def status(engine: Engine) -> Answer:
         "traffic": {"sent_bytes": engine.api.bytes_sent, "received_bytes": engine.api.bytes_received},
         "progress": _progress(engine),
         "notes": [note for sync in engine.syncs.values() for note in _notes(sync)],
-        "retention": "Deleted and replaced files stay in the local trash: mb-sync trash.",
+        "retention": RETENTION,
     }
 
 

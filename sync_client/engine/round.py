@@ -22,7 +22,7 @@ from pathlib import Path
 import msgspec
 from msgspec.structs import replace
 
-from protocol.errors import LocalProblem, MedicalBlocksError
+from protocol.errors import LocalProblem, MedicalBlocksError, Unavailable
 from protocol.http import ServerApi
 from protocol.ids import NodeId
 from protocol.messages import Kind
@@ -31,7 +31,7 @@ from sync_client.engine.account import Account
 from sync_client.engine.carrying import Carried, Carrier
 from sync_client.engine.contents import Contents
 from sync_client.engine.database import Followed, StateDatabase
-from sync_client.engine.disk import FollowedRoot
+from sync_client.engine.disk import FollowedRoot, Parts
 from sync_client.engine.effects import take_local
 from sync_client.engine.incoming import discard_leftovers
 from sync_client.engine.looking import Looker, fresh_node
@@ -42,6 +42,7 @@ from sync_client.engine.recovery import parked_nodes, recover
 from sync_client.engine.steps import Problem
 from sync_client.engine.stored_trees import StoredTrees
 from sync_client.engine.threads import in_thread
+from sync_client.engine.trash_care import EVERY_SECONDS, Tended, tend
 from sync_client.engine.trees import PARKED, Local, Place, Row, Side
 from sync_client.engine.troubles import Troubles
 
@@ -81,6 +82,7 @@ class FolderSync:
         self.watch_note = ""
         self.woken = asyncio.Event()
         self._quiet = False
+        self._tend_after = 0.0
         self._queue: deque[tuple[int, NodeId]] = deque()  # the next dirty nodes of the sweep under way
         self._state = state
         self._api = api
@@ -250,6 +252,7 @@ class FolderSync:
         with self._state.transaction():
             pass  # whatever was only observed lasts from here on
         self._name_the_stuck()
+        await self._tend_gently(self._root)
         self.progress = None
         self.rounds_ended = self.rounds_begun
         self.stopped = None
@@ -362,6 +365,50 @@ class FolderSync:
             self.progress = Progress(0, left, 0, 0, time.monotonic())
         else:
             self.progress.total_files = max(self.progress.total_files, self.progress.done_files + left)
+
+    async def tend_trash(self, root: FollowedRoot, *, everything: bool = False) -> Tended | None:
+        """Once an hour, also across restarts."""
+        if not everything and time.monotonic() < self._tend_after:
+            return None
+        self._tend_after = time.monotonic() + EVERY_SECONDS
+        fact, now = f"trash tended {self.folder.follow.hex}", int(time.time())
+        last = int(self._state.fact(fact) or 0)
+        if not everything and last and abs(now - last) < EVERY_SECONDS:
+            self._tend_after -= abs(now - last)
+            return None
+        with self._state.transaction(lasting=False):
+            self._state.set_fact(fact, str(now))
+        _, folder_bytes = self._state.totals(self.folder.id)
+        tended = await tend(
+            self._api,
+            self.folder.view,
+            root,
+            now_ms=now * 1000,
+            folder_bytes=folder_bytes,
+            beside=self._place_beside,
+            everything=everything,
+        )
+        if tended.back:
+            self.looker.at_folders({parts[:-1] for parts in tended.back})
+        return tended
+
+    async def _tend_gently(self, root: FollowedRoot) -> None:
+        """What goes wrong with the trash is no reason not to sync."""
+        try:
+            await self.tend_trash(root)
+        except Unavailable:
+            raise
+        except (MedicalBlocksError, OSError) as error:
+            log.warning("trash folder=%d not tended: %s", self.folder.id, type(error).__name__)
+
+    def _place_beside(self, parts: Parts) -> Parts:
+        def taken(name: str) -> bool:
+            return self.trees.at_path(Side.LOCAL, (*parts[:-1], name)) is not None
+
+        return (
+            *parts[:-1],
+            conflict_name(parts[-1], device=self._account.device_name, when=local_time(), taken=taken),
+        )
 
     def _name_the_stuck(self) -> None:
         """Nothing that is left undone stays without a name, but for what lies below something named."""

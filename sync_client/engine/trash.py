@@ -4,13 +4,13 @@ Owns: `.mb-sync/trash/`, its index (one JSON object a line), listing, restoring 
 May import: msgspec, protocol, sync_client.engine.disk, sync_client.engine.system_calls.
 
 A file lies there as `MILLISECONDS-ID`.  Its index line is written before the file arrives, so every file has
-one; a line whose file is not there says nothing.  Used by one thread at a time, the one that places files.
+one; a line whose file is not there says nothing.  What may be dropped, and when, is said in engine.trash_care.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from uuid import uuid4
 
@@ -18,14 +18,12 @@ import msgspec
 from msgspec.structs import replace
 
 from protocol.errors import LocalProblem
-from sync_client.engine.disk import TRASH, FollowedRoot, Parts, same_bytes
+from sync_client.engine.disk import TRASH, FollowedRoot, Parts
 from sync_client.engine.system_calls import look, rename_noreplace
 from sync_client.engine.trees import Fingerprint
 
-KEEP_DAYS = 30
 _INDEX = "index.jsonl"
 _NEW_INDEX = "index.jsonl.new"
-_DAY_MS = 24 * 60 * 60 * 1000
 
 
 class Why(StrEnum):
@@ -67,9 +65,10 @@ def announce(root: FollowedRoot, coming: Iterable[Trashed]) -> None:
     lines = b"".join(encode(one) + b"\n" for one in coming)
     if lines:
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
-        handle = os.open(_INDEX, flags, mode=0o600, dir_fd=root.trash())
-        with os.fdopen(handle, "ab") as file:
-            file.write(lines)
+        with root.index_lock:
+            handle = os.open(_INDEX, flags, mode=0o600, dir_fd=root.trash())
+            with os.fdopen(handle, "ab") as file:
+                file.write(lines)
 
 
 def list_trash(root: FollowedRoot) -> list[Trashed]:
@@ -106,29 +105,20 @@ def restore_trashed(root: FollowedRoot, name: str, parts: Parts | None = None) -
     return target
 
 
-def drop_old(
-    root: FollowedRoot, *, now_ms: int, is_safe: Callable[[Parts], bool], days: int = KEEP_DAYS
-) -> tuple[int, list[Trashed]]:
-    """Delete what is older than `days`, if `is_safe` (the server holds this content) says so.
-
-    Returns the number dropped, and those that were written to after they had come here: a program had them
-    open.  Such a file is never dropped; it belongs back into the folder (`restore_trashed`).
-    """
-    kept: list[Trashed] = []
-    written_to: list[Trashed] = []
-    dropped = 0
-    for line in list_trash(root):
-        seen = look(root.trash(), line.name)
-        if seen is not None and not same_bytes(line.fingerprint, seen):
-            written_to.append(line)
-        elif now_ms - line.trashed_at_ms > days * _DAY_MS and is_safe((*TRASH, line.name)):
-            os.unlink(line.name, dir_fd=root.trash())
-            dropped += 1
-            continue
-        kept.append(line)
+def drop(root: FollowedRoot, files: Mapping[str, Fingerprint]) -> list[str]:
+    """Delete these for good, each if it still is what was looked at; returns the names of those that went."""
+    dropped = []
+    trash = root.trash()
+    for name, expected in files.items():
+        seen = look(trash, name)
+        if seen is not None and seen == expected:
+            os.unlink(name, dir_fd=trash)
+            dropped.append(name)
     if dropped:
-        _write_index(root, kept)
-    return dropped, written_to
+        gone = set(dropped)
+        with root.index_lock:
+            _write_index(root, [line for line in _read_index(root) if line.name not in gone])
+    return dropped
 
 
 def _read_index(root: FollowedRoot) -> Iterator[Trashed]:

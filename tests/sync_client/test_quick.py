@@ -105,6 +105,7 @@ ALL = [
         "trash",
         "conflicts resolve",
         "trash restore",
+        "trash empty",
     ),
 ]
 
