@@ -12,28 +12,30 @@ import asyncio
 import json
 import os
 import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import click
 
-from protocol.errors import LocalProblem, MedicalBlocksError
-
-if TYPE_CHECKING:
-    from server.chunks.keys import StoreKeys
-    from server.chunks.packs import FolderPacks
-    from server.data_folder import DataFolder
-    from server.database.session import Database
+from protocol.errors import MedicalBlocksError
+from server.cli_sharing import project, team
+from server.cli_words import (
+    EXIT_CODES,
+    command,
+    data_option,
+    folder_at,
+    json_option,
+    now_ms,
+    open_data,
+    open_database,
+    password_option,
+    read_password,
+    shown_time,
+)
 
 SWITCH_INTERVAL_SECONDS = 0.0005  # a cutter or a cipher in a thread gets its turn beside the event loop
 GARBAGE_THRESHOLD = (
     50_000  # a page of the feed makes as many values, none of them in a cycle: look more rarely
 )
-_EXIT_CODES = "Exit codes: 0 done, 1 error, 2 usage."
 
 
 def main() -> None:
@@ -59,30 +61,9 @@ def main() -> None:
         sys.exit(0)
 
 
-_data_option = click.option(
-    "--data",
-    required=True,
-    envvar="MB_SERVER_DATA",
-    show_envvar=True,
-    type=click.Path(path_type=Path),
-    metavar="DIR",
-    help="The server's data folder.",
-)
-_password_option = click.option(
-    "--password-stdin", is_flag=True, help="Read the password from standard input: one line."
-)
-_json_option = click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
-
-
-def _command(
-    name: str, *, example: str, codes: str = _EXIT_CODES
-) -> Callable[[Callable[..., Any]], click.Command]:
-    return click.command(name, epilog=f"\b\nExample:\n  {example}\n\n{codes}")
-
-
 @click.group(
     epilog="\b\nExample:\n  mb-server init --data /srv/medical-blocks --admin ada --password-stdin\n"
-    f"  mb-server serve --data /srv/medical-blocks\n\n{_EXIT_CODES}"
+    f"  mb-server serve --data /srv/medical-blocks\n\n{EXIT_CODES}"
 )
 @click.version_option(package_name="medical-blocks", prog_name="mb-server")
 def commands() -> None:
@@ -92,10 +73,10 @@ def commands() -> None:
 # ---- init and serve --------------------------------------------------------------------------------------
 
 
-@_command("init", example="mb-server init --data /srv/medical-blocks --admin ada --password-stdin < password")
-@_data_option
+@command("init", example="mb-server init --data /srv/medical-blocks --admin ada --password-stdin < password")
+@data_option
 @click.option("--admin", required=True, metavar="NAME", help="The first user, who administers the server.")
-@_password_option
+@password_option
 def init(data: Path, admin: str, *, password_stdin: bool) -> None:
     """Make a new data folder with its keys, its database and a first user.
 
@@ -104,18 +85,18 @@ def init(data: Path, admin: str, *, password_stdin: bool) -> None:
     """
     from server.initialise import initialise
 
-    folder = _folder(data)
+    folder = folder_at(data)
     folder.check_free()
-    password = _read_password(from_stdin=password_stdin)
-    recovery_key = initialise(folder, admin=admin, password=password, clock=_now_ms)
+    password = read_password(from_stdin=password_stdin)
+    recovery_key = initialise(folder, admin=admin, password=password, clock=now_ms)
     click.echo(f"A new server lies in {data}; {admin} may sign in.", err=True)
     click.echo("Its recovery key, shown only this once (write it down, keep it elsewhere):", err=True)
     click.echo(f"\n    {recovery_key}\n", err=True)
     click.echo(f"Start it with: mb-server serve --data {data}", err=True)
 
 
-@_command("serve", example="mb-server serve --data /srv/medical-blocks --listen 127.0.0.1:8850")
-@_data_option
+@command("serve", example="mb-server serve --data /srv/medical-blocks --listen 127.0.0.1:8850")
+@data_option
 @click.option("--listen", metavar="HOST:PORT", help="Where to listen; port 0 takes any free one.")
 @click.option("--behind-proxy", is_flag=True, default=None, help="A proxy in front does TLS.")
 @click.option("--log-level", metavar="LEVEL", help="debug, info, warning or error.")
@@ -134,7 +115,7 @@ def serve(data: Path, listen: str | None, *, behind_proxy: bool | None, log_leve
     logging.basicConfig(
         level="WARNING", stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s"
     )
-    folder = _folder(data)
+    folder = folder_at(data)
     folder.check_there()
     flags = {"listen": listen, "behind_proxy": behind_proxy, "log_level": log_level}
     settings = load_settings(data, environment=os.environ, flags=flags)
@@ -160,36 +141,36 @@ def user() -> None:
     """Add, list, disable and enable users, or give one a new password; works while the server runs."""
 
 
-@_command("add", example="mb-server user add ben --data /srv/medical-blocks --password-stdin < password")
+@command("add", example="mb-server user add ben --data /srv/medical-blocks --password-stdin < password")
 @click.argument("name")
-@_data_option
+@data_option
 @click.option("--admin", is_flag=True, help="May administer the server.")
-@_password_option
+@password_option
 def user_add(name: str, data: Path, *, admin: bool, password_stdin: bool) -> None:
     """Add a user, with an empty home."""
     from server.access.users import add_user
 
-    password = _read_password(from_stdin=password_stdin)
+    password = read_password(from_stdin=password_stdin)
 
-    with _database(data) as database, database.writing() as session:
-        add_user(session, name, password, is_admin=admin, now_ms=_now_ms())
+    with open_database(data) as database, database.writing() as session:
+        add_user(session, name, password, is_admin=admin, now_ms=now_ms())
     click.echo(f"{name} may sign in.", err=True)
 
 
-@_command("list", example="mb-server user list --data /srv/medical-blocks --json")
-@_data_option
-@_json_option
+@command("list", example="mb-server user list --data /srv/medical-blocks --json")
+@data_option
+@json_option
 def user_list(data: Path, *, as_json: bool) -> None:
     """List the users: name, whether they may sign in, when they were added."""
     from server.access.users import list_users
 
-    with _database(data) as database, database.reading() as session:
+    with open_database(data) as database, database.reading() as session:
         users = [
             {
                 "name": found.name,
                 "admin": found.is_admin,
                 "disabled": found.is_disabled,
-                "created_at": _when(found.created_at_ms),
+                "created_at": shown_time(found.created_at_ms),
             }
             for found in list_users(session)
         ]
@@ -202,41 +183,41 @@ def user_list(data: Path, *, as_json: bool) -> None:
         click.echo(f"{found['name']!s:<{width}}  {state:<8}  {found['created_at']}")
 
 
-@_command("disable", example="mb-server user disable ben --data /srv/medical-blocks")
+@command("disable", example="mb-server user disable ben --data /srv/medical-blocks")
 @click.argument("name")
-@_data_option
+@data_option
 def user_disable(name: str, data: Path) -> None:
     """Shut a user out: no sign-in, and every device's token is dead within a second.  Files stay."""
     from server.access.users import disable_user
 
-    with _database(data) as database, database.writing() as session:
-        disable_user(session, name, now_ms=_now_ms())
+    with open_database(data) as database, database.writing() as session:
+        disable_user(session, name, now_ms=now_ms())
     click.echo(f"{name} is disabled.", err=True)
 
 
-@_command("enable", example="mb-server user enable ben --data /srv/medical-blocks")
+@command("enable", example="mb-server user enable ben --data /srv/medical-blocks")
 @click.argument("name")
-@_data_option
+@data_option
 def user_enable(name: str, data: Path) -> None:
     """Let a disabled user in again."""
     from server.access.users import enable_user
 
-    with _database(data) as database, database.writing() as session:
+    with open_database(data) as database, database.writing() as session:
         enable_user(session, name)
     click.echo(f"{name} may sign in again.", err=True)
 
 
-@_command("passwd", example="mb-server user passwd ben --data /srv/medical-blocks --password-stdin < new.txt")
+@command("passwd", example="mb-server user passwd ben --data /srv/medical-blocks --password-stdin < new.txt")
 @click.argument("name")
-@_data_option
-@_password_option
+@data_option
+@password_option
 def user_passwd(name: str, data: Path, *, password_stdin: bool) -> None:
     """Give a user a new password.  Devices that are signed in stay so."""
     from server.access.users import set_password
 
-    password = _read_password(from_stdin=password_stdin)
+    password = read_password(from_stdin=password_stdin)
 
-    with _database(data) as database, database.writing() as session:
+    with open_database(data) as database, database.writing() as session:
         set_password(session, name, password)
     click.echo(f"{name} has a new password.", err=True)
 
@@ -244,19 +225,19 @@ def user_passwd(name: str, data: Path, *, password_stdin: bool) -> None:
 # ---- looking after the data ------------------------------------------------------------------------------
 
 
-@_command(
+@command(
     "check",
     example="mb-server check --data /srv/medical-blocks --deep",
     codes="Exit codes: 0 every invariant holds, 1 something is broken (listed) or an error, 2 usage.",
 )
-@_data_option
+@data_option
 @click.option("--deep", is_flag=True, help="Also read, decrypt and hash every chunk.")
-@_json_option
+@json_option
 def check(data: Path, *, deep: bool, as_json: bool) -> None:
     """Look at every invariant of the data: rows, packs and, with --deep, all bytes.  Changes nothing."""
     from server.upkeep.check import check as check_all
 
-    with _opened(data) as (database, packs, keys):
+    with open_data(data) as (database, packs, keys):
         findings = [
             {"code": found.code, "message": found.message}
             for found in check_all(database, packs, keys, deep=deep)
@@ -271,21 +252,21 @@ def check(data: Path, *, deep: bool, as_json: bool) -> None:
     sys.exit(1 if findings else 0)
 
 
-@_command("manifest", example="mb-server manifest --data /srv/medical-blocks --versions --trash")
-@_data_option
+@command("manifest", example="mb-server manifest --data /srv/medical-blocks --versions --trash")
+@data_option
 @click.option("--versions", is_flag=True, help="Also older versions of files.")
 @click.option("--trash", is_flag=True, help="Also files in the trash.")
 def manifest(data: Path, *, versions: bool, trash: bool) -> None:
     """List every file: SHA-256, bytes, state (current, version or trash) and path, one a line."""
     from server.upkeep.manifest import manifest_lines
 
-    with _opened(data) as (database, packs, keys):
+    with open_data(data) as (database, packs, keys):
         for line in manifest_lines(database, packs, keys, versions=versions, trash=trash):
             click.echo(line)
 
 
-@_command("recover", example="mb-server recover --data /srv/medical-blocks < recovery-key.txt")
-@_data_option
+@command("recover", example="mb-server recover --data /srv/medical-blocks < recovery-key.txt")
+@data_option
 def recover(data: Path) -> None:
     """Make the keys anew from the recovery key that `init` printed, in a restored backup too.
 
@@ -294,74 +275,18 @@ def recover(data: Path) -> None:
     from server.chunks.keys import recover_keys
     from server.database.facts import kept_store_key
 
-    folder = _folder(data)
-    with _database(data) as database, database.reading() as session:
+    folder = folder_at(data)
+    with open_database(data) as database, database.reading() as session:
         kept = kept_store_key(session)
     recover_keys(folder.keys, sys.stdin.readline().strip(), kept=kept)
     click.echo("The master key is back.", err=True)
 
 
-# ---- shared by the commands ------------------------------------------------------------------------------
-
-
-def _folder(data: Path) -> DataFolder:
-    from server.data_folder import DataFolder
-
-    return DataFolder(data)
-
-
-@contextmanager
-def _database(data: Path) -> Iterator[Database]:
-    from server.database.session import Database
-
-    folder = _folder(data)
-    folder.check_there()
-    database = Database.open(folder.database, migrate=False)
-    try:
-        yield database
-    finally:
-        database.close()
-
-
-@contextmanager
-def _opened(data: Path) -> Iterator[tuple[Database, FolderPacks, StoreKeys]]:
-    from server.chunks.keys import open_keys
-    from server.chunks.packs import FolderPacks
-
-    with _database(data) as database:
-        folder = _folder(data)
-        yield database, FolderPacks(folder.packs), open_keys(folder.keys)
-
-
-def _read_password(*, from_stdin: bool) -> str:
-    """One line of standard input, or asked for twice on a terminal.
-
-    Raises LocalProblem: it is empty.
-    """
-    if not from_stdin:
-        if not sys.stdin.isatty():
-            raise LocalProblem("No password was given", hint="Say --password-stdin and give it in one line.")
-        return str(click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True))
-    try:
-        password = sys.stdin.readline().rstrip("\r\n")
-    except UnicodeDecodeError as error:
-        raise LocalProblem("The password is no UTF-8 text", hint="Give it as text, in one line.") from error
-    if not password:
-        raise LocalProblem("The password is empty", hint="Give it in the first line of standard input.")
-    return password
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
-
-
-def _when(at_ms: int) -> str:
-    return datetime.fromtimestamp(at_ms / 1000, tz=UTC).isoformat(timespec="seconds")
-
-
 commands.add_command(init)
 commands.add_command(serve)
 commands.add_command(user)
+commands.add_command(team)
+commands.add_command(project)
 commands.add_command(check)
 commands.add_command(manifest)
 commands.add_command(recover)

@@ -1,25 +1,55 @@
-"""Who may do what with a view: the one function that decides it.
+"""Who may do what: the one function that decides it.
 
-Owns: principals, the views that a decision is about, actions, the decision.  Pure.
+Owns: principals, roles and what each gives, the views that a decision is about, the decision.  Pure.
 May import: protocol.
+
+Roles are granted on a folder and hold for all below it; those of one person add up.  An intake holds identified
+data: only `clinician` counts there, and it counts nowhere else, so that no other role ever leads into one.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from enum import Enum
+from enum import Enum, StrEnum
 
 from protocol.errors import AccessDenied, NotFound
 from protocol.ids import DeviceId, NodeId, SpaceId, UserId, ViewId
+
+HOME = "home"
+PROJECT = "project"
+INTAKE = "intake"  # of a space and of its view: restricted from its creation on
+FOLDER = "folder"  # of a view only
 
 
 class Action(Enum):
     """The values are the words of `View.rights` on the wire."""
 
+    METADATA = "metadata"  # names and kinds; no manifest, size or time
     READ = "read"
     WRITE = "write"
     VERSIONS = "versions"  # superseded contents, and the trash
     SHARE = "share"
+
+
+class Role(StrEnum):
+    OWNER = "owner"
+    EDITOR = "editor"
+    READER = "reader"
+    METADATA = "metadata"
+    CLINICIAN = "clinician"
+
+
+_NONE: frozenset[Action] = frozenset()
+_WORK = frozenset({Action.METADATA, Action.READ, Action.WRITE, Action.VERSIONS})
+_GIVES = {
+    Role.OWNER: frozenset(Action),
+    Role.EDITOR: _WORK,
+    Role.READER: frozenset({Action.METADATA, Action.READ}),
+    Role.METADATA: frozenset({Action.METADATA}),
+    Role.CLINICIAN: _NONE,
+}
+_GIVES_IN_AN_INTAKE = {Role.CLINICIAN: _WORK}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,32 +66,52 @@ class Principal:
 
 @dataclass(frozen=True, slots=True)
 class ReadableView:
-    """A root node and the subtree below it, which this principal may at least read."""
+    """A root node and the subtree below it, as one principal sees it.
+
+    owner: of the home that it is or lies in.  roles: all that this principal holds on the root or above it.
+    is_whole: the root is that of its space, so that nothing of the space lies outside.
+    """
 
     id: ViewId
     space: SpaceId
     root: NodeId
     kind: str
     name: str
-    owner: UserId
+    owner: UserId | None = None
+    roles: frozenset[Role] = frozenset()
+    is_whole: bool = True
 
-
-_ALL = frozenset(Action)
-_NONE: frozenset[Action] = frozenset()
+    @property
+    def is_restricted(self) -> bool:
+        return self.kind == INTAKE
 
 
 def rights_of(principal: Principal, view: ReadableView) -> frozenset[Action]:
-    """A home belongs to its owner alone; being an administrator gives no right to anyone's files."""
-    if view.kind == "home" and view.owner == principal.user:
-        return _ALL
-    return _NONE
+    """A home belongs to its owner alone until it is shared; being an administrator gives no right to anyone's
+    files."""
+    roles = view.roles
+    if view.owner is not None and view.owner == principal.user:
+        roles = roles | {Role.OWNER}
+    return rights_by(roles, restricted=view.is_restricted)
+
+
+def rights_by(roles: Iterable[Role], *, restricted: bool) -> frozenset[Action]:
+    """What these roles, held on a node or above it, give there together."""
+    gives = _GIVES_IN_AN_INTAKE if restricted else _GIVES
+    return _NONE.union(*(gives.get(role, _NONE) for role in roles))
+
+
+def passed_on(role: Role, member: Role) -> Role:
+    """What a member of a project gets of a role that was given to the project: who may not read there does not
+    read here."""
+    return role if Action.READ in _GIVES[member] else Role.METADATA
 
 
 def authorise(principal: Principal, action: Action, view: ReadableView | None) -> None:
     """Raises NotFound: no such view, or not yours: never told apart.
-    Raises AccessDenied: yours to read, but not for this."""
+    Raises AccessDenied: yours to see, but not for this."""
     rights = _NONE if view is None else rights_of(principal, view)
-    if Action.READ not in rights:
+    if Action.METADATA not in rights:
         raise NotFound("There is no such view", hint="Look at the list of your views.")
     if action not in rights:
         raise AccessDenied(

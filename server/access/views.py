@@ -1,66 +1,149 @@
 """The views that a token sees.
 
-Owns: finding them; one answer for "absent" and "not yours".
+Owns: finding them with the roles that count in each, their names, the list; one answer for "absent" and "not yours".
 May import: sqlalchemy, protocol, server.access, server.database.
+
+A view's rights are those of its root: what was granted on it and on the folders above it.  What was granted on a
+folder further down is a view of its own.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, bindparam, select
+from sqlalchemy import Row, bindparam, or_, select
 from sqlalchemy.orm import Session
 
 from protocol.ids import NodeId, SpaceId, UserId, ViewId
 from protocol.messages import View, Views
+from protocol.names import name_key
+from server.access.ancestry import Above, folders_above, is_live
 from server.access.cursors import START, Cursors
-from server.access.rights import Action, Principal, ReadableView, authorise, rights_of
+from server.access.grants import Roles, roles_held
+from server.access.rights import FOLDER, HOME, Action, Principal, ReadableView, Role, authorise, rights_of
 from server.database.facts import epoch_of
-from server.database.tables import SpaceRow, ViewRow
+from server.database.session import in_groups
+from server.database.tables import ProjectRow, SpaceRow, UserRow, ViewRow
 
+SHARED = "/Shared"
 _COLUMNS = (ViewRow.id, ViewRow.space, ViewRow.root, ViewRow.kind, ViewRow.name, ViewRow.owner)
 _NAMED = select(*_COLUMNS).where(ViewRow.id == bindparam("view"))
+_LISTED = (
+    select(*_COLUMNS, SpaceRow.used_bytes, UserRow.name.label("of_user"), ProjectRow.name.label("of_project"))
+    .join(SpaceRow, SpaceRow.id == ViewRow.space)
+    .outerjoin(UserRow, UserRow.id == ViewRow.owner)
+    .outerjoin(ProjectRow, ProjectRow.space == ViewRow.space)
+)
 
 
 def readable_view(
-    session: Session, principal: Principal, view: ViewId, action: Action = Action.READ
+    session: Session, principal: Principal, view: ViewId, action: Action = Action.METADATA
 ) -> ReadableView:
-    """Raises NotFound: absent or not yours.  Raises AccessDenied: yours, but not for this action."""
+    """Raises NotFound: absent, deleted or not yours.  Raises AccessDenied: yours, but not for this action."""
     row = session.execute(_NAMED, {"view": view.bytes}).one_or_none()
     found = None if row is None else _value(row)
+    if found is not None and found.kind != HOME:  # a home belongs to one person, whatever was granted in it
+        found = _with_roles(session, found, roles_held(session, principal.user))
     authorise(principal, action, found)
     assert found is not None
     return found
 
 
+def _with_roles(session: Session, view: ReadableView, held: Roles) -> ReadableView | None:
+    """None: its root, or a folder above it, is deleted."""
+    if view.is_whole:
+        return replace(view, roles=held.get((view.space, view.root.bytes), frozenset()))
+    chain = folders_above(session, view.space, view.root)
+    return replace(view, roles=_roles_on(view.space, chain, held)) if is_live(chain) else None
+
+
+def _roles_on(space: SpaceId, chain: Sequence[Above], held: Roles) -> frozenset[Role]:
+    return frozenset().union(*(held.get((space, folder.id), frozenset()) for folder in chain))
+
+
+# ---- the list --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    view: ReadableView
+    used_bytes: int
+    whose: str  # the owner of the home, or the project, that a shared folder lies in
+
+
 def views_of(session: Session, principal: Principal, cursors: Cursors) -> Views:
-    """All that this principal may read, by name."""
-    rows = session.execute(
-        select(*_COLUMNS, SpaceRow.used_bytes)
-        .join(SpaceRow, SpaceRow.id == ViewRow.space)
-        .where(ViewRow.owner == principal.user.bytes)
-        .order_by(ViewRow.name, ViewRow.id)
-    )
+    """All that this principal sees, by name."""
     start = START.of_epoch(epoch_of(session))
     views = []
-    for row in rows:
-        found = _value(row)
+    for listed in _named(_all_seen(session, principal)):
+        found = listed.view
         rights = rights_of(principal, found)
-        if Action.READ in rights:
-            views.append(
-                View(
-                    view=found.id,
-                    name=found.name,
-                    kind=found.kind,
-                    root=found.root,
-                    rights=[action.value for action in Action if action in rights],
-                    cursor=cursors.seal(found.id, start),
-                    used_bytes=row.used_bytes,
-                )
+        shows_size = found.is_whole and Action.READ in rights
+        views.append(
+            View(
+                view=found.id,
+                name=found.name,
+                kind=found.kind,
+                root=found.root,
+                rights=[action.value for action in Action if action in rights],
+                cursor=cursors.seal(found.id, start),
+                used_bytes=listed.used_bytes if shows_size else 0,
             )
+        )
+    views.sort(key=lambda view: (view.name, view.view))
     return Views(user=principal.user_name, generation=_generation(views), views=views)
+
+
+def _all_seen(session: Session, principal: Principal) -> list[_Listed]:
+    """Their home, and whatever has a live root on which they were given a role."""
+    held = roles_held(session, principal.user)
+    mine = (ViewRow.owner == principal.user.bytes) & (ViewRow.kind == HOME)
+    rows = list(session.execute(_LISTED.where(mine)))
+    for spaces in in_groups({space for space, _ in held}):
+        given = _LISTED.where(
+            ViewRow.space.in_(spaces), or_(ViewRow.owner.is_(None), ViewRow.owner != principal.user.bytes)
+        )
+        rows += [row for row in session.execute(given) if (row.space, row.root) in held]
+    found: list[_Listed] = []
+    for row in rows:
+        view: ReadableView | None = _value(row)
+        assert view is not None
+        if not view.is_whole:
+            chain = folders_above(session, view.space, view.root)
+            if not is_live(chain):
+                continue
+            view = replace(view, name=chain[0].name, roles=_roles_on(view.space, chain, held))
+        elif view.kind != HOME:
+            view = replace(view, roles=held[view.space, view.root.bytes])
+        if Action.METADATA in rights_of(principal, view):
+            found.append(_Listed(view, row.used_bytes, row.of_user or row.of_project or ""))
+    return found
+
+
+def _named(seen: Sequence[_Listed]) -> list[_Listed]:
+    """Shared folders of one name are told apart by whose they are, and then by a number."""
+    names = Counter(name_key(one.view.name) for one in seen if one.view.kind == FOLDER)
+    taken: set[str] = set()
+    named: list[_Listed] = []
+    for one in sorted(seen, key=lambda one: one.view.id):
+        if one.view.kind != FOLDER:
+            named.append(one)
+            continue
+        name = one.view.name
+        if names[name_key(name)] > 1:
+            name = f"{name} ({one.whose})"
+        wanted, count = name, 1
+        while name_key(name) in taken:
+            count += 1
+            name = f"{wanted} {count}"
+        taken.add(name_key(name))
+        named.append(replace(one, view=replace(one.view, name=f"{SHARED}/{name}")))
+    return named
 
 
 def _generation(views: list[View]) -> str:
@@ -78,5 +161,6 @@ def _value(row: Row[*tuple[Any, ...]]) -> ReadableView:
         root=NodeId(UUID(bytes=row.root)),
         kind=row.kind,
         name=row.name,
-        owner=UserId(UUID(bytes=row.owner)),
+        owner=None if row.owner is None else UserId(UUID(bytes=row.owner)),
+        is_whole=row.kind != FOLDER,
     )

@@ -1,13 +1,14 @@
 """What the `meta` table says of the whole server.
 
-Owns: reading it, and keeping the wrapped store key in it.  May import: sqlalchemy, protocol, server.database.
+Owns: reading it, keeping the wrapped store key in it, counting the changes of rights.
+May import: sqlalchemy, protocol, server.database.
 """
 
 from __future__ import annotations
 
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from protocol.errors import LocalProblem
@@ -15,6 +16,11 @@ from server.database.tables import MetaRow
 
 FIRST_EPOCH = 1
 EPOCH = "SELECT value FROM meta WHERE key = 'epoch'"  # to stand inside another statement
+_RIGHTS_QUERY = select(MetaRow.value).where(MetaRow.key == "rights")
+_COUNT_RIGHTS = text(
+    "INSERT INTO meta (key, value) VALUES ('rights', '1')"
+    " ON CONFLICT (key) DO UPDATE SET value = CAST(CAST(meta.value AS INTEGER) + 1 AS VARCHAR)"
+)
 _EPOCH_QUERY = select(MetaRow.value).where(MetaRow.key == "epoch")
 
 
@@ -26,6 +32,17 @@ def epoch_of(session: Session) -> int:
 def epoch_value(text: str | None) -> int:
     """text: what `EPOCH` gave."""
     return FIRST_EPOCH if text is None else int(text)
+
+
+def rights_number(session: Session) -> int:
+    """Rises whenever anyone may see more, less or other things than before."""
+    value = session.scalar(_RIGHTS_QUERY)
+    return 0 if value is None else int(value)
+
+
+def note_changed_rights(session: Session) -> None:
+    """To be said in the transaction that changes them: whoever waits looks again at what it may see."""
+    session.execute(_COUNT_RIGHTS)
 
 
 def kept_store_key(session: Session) -> bytes | None:

@@ -39,7 +39,7 @@ class Base(DeclarativeBase):
 
 class MetaRow(Base):
     """One fact about the whole server: `server_id`, `epoch` (an integer), `name_rules`, `created_at_ms`,
-    `store_key` (wrapped, as hexadecimal digits)."""
+    `store_key` (wrapped, as hexadecimal digits), `rights` (counts the changes of who may see what)."""
 
     __tablename__ = "meta"
     key: Mapped[str] = mapped_column(String(64), primary_key=True)
@@ -86,15 +86,62 @@ class LoginTryRow(Base):
 
 
 class ViewRow(Base):
-    """A root node that people see as a tree of its own.  A home has its space's root as root."""
+    """A root node that people see as a tree of its own.  One root is one view, whoever sees it.
+
+    A home, a project and an intake have their space's root as root.  A shared folder lies below it: its view is
+    made when it is shared first, and its name is that of the folder.
+    """
 
     __tablename__ = "views"
     id: Mapped[bytes] = mapped_column(Id, primary_key=True)
     space: Mapped[int] = mapped_column(ForeignKey("spaces.id"), index=True)
     root: Mapped[bytes] = mapped_column(Id)
-    kind: Mapped[str] = mapped_column(String(16))  # "home"
-    name: Mapped[str] = mapped_column(String(400))  # "/Home"
-    owner: Mapped[bytes] = mapped_column(Id, ForeignKey("users.id"), index=True)
+    kind: Mapped[str] = mapped_column(String(16))  # "home", "project", "intake", "folder"
+    name: Mapped[str] = mapped_column(String(400))  # "/Home", "/Projects/NAME"; "" for a folder
+    owner: Mapped[bytes | None] = mapped_column(Id, ForeignKey("users.id"), index=True)  # of the home
+    stamp: Mapped[int] = mapped_column(BigInteger, default=0)  # of the last change in a folder's view
+    __table_args__ = (UniqueConstraint("space", "root"),)
+
+
+class TeamRow(Base):
+    """People who get a right together."""
+
+    __tablename__ = "teams"
+    id: Mapped[bytes] = mapped_column(Id, primary_key=True)
+    name: Mapped[str] = mapped_column(String(200))
+    name_key: Mapped[str] = mapped_column(String(400), unique=True)
+    created_at_ms: Mapped[int] = mapped_column(BigInteger)
+
+
+class TeamMemberRow(Base):
+    __tablename__ = "team_members"
+    team: Mapped[bytes] = mapped_column(Id, ForeignKey("teams.id"), primary_key=True)
+    user: Mapped[bytes] = mapped_column(Id, ForeignKey("users.id"), primary_key=True, index=True)
+
+
+class ProjectRow(Base):
+    """A project is a space of its own; so is its intake, where identified data come in."""
+
+    __tablename__ = "projects"
+    id: Mapped[bytes] = mapped_column(Id, primary_key=True)
+    name: Mapped[str] = mapped_column(String(200))
+    name_key: Mapped[str] = mapped_column(String(400), unique=True)
+    space: Mapped[int] = mapped_column(ForeignKey("spaces.id"), unique=True)
+    intake: Mapped[int | None] = mapped_column(ForeignKey("spaces.id"), unique=True)
+    created_at_ms: Mapped[int] = mapped_column(BigInteger)
+
+
+class GrantRow(Base):
+    """A role for somebody on a folder and all below it.  The owner of a home needs no row."""
+
+    __tablename__ = "grants"
+    space: Mapped[int] = mapped_column(ForeignKey("spaces.id"), primary_key=True)
+    node: Mapped[bytes] = mapped_column(Id, primary_key=True)
+    principal: Mapped[bytes] = mapped_column(Id, primary_key=True, index=True)
+    principal_kind: Mapped[str] = mapped_column(String(8))  # "user", "team", "project"
+    role: Mapped[str] = mapped_column(String(16))
+    granted_by: Mapped[bytes | None] = mapped_column(Id, ForeignKey("users.id"))  # None: the operator
+    granted_at_ms: Mapped[int] = mapped_column(BigInteger)
 
 
 # ---- spaces ----------------------------------------------------------------------------------------------
@@ -106,7 +153,7 @@ class SpaceRow(Base):
 
     __tablename__ = "spaces"
     id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=True)
-    kind: Mapped[str] = mapped_column(String(16))  # "home"
+    kind: Mapped[str] = mapped_column(String(16))  # "home", "project"; "intake" is restricted, and stays so
     root: Mapped[bytes] = mapped_column(Id)
     stamp: Mapped[int] = mapped_column(BigInteger, default=0)
     purged_stamp: Mapped[int] = mapped_column(BigInteger, default=0)  # tombstones up to here may be gone
@@ -184,12 +231,22 @@ class ChunkUseRow(Base):
 
 
 class ArrivalRow(Base):
-    """A restored folder (later: a folder moved into a view): the feed lists its subtree again at `stamp`."""
+    """A restored folder: the feed lists its subtree again at `stamp`."""
 
     __tablename__ = "arrivals"
     space: Mapped[int] = mapped_column(ForeignKey("spaces.id"), primary_key=True)
     stamp: Mapped[int] = mapped_column(BigInteger, primary_key=True)
     node: Mapped[bytes] = mapped_column(Id, primary_key=True)
+
+
+class BorderCrossingRow(Base):
+    """A node that was moved into the view of a shared folder, or out of it, at this stamp of its space."""
+
+    __tablename__ = "border_crossings"
+    view: Mapped[bytes] = mapped_column(Id, ForeignKey("views.id"), primary_key=True)
+    stamp: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    node: Mapped[bytes] = mapped_column(Id)
+    arrives: Mapped[bool] = mapped_column(Boolean)
 
 
 class BatchRow(Base):

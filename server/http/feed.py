@@ -26,7 +26,7 @@ async def get_views(call: Call) -> Views:
     "GET",
     "/views/{view}/changes",
     on=On.VIEW,
-    action=Action.READ,
+    action=Action.METADATA,
     answer=Feed,
     query=(
         Query("after", str, "the cursor of the page before; empty: from the start"),
@@ -38,7 +38,9 @@ async def get_changes(call: Call) -> Feed:
     limit = call.number("limit", MAX_PAGE_NODES, least=1, most=MAX_PAGE_NODES)
     after = Cursor(call.text("after"))
     return await call.service.database.read(
-        lambda session: changes(session, call.view, after, limit=limit, cursors=call.service.cursors)
+        lambda session: changes(
+            session, call.principal, call.view, after, limit=limit, cursors=call.service.cursors
+        )
     )
 
 

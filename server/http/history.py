@@ -51,7 +51,7 @@ async def get_trash(call: Call) -> Trash:
     "GET",
     "/views/{view}/list",
     on=On.VIEW,
-    action=Action.READ,
+    action=Action.METADATA,
     answer=Listing,
     query=(Query("path", str, "a folder, from the view's root: /a/b"), _NEXT),
 )
@@ -59,7 +59,7 @@ async def get_list(call: Call) -> Listing:
     """A page of the children of a folder, by name."""
     return await call.service.database.read(
         lambda session: listing.list_folder(
-            session, call.view, call.text("path", "/"), after=call.text("after")
+            session, call.principal, call.view, call.text("path", "/"), after=call.text("after")
         )
     )
 

@@ -26,7 +26,7 @@ from sqlalchemy.orm import Session
 from protocol.ids import Cursor
 from protocol.messages import MAX_PAGE_NODES, Changes, Feed, NodeState, Reset, ResetCause
 from server.access.cursors import START, Cursors, Position
-from server.access.rights import ReadableView
+from server.access.rights import Action, Principal, ReadableView, authorise, rights_of
 from server.database.facts import EPOCH, epoch_value
 from server.database.session import BULK, in_groups, rows_of_sql
 from server.database.tables import ArrivalRow
@@ -46,6 +46,7 @@ _BEGINNING = f"SELECT stamp, purged_stamp, ({EPOCH}) FROM spaces WHERE id = ?"  
 
 def changes(
     session: Session,
+    principal: Principal,
     view: ReadableView,
     cursor: Cursor,
     *,
@@ -56,8 +57,10 @@ def changes(
 
     limit: of nodes that are told in their turn; folders above them come on top.
 
-    Raises BadRequest: the cursor is not of this view.
+    Raises BadRequest: the cursor is not of this view.  Raises NotFound, AccessDenied: not theirs to see.
     """
+    authorise(principal, Action.METADATA, view)
+    with_contents = Action.READ in rights_of(principal, view)
     [(head, purged, epoch_text)] = rows_of_sql(session, _BEGINNING, view.space)
     epoch = epoch_value(epoch_text)
     position = cursors.open(view.id, cursor) or START.of_epoch(epoch)
@@ -65,7 +68,9 @@ def changes(
     if cause is not None:
         return Reset(cause=cause, cursor=cursors.seal(view.id, START.of_epoch(epoch)))
     if position.is_start:
-        position = replace(position, listing=head)
+        position = replace(position, listing=head, with_contents=with_contents)
+    elif position.with_contents != with_contents:
+        return Reset(cause=ResetCause.RIGHTS, cursor=cursors.seal(view.id, START.of_epoch(epoch)))
     if position.stamp == head and not position.arrival_stamp:  # nothing new, which is what most ask to hear
         return Changes(nodes=[], more=False, cursor=cursors.seal(view.id, position))
     page = _Page(session, view, position, head=head, room=limit)
@@ -166,7 +171,7 @@ class _Page:
         hidden = self._hidden(told.values(), above)
         rows = [row for row in told.values() if row.id not in hidden or row.stamp > self.position.listing]
         extra = self._not_told_yet([row for row in rows if row.id not in hidden], told, above)
-        return node_states(self.session, [*extra, *rows], hidden)
+        return node_states(self.session, [*extra, *rows], hidden, with_contents=self.position.with_contents)
 
     def _above(self, rows: Iterable[FoundState]) -> dict[bytes, FoundState]:
         """All folders above these, by id."""

@@ -1,6 +1,6 @@
 """Folders as people name them: a path, and what lies there.
 
-Owns: walking a path, a page of children by name.  The caller has checked the right to read.
+Owns: walking a path, a page of children by name.
 May import: sqlalchemy, protocol, server.access, server.database, server.spaces.
 """
 
@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from protocol.errors import NotFound
 from protocol.messages import Kind, Listed, Listing, Revision
 from protocol.names import MAX_DEPTH, name_key
-from server.access.rights import ReadableView
+from server.access.rights import Action, Principal, ReadableView, authorise, rights_of
 from server.database.session import AnyRow
 from server.database.tables import NodeRow, VersionRow
 from server.spaces.rows import IS_CURRENT_VERSION, kind_of
@@ -22,11 +22,16 @@ from server.spaces.rows import IS_CURRENT_VERSION, kind_of
 PAGE = 1_000
 
 
-def list_folder(session: Session, view: ReadableView, path: str = "/", *, after: str = "") -> Listing:
+def list_folder(
+    session: Session, principal: Principal, view: ReadableView, path: str = "/", *, after: str = ""
+) -> Listing:
     """The children of the folder at `path`, by name; a file is listed alone.  after: `next` of the page before.
+    Who may not read gets names and kinds; sizes and times are 0 then.
 
-    Raises NotFound: nothing is there.
+    Raises NotFound: nothing is there.  Raises AccessDenied: not theirs to see.
     """
+    authorise(principal, Action.METADATA, view)
+    with_contents = Action.READ in rights_of(principal, view)
     names = [name for name in path.split("/") if name]
     node, shown = view.root.bytes, ""
     found: AnyRow | None = None
@@ -41,13 +46,13 @@ def list_folder(session: Session, view: ReadableView, path: str = "/", *, after:
             raise _nothing()
         node, shown = found.id, f"{shown}/{found.name}"
     if found is not None and found.kind != Kind.FOLDER.value:
-        return Listing(path=shown, node=UUID(bytes=node), items=[_item(found)])
+        return Listing(path=shown, node=UUID(bytes=node), items=[_item(found, with_contents=with_contents)])
     query = _children(view, node).where(NodeRow.name_key > after).order_by(NodeRow.name_key).limit(PAGE + 1)
     rows = session.execute(query).all()
     return Listing(
         path=shown or "/",
         node=UUID(bytes=node),
-        items=[_item(row) for row in rows[:PAGE]],
+        items=[_item(row, with_contents=with_contents) for row in rows[:PAGE]],
         next=rows[PAGE - 1].name_key if len(rows) > PAGE else "",
     )
 
@@ -71,13 +76,13 @@ def _children(view: ReadableView, parent: bytes) -> Select[*tuple[object, ...]]:
     )
 
 
-def _item(row: AnyRow) -> Listed:
+def _item(row: AnyRow, *, with_contents: bool) -> Listed:
     return Listed(
         node=UUID(bytes=row.id),
         name=row.name,
         kind=kind_of(row.kind),
-        size=row.size,
-        mtime_ns=row.mtime_ns,
+        size=row.size if with_contents else 0,
+        mtime_ns=row.mtime_ns if with_contents else 0,
         content_revision=Revision(epoch=row.content_epoch, number=row.content_number),
         place_revision=Revision(epoch=row.place_epoch, number=row.place_number),
     )

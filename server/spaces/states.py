@@ -72,8 +72,11 @@ def found_states(
     return [FoundState._make(row) for row in rows_of_sql(session, sql, *values)]
 
 
-def node_states(session: Session, rows: Sequence[FoundState], hidden: Collection[bytes]) -> list[NodeState]:
-    """Messages for these rows.  hidden: those that lie below a tombstone."""
+def node_states(
+    session: Session, rows: Sequence[FoundState], hidden: Collection[bytes], *, with_contents: bool = True
+) -> list[NodeState]:
+    """Messages for these rows.  hidden: those that lie below a tombstone.  with_contents: else of a file neither
+    manifest nor size nor time is told."""
     names = _device_names(session, {row.changed_by for row in rows})
     ids: dict[bytes, None] = {}  # parents and operations come again and again
     for row in rows:
@@ -91,6 +94,8 @@ def node_states(session: Session, rows: Sequence[FoundState], hidden: Collection
             content = None
         elif kind is Kind.FOLDER:
             content = _FOLDER
+        elif not with_contents:
+            content = None
         else:
             content = content_value(
                 kind, row.size, row.mtime_ns, row.executable, row.chunks, row.lengths, row.indirect
@@ -109,7 +114,7 @@ def node_states(session: Session, rows: Sequence[FoundState], hidden: Collection
                 conflict_of=None if row.conflict_of is None else uuids[row.conflict_of],
                 conflict_device=row.conflict_device,
                 not_portable=unportable(row.name) is not None,
-                changed_at_ms=row.changed_at_ms,
+                changed_at_ms=row.changed_at_ms if with_contents else 0,
                 changed_by=names.get(row.changed_by, ""),
             )
         )

@@ -4,8 +4,9 @@ Owns: its lines.  May import: sqlalchemy, protocol, server.
 
     SHA-256 of the file, bytes, state (current, version, trash), path: NAME/Home/folder/file
 
-A path begins with the owner's name.  Everything below a tombstone is trash, older versions included.
-Links are not listed.  A file that cannot be read is listed with dashes in place of its SHA-256.
+A path begins with the owner's name, or with /Projects/NAME where a project owns it.  Everything below a
+tombstone is trash, older versions included.  Links are not listed.  A file that cannot be read is listed with
+dashes in place of its SHA-256.
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ _PAGE_FILES = 500
 _MAX_REMEMBERED = 10_000
 
 _VIEWS = text(
-    "SELECT v.space, v.root, u.name || v.name FROM views v JOIN users u ON u.id = v.owner"
-    " ORDER BY u.name_key, v.name"
+    "SELECT v.space, v.root, coalesce(u.name, '') || v.name FROM views v LEFT JOIN users u ON u.id = v.owner"
+    " WHERE v.kind <> 'folder' ORDER BY u.name_key, v.name"
 )
 
 

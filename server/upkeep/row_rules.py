@@ -70,7 +70,53 @@ _RULES = (
         "view-root",
         "View {} has no live folder as its root",
         "SELECT v.id FROM views v LEFT JOIN nodes n ON n.space = v.space AND n.id = v.root"
-        " WHERE n.id IS NULL OR n.kind <> 'folder' OR n.deleted_at_ms IS NOT NULL",
+        " WHERE n.id IS NULL OR n.kind <> 'folder' OR (n.deleted_at_ms IS NOT NULL AND v.kind <> 'folder')",
+    ),
+    _Rule(
+        "view-of-space",
+        "Space {} and its view {} are not of one kind, or have two roots",
+        "SELECT s.id, v.id FROM spaces s LEFT JOIN views v ON v.space = s.id AND v.root = s.root"
+        " WHERE v.id IS NULL OR v.kind <> s.kind OR (v.owner IS NULL) = (v.kind = 'home')",
+    ),
+    _Rule(
+        "view-stamp",
+        "View {} of space {} moved at a stamp that was not given yet",
+        "SELECT v.id, v.space FROM views v JOIN spaces s ON s.id = v.space WHERE v.stamp > s.stamp",
+    ),
+    _Rule(
+        "border-crossing",
+        "A border crossing of view {} names node {}, which is not there, or a stamp that was not given yet",
+        "SELECT c.view, c.node FROM border_crossings c JOIN views v ON v.id = c.view"
+        " JOIN spaces s ON s.id = v.space LEFT JOIN nodes n ON n.space = v.space AND n.id = c.node"
+        " WHERE n.id IS NULL OR c.stamp > s.stamp",
+    ),
+    # ---- rights
+    _Rule(
+        "grant-node",
+        "A role was given on node {} of space {}, which is no folder",
+        "SELECT g.node, g.space FROM grants g LEFT JOIN nodes n ON n.space = g.space AND n.id = g.node"
+        " WHERE n.id IS NULL OR n.kind <> 'folder'",
+    ),
+    _Rule(
+        "grant-principal",
+        "A role on node {} of space {} was given to somebody who is not there",
+        "SELECT g.node, g.space FROM grants g WHERE"
+        " (g.principal_kind = 'user' AND NOT EXISTS (SELECT 1 FROM users WHERE id = g.principal))"
+        " OR (g.principal_kind = 'team' AND NOT EXISTS (SELECT 1 FROM teams WHERE id = g.principal))"
+        " OR (g.principal_kind = 'project' AND NOT EXISTS (SELECT 1 FROM projects WHERE id = g.principal))"
+        " OR g.principal_kind NOT IN ('user', 'team', 'project')",
+    ),
+    _Rule(
+        "grant-intake",
+        "A role on node {} of space {} is one for an intake and it is none, or the other way round",
+        "SELECT g.node, g.space FROM grants g JOIN spaces s ON s.id = g.space"
+        " WHERE (g.role = 'clinician') <> (s.kind = 'intake')",
+    ),
+    _Rule(
+        "grant-view",
+        "A role was given on node {} of space {}, and there is no view of it",
+        "SELECT g.node, g.space FROM grants g LEFT JOIN views v ON v.space = g.space AND v.root = g.node"
+        " WHERE v.id IS NULL",
     ),
     _Rule(
         "arrival",

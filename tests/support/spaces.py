@@ -108,7 +108,9 @@ class Client:
 
     async def page(self, cursor: Cursor = START, limit: int = 5_000) -> Feed:
         with self.space.store.database.reading() as session:
-            return changes(session, self.view, cursor, limit=limit, cursors=self.space.cursors)
+            return changes(
+                session, self.principal, self.view, cursor, limit=limit, cursors=self.space.cursors
+            )
 
     async def all_changes(self, cursor: Cursor = START, limit: int = 5_000) -> tuple[list[NodeState], Cursor]:
         """The nodes of all pages up to the head, as they came."""

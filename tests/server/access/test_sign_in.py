@@ -29,9 +29,10 @@ from server.access.devices import (
     sign_in,
     sign_out,
 )
+from server.access.new_spaces import check_name
 from server.access.passwords import QUEUE, THREADS, Passwords, check_password, hash_password
 from server.access.rights import Action, Principal, ReadableView, authorise
-from server.access.users import add_user, check_user_name, disable_user, enable_user, list_users, set_password
+from server.access.users import add_user, disable_user, enable_user, list_users, set_password
 from server.access.views import views_of
 from tests.support.spaces import PASSWORD, Space, a_space
 
@@ -147,7 +148,7 @@ async def test_a_new_user_has_an_empty_home_that_nobody_else_sees(tmp_path: Path
         assert (home.name, home.kind, home.rights) == (
             "/Home",
             "home",
-            ["read", "write", "versions", "share"],
+            ["metadata", "read", "write", "versions", "share"],
         )
         assert views.generation == again.generation
         assert (await ada.all_changes())[0] == []
@@ -176,7 +177,7 @@ async def test_a_new_password_counts_at_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["", ".", "a/b", "a\nb", " a", "x" * 65, ".mb-sync", "a\u202eb"])
 def test_names_that_cannot_stand_in_a_path_or_do_not_show_are_refused(name: str) -> None:
     with pytest.raises(BadRequest):
-        check_user_name(name)
+        check_name(name, of="user")
 
 
 @pytest.mark.parametrize("password", ["short", "x" * 129, "Password1", "aaaaaaaaaaaa"])

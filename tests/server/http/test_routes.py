@@ -27,7 +27,7 @@ EXPECTED = {  # what each route acts on, and the right it asks for
     "DELETE /api/v1/devices/{device}": "account",
     "GET /api/v1/views": "account",
     "POST /api/v1/wait": "account",
-    "GET /api/v1/views/{view}/changes": "view read",
+    "GET /api/v1/views/{view}/changes": "view metadata",
     "POST /api/v1/views/{view}/missing": "view write",
     "POST /api/v1/views/{view}/chunks": "view write",
     "POST /api/v1/views/{view}/commit": "view write",
@@ -37,7 +37,7 @@ EXPECTED = {  # what each route acts on, and the right it asks for
     "GET /api/v1/views/{view}/nodes/{node}/versions": "view versions",
     "GET /api/v1/views/{view}/nodes/{node}/versions/{revision}": "view versions",
     "GET /api/v1/views/{view}/trash": "view versions",
-    "GET /api/v1/views/{view}/list": "view read",
+    "GET /api/v1/views/{view}/list": "view metadata",
 }
 
 

@@ -156,19 +156,19 @@ async def test_a_folder_is_listed_by_name_on_pages_and_a_file_alone(
         after = ""
         while True:
             with space.store.database.reading() as session:
-                page = list_folder(session, ada.view, "/top/", after=after)
+                page = list_folder(session, ada.principal, ada.view, "/top/", after=after)
             names += [item.name for item in page.items]
             after = page.next
             if not after:
                 break
         assert (page.path, names) == ("/Top", ["a", "b", "c", "d"])
         with space.store.database.reading() as session:
-            [alone] = (list_folder(session, ada.view, "/top/A")).items
+            [alone] = (list_folder(session, ada.principal, ada.view, "/top/A")).items
             assert (alone.size, alone.mtime_ns, alone.kind) == (5, 7, Kind.FILE)
-            assert [item.name for item in (list_folder(session, ada.view)).items] == ["Top"]
+            assert [item.name for item in (list_folder(session, ada.principal, ada.view)).items] == ["Top"]
             for path in ("/nothing", "/top/a/deeper"):
                 with pytest.raises(NotFound):
-                    list_folder(session, ada.view, path)
+                    list_folder(session, ada.principal, ada.view, path)
 
 
 async def test_make_answers_with_the_first_revisions(tmp_path: Path) -> None:
