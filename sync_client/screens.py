@@ -180,10 +180,15 @@ def _folders(folders: list[Json], paint: Paint) -> list[str]:
         problems = folder.get("problems", [])
         for problem in problems[:MAX_PROBLEMS_SHOWN]:
             where = f"{path(problem['path'])}: " if problem["path"] else ""
-            lines.append(f"      {paint('!', 'attention')} {where}{shown(problem['message'])}")
+            again = _again(problem.get("next_try_seconds"))
+            lines.append(f"      {paint('!', 'attention')} {where}{shown(problem['message'])}{again}")
         if len(problems) > MAX_PROBLEMS_SHOWN:
             lines.append(f"      … and {len(problems) - MAX_PROBLEMS_SHOWN:,} more: mb-sync status --json")
     return lines
+
+
+def _again(seconds: float | None) -> str:
+    return "" if seconds is None else f" Next try in {_long(seconds)}."
 
 
 def _folder_words(folder: Json) -> str:

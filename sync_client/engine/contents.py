@@ -22,7 +22,9 @@ from sync_client.engine.database import Followed, StateDatabase
 from sync_client.engine.disk import FollowedRoot, Parts
 from sync_client.engine.incoming import discard
 from sync_client.engine.manifests import Manifests
-from sync_client.engine.reading import ReadFile
+from sync_client.engine.reading import ReadFile, Unreadable
+from sync_client.engine.reading import Wanted as ToRead
+from sync_client.engine.snapshots import Snapshot, drop_snapshot, take_snapshot
 from sync_client.engine.stored_trees import WORTH_COPYING, StoredTrees
 from sync_client.engine.threads import in_thread
 from sync_client.engine.transfer import Fetched, Outgoing, Wanted, fetch, upload
@@ -44,6 +46,7 @@ class Contents:
         self._manifests = Manifests(state)
         self._sent: dict[NodeId, tuple[Content, Fingerprint]] = {}
         self._brought: dict[NodeId, Revision] = {}  # whole and verified in .mb-sync/tmp
+        self._copies: dict[NodeId, Snapshot] = {}  # of files that never become quiet
 
     # ---- beforehand --------------------------------------------------------------------------------------
 
@@ -72,8 +75,19 @@ class Contents:
             revisions = {row.node: row.remote.content_revision for row in coming if row.remote}
             self._brought.update((node, revisions[node]) for node in brought.ready)
 
+    async def read_copy(self, wanted: ToRead) -> ReadFile | Unreadable:
+        """Of a file that is being written all the time, what stood there at one moment; sent from its copy."""
+        copy = await in_thread(take_snapshot, self._root, wanted)
+        if isinstance(copy, Unreadable):
+            return copy
+        self._copies[copy.read.node] = copy
+        return copy.read
+
     async def drop_unused(self) -> None:
         """After a sweep: what no plan asked for."""
+        for copy in self._copies.values():
+            await in_thread(drop_snapshot, self._root, copy.parts)
+        self._copies.clear()
         unused = list(self._brought)
         self._brought.clear()
         self._sent.clear()
@@ -101,6 +115,9 @@ class Contents:
         path = self._trees.path(Side.LOCAL, node)
         if path is None:
             return None
+        copy = self._copies.get(node)
+        if copy is not None and copy.read.content == content:
+            path, expected = copy.parts, copy.fingerprint
         known: frozenset[ChunkId] = frozenset()
         row = self._trees.row(node)
         if row is not None and row.agreed is not None and node not in self.distrusted:

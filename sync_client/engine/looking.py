@@ -292,7 +292,7 @@ class Looker:
         changed = {node for node, _ in bound.changes}
         with self._trees.transaction(lasting=False):
             take_local(self._trees, bound.changes)
-        self._troubles.clear(changed)
+        self._troubles.changed(changed, now=time.monotonic())
         self._doubtful.extend(node for node in bound.unread if node not in changed)
         self.later({path[:-1] for node in bound.recent if (path := self._trees.path(Side.LOCAL, node))})
 
@@ -366,7 +366,7 @@ class Looker:
         path = self._trees.path(Side.LOCAL, result.node)
         if path is None:
             return
-        if result.code in ("vanished", "not-a-file", "changing"):
+        if result.code in ("vanished", "not-a-file", "changed"):
             self.later({path[:-1]}, seconds=0.5)
         self._troubles.put_off(result.node, "/".join(path), result.code, result.message, now=time.monotonic())
 

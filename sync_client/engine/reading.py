@@ -48,8 +48,8 @@ class ReadFile(Value):
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """code: "unreadable" (no right, or a failing disk), "changing" (written to meanwhile, or not the file
-    that was seen: look again when it is quiet), "not-a-file", "vanished"."""
+    """code: "unreadable" (no right, or a failing disk), "changing" (written to meanwhile: read again when it is
+    quiet), "changed" (not the file that was seen: look again), "not-a-file", "vanished"."""
 
     node: NodeId
     code: str
@@ -84,10 +84,10 @@ def _read(
         finally:
             os.close(handle)
     except OSError as error:
-        return _refused(node, error)
+        return refused(node, error)
 
 
-def _refused(node: NodeId, error: OSError) -> Unreadable:
+def refused(node: NodeId, error: OSError) -> Unreadable:
     match error.errno:
         case errno.ENOENT | errno.ENOTDIR:
             return Unreadable(node, "vanished", "It was there a moment ago and is gone.")
@@ -109,7 +109,7 @@ def _read_link(
     data = os.fsencode(os.readlink(parts[-1], dir_fd=folder))
     now = look(folder, parts[-1])
     if now is None or not same_thing(seen, now):
-        return _changing(node)
+        return changing(node)
     manifest = _of_one_chunk(data)
     content = Content(Kind.LINK, content_digest(manifest), len(data), mtime_ns=now.mtime_ns)
     return ReadFile(node, content, manifest, now, data if keep else None)
@@ -120,18 +120,18 @@ def _read_open(handle: int, node: NodeId, seen: Fingerprint, *, keep: bool) -> R
     if not stat.S_ISREG(before.st_mode):
         return Unreadable(node, "not-a-file", "Something else than a file stands here now.")
     if before.st_ino != seen.inode or before.st_dev != seen.device:
-        return _changing(node)
+        return Unreadable(node, "changed", "Another file was put in its place just now.")
     size = before.st_size
     data, records = None, b""
     if size <= SMALL_BYTES:
         data = os.read(handle, size + 1) if size else b""
         if len(data) != size:
-            return _changing(node)
+            return changing(node)
         manifest = _of_one_chunk(data)
     else:
         chunks = list(_hash_chunks(handle))
         if sum(length for _, length in chunks) != size:
-            return _changing(node)
+            return changing(node)
         manifest, records = _manifest(chunks, size)
     after = os.fstat(handle)
     if (
@@ -139,7 +139,7 @@ def _read_open(handle: int, node: NodeId, seen: Fingerprint, *, keep: bool) -> R
         or after.st_ctime_ns != before.st_ctime_ns
         or after.st_size != size
     ):
-        return _changing(node)
+        return changing(node)
     read_under = _fingerprint(seen, after)
     content = Content(
         Kind.FILE, content_digest(manifest), size, is_executable(after.st_mode), after.st_mtime_ns
@@ -147,7 +147,7 @@ def _read_open(handle: int, node: NodeId, seen: Fingerprint, *, keep: bool) -> R
     return ReadFile(node, content, manifest, read_under, data if keep else None, records)
 
 
-def _changing(node: NodeId) -> Unreadable:
+def changing(node: NodeId) -> Unreadable:
     return Unreadable(node, "changing", "It is being written. It is read again as soon as it is quiet.")
 
 

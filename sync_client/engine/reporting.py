@@ -113,8 +113,15 @@ def _folder(engine: Engine, sync: FolderSync) -> Answer:
 def problems(sync: FolderSync) -> list[Answer]:
     if sync.stopped is not None:
         return [{"path": "", "code": sync.stopped.code, "message": str(sync.stopped)}]
-    found = [
-        {"path": trouble.path, "code": trouble.code, "message": trouble.message}
+    now = time.monotonic()
+    found: list[Answer] = [
+        {
+            "path": trouble.path,
+            "code": trouble.code,
+            "message": trouble.message,
+            "tries": trouble.tries,
+            "next_try_seconds": max(0, round(trouble.due_at - now)),
+        }
         for trouble in sync.troubles.shown()
     ]
     for odd in sync.looker.odd.values():

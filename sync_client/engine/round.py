@@ -290,7 +290,10 @@ class FolderSync:
         """While the slice before is carried out: read what must be read, and bring contents across."""
         nodes = [node for _, node in slice_]
         wanted = self.looker.unread_among(nodes)
+        restless = [one for one in wanted if self.troubles.is_restless(one[0])] if self.troubles else []
+        wanted = [one for one in wanted if one not in restless] if restless else wanted
         read = await in_thread(read_files, root, wanted, keep=True) if wanted else []
+        read += [await contents.read_copy(one) for one in restless]
         self.looker.take_read(read)
         await contents.bring_beforehand(nodes, [one for one in read if isinstance(one, ReadFile)])
 

@@ -3,7 +3,9 @@
 Owns: the back-off of one item; one bad item never holds up the others.
 May import: protocol.ids.
 
-The clock is an argument (seconds that only rise), so the rule can be tested in no time.
+The clock is an argument (seconds that only rise), so the rule can be tested in no time.  Three paces: what was only
+overtaken by an edit is looked at again in a moment; a file that is being written waits until it is quiet; what a
+person or the server has to put right is tried ever more seldom, and at once when it changes.
 """
 
 from __future__ import annotations
@@ -13,26 +15,37 @@ from dataclasses import dataclass
 
 from protocol.ids import NodeId
 
-BACK_OFF_SECONDS = (0.5, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 300.0, 1_500.0, 7_500.0, 37_500.0, 86_400.0)
-OVERTAKEN = frozenset({"changed", "exists", "parent-gone", "vanished", "changing", "waiting"})
+BACK_OFF_SECONDS = (25.0, 125.0, 625.0, 3_125.0, 15_625.0, 78_125.0, 86_400.0)
+SOON_SECONDS = (0.5, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 300.0, 1_500.0, 7_500.0, 37_500.0, 86_400.0)
+QUIET_SECONDS = (2.0, 4.0, 8.0, 16.0, 32.0, 60.0)
+COPY_AFTER = 10  # tries to read a file that is being written; then what stands there at one moment is copied
+CHANGING = "changing"
+OVERTAKEN = frozenset({"changed", "exists", "parent-gone", "vanished", CHANGING, "waiting"})
 PATIENCE = 2  # an item that was only overtaken by new edits is not shown before it was tried this often
 
 
 @dataclass(slots=True)
 class Trouble:
+    """quiet_at: of a file that is being written, when it will have been left alone for long enough."""
+
     path: str
     code: str
     message: str
     tries: int
     again_at: float
+    quiet_at: float = float("inf")
 
     @property
     def is_shown(self) -> bool:
         return self.code not in OVERTAKEN or self.tries > PATIENCE
 
+    @property
+    def due_at(self) -> float:
+        return min(self.again_at, self.quiet_at)
+
 
 class Troubles:
-    """By node.  An item that changes is tried at once (`clear`)."""
+    """By node."""
 
     def __init__(self) -> None:
         self._by_node: dict[NodeId, Trouble] = {}
@@ -48,14 +61,32 @@ class Troubles:
 
     def put_off(self, node: NodeId, path: str, code: str, message: str, *, now: float) -> None:
         known = self._by_node.get(node)
-        tries = known.tries + 1 if known else 1
-        wait = BACK_OFF_SECONDS[min(tries - 1, len(BACK_OFF_SECONDS) - 1)]
+        pace = _pace(code)
+        tries = known.tries + 1 if known and _pace(known.code) is pace else 1
+        wait = pace[min(tries - 1, len(pace) - 1)]
         self._by_node[node] = Trouble(path, code, message, tries, now + wait)
 
     def clear(self, nodes: Iterable[NodeId]) -> None:
+        """Something came of these, or they are others by now: tried at once."""
         if self._by_node:
             for node in nodes:
                 self._by_node.pop(node, None)
+
+    def changed(self, nodes: Iterable[NodeId], *, now: float) -> None:
+        """Seen to have changed on this disk: `clear`, but a file that is being written is left alone until it is
+        quiet, at most until its next try."""
+        if self._by_node:
+            for node in nodes:
+                trouble = self._by_node.get(node)
+                if trouble is not None and trouble.code == CHANGING:
+                    trouble.quiet_at = now + QUIET_SECONDS[0]
+                else:
+                    self._by_node.pop(node, None)
+
+    def is_restless(self, node: NodeId) -> bool:
+        """A file that does not become quiet: a copy of it is to be read."""
+        trouble = self._by_node.get(node)
+        return trouble is not None and trouble.code == CHANGING and trouble.tries >= COPY_AFTER
 
     def try_all_now(self) -> None:
         for trouble in self._by_node.values():
@@ -63,10 +94,16 @@ class Troubles:
 
     def is_put_off(self, node: NodeId, *, now: float) -> bool:
         trouble = self._by_node.get(node) if self._by_node else None
-        return trouble is not None and trouble.again_at > now
+        return trouble is not None and trouble.due_at > now
 
     def next_at(self) -> float | None:
-        return min((trouble.again_at for trouble in self._by_node.values()), default=None)
+        return min((trouble.due_at for trouble in self._by_node.values()), default=None)
 
     def shown(self) -> list[Trouble]:
         return [trouble for trouble in self._by_node.values() if trouble.is_shown]
+
+
+def _pace(code: str) -> tuple[float, ...]:
+    if code == CHANGING:
+        return QUIET_SECONDS
+    return SOON_SECONDS if code in OVERTAKEN else BACK_OFF_SECONDS

@@ -131,7 +131,7 @@ def test_what_cannot_be_read_is_told_and_the_rest_is_read(root: FollowedRoot, tm
     assert the_code(root, "a", expected) == "not-a-file"
     (tmp_path / "a").unlink()
     (tmp_path / "a").write_bytes(b"two")
-    assert the_code(root, "a", expected) == "changing"
+    assert the_code(root, "a", expected) == "changed"
 
 
 def test_a_file_that_is_being_written_is_never_a_mixture(root: FollowedRoot, tmp_path: Path) -> None:

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from sync_client.engine.troubles import BACK_OFF_SECONDS, OVERTAKEN, PATIENCE, Troubles
+from sync_client.engine.troubles import (
+    BACK_OFF_SECONDS,
+    CHANGING,
+    COPY_AFTER,
+    OVERTAKEN,
+    PATIENCE,
+    QUIET_SECONDS,
+    Troubles,
+)
 from tests.support.followed import a_node
 
 NODE, OTHER = a_node(), a_node()
@@ -78,3 +86,38 @@ def test_what_a_person_must_put_right_is_shown_at_once() -> None:
     troubles = Troubles()
     put_off(troubles, now=0.0)
     assert [trouble.message for trouble in troubles.shown()] == ["You may not read this file."]
+
+
+def test_a_file_that_is_being_written_is_read_when_it_was_quiet_or_when_its_time_is_up() -> None:
+    troubles = Troubles()
+    for now in (0.0, 10.0, 20.0, 30.0):
+        put_off(troubles, now=now, code=CHANGING)
+    latest = 30.0 + QUIET_SECONDS[3]
+    assert troubles.next_at() == latest
+    troubles.changed([NODE], now=31.0)
+    assert troubles.is_put_off(NODE, now=32.9)
+    troubles.changed([NODE], now=32.9)  # still being written
+    assert troubles.is_put_off(NODE, now=34.0)
+    assert not troubles.is_put_off(NODE, now=32.9 + QUIET_SECONDS[0])
+    for moment in range(33, int(latest) + 1):
+        troubles.changed([NODE], now=float(moment))
+    assert not troubles.is_put_off(NODE, now=latest)
+
+
+def test_after_ten_tries_a_copy_is_read_and_waiting_never_grows_beyond_a_minute() -> None:
+    troubles = Troubles()
+    for number in range(COPY_AFTER):
+        assert not troubles.is_restless(NODE)
+        put_off(troubles, now=100.0 * number, code=CHANGING)
+        troubles.changed([NODE], now=100.0 * number)
+    assert troubles.is_restless(NODE)
+    put_off(troubles, now=5_000.0, code=CHANGING)
+    assert troubles.next_at() == 5_060.0
+
+
+def test_what_was_put_right_and_goes_wrong_in_another_way_begins_anew() -> None:
+    troubles = Troubles()
+    for now in (0.0, 1.0, 2.0):
+        put_off(troubles, now=now)
+    put_off(troubles, now=3.0, code="changed")
+    assert troubles.next_at() == 3.5
