@@ -37,8 +37,11 @@ from server.http.open_requests import OpenRequests
 from server.http.routes import add_routes, check_declared
 from server.http.service import SERVICE, Service
 from server.http.table import ROUTES
+from server.quantities import parse_span
 from server.spaces.commit import forget_old_batches
 from server.spaces.wakeups import Wakeups
+from server.upkeep.background import Task, tend
+from server.upkeep.gc import Collector
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +69,12 @@ async def serve_until_told(folder: DataFolder, settings: Settings, *, ready: Cal
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with opened(folder, settings) as service, listening(service, settings) as url, watched(service):
+    async with (
+        opened(folder, settings) as service,
+        listening(service, settings) as url,
+        watched(service),
+        tended(folder, settings, service),
+    ):
         ready(url)
         await stop.wait()
 
@@ -83,9 +91,7 @@ async def opened(folder: DataFolder, settings: Settings) -> AsyncIterator[Servic
             wrapped = wrapped_store_key(folder.keys)
             await database.write(partial(keep_store_key, wrapped=wrapped))
         store = ChunkStore(database, FolderPacks.open(folder.packs), keys, clock=now_ms)
-        adopted = await store.adopt()
-        if adopted:
-            log.warning("adopted packs=%d that a killed server had written but not named", adopted)
+        await _adopt(folder, store)
         yield Service(
             database=database,
             store=store,
@@ -102,6 +108,17 @@ async def opened(folder: DataFolder, settings: Settings) -> AsyncIterator[Servic
     finally:
         passwords.close()
         database.close()
+
+
+async def _adopt(folder: DataFolder, store: ChunkStore) -> None:
+    try:
+        with folder.tended():  # a gc beside us may have packs that it will name in a moment
+            adopted = await store.adopt()
+    except LocalProblem as error:
+        log.warning("what a killed server left is taken in at the next start: %s", error.what)
+        return
+    if adopted:
+        log.warning("adopted packs=%d that a killed server had written but not named", adopted)
 
 
 @asynccontextmanager
@@ -147,6 +164,26 @@ async def watched(service: Service) -> AsyncIterator[None]:
                 task.cancel()
 
 
+@asynccontextmanager
+async def tended(folder: DataFolder, settings: Settings, service: Service) -> AsyncIterator[None]:
+    """While the block runs, the data is looked after in the background."""
+
+    def collect(pause: Callable[[], None]) -> None:
+        with folder.tended():
+            packs, keys = FolderPacks(folder.packs), open_keys(folder.keys)
+            Collector(service.database, packs, keys, clock=service.clock, pause=pause).run()
+
+    tasks: dict[str, tuple[int, Task]] = {"gc": (parse_span(settings.gc_every), collect)}
+    async with asyncio.TaskGroup() as group:
+        tending = group.create_task(
+            tend(service.database, tasks, clock=service.clock), name="look after the data"
+        )
+        try:
+            yield
+        finally:
+            tending.cancel()
+
+
 async def _end_what_is_revoked(service: Service) -> None:
     """A token may die by a command beside the server: end what it has open within a second."""
     seen, looked_at = service.database.data_version(), frozenset[DeviceId]()
@@ -171,7 +208,7 @@ async def _forget_what_is_old(service: Service) -> None:
         try:
             await service.database.write(partial(forget_old_batches, now_ms=service.clock()))
             await service.database.write(partial(forget_old_tries, now_ms=service.clock()))
-            while await service.database.write(partial(forget_old_leases, now_ms=service.clock())):
+            while await service.database.write(partial(forget_old_leases, ended_before_ms=service.clock())):
                 pass  # some thousand at a time: commits come in between
         except MedicalBlocksError as error:
             log.warning("could not forget what is old code=%s", error.code)

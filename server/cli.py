@@ -17,6 +17,7 @@ from pathlib import Path
 import click
 
 from protocol.errors import MedicalBlocksError
+from server.cli_care import gc
 from server.cli_sharing import project, team
 from server.cli_words import (
     EXIT_CODES,
@@ -106,7 +107,7 @@ def serve(data: Path, listen: str | None, *, behind_proxy: bool | None, log_leve
     Prints `listening on http://HOST:PORT` to stdout when it is ready.  It listens beyond this computer
     only with --behind-proxy.
     """
-    import gc
+    import gc as garbage
     import logging
 
     from server.app import serve_until_told
@@ -122,8 +123,8 @@ def serve(data: Path, listen: str | None, *, behind_proxy: bool | None, log_leve
     listen_address(settings)
     logging.getLogger().setLevel(settings.log_level.upper())
     sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
-    gc.freeze()  # what was imported stays
-    gc.set_threshold(GARBAGE_THRESHOLD)
+    garbage.freeze()  # what was imported stays
+    garbage.set_threshold(GARBAGE_THRESHOLD)
     with folder.locked():
         asyncio.run(serve_until_told(folder, settings, ready=_say_ready))
 
@@ -290,5 +291,6 @@ commands.add_command(project)
 commands.add_command(check)
 commands.add_command(manifest)
 commands.add_command(recover)
+commands.add_command(gc)
 for subcommand in (user_add, user_list, user_disable, user_enable, user_passwd):
     user.add_command(subcommand)

@@ -1,7 +1,7 @@
 """The settings of the service: defaults < server.toml < environment < flags.
 
 Owns: what may be set, where each value comes from, the address to listen on.
-May import: the standard library, msgspec, protocol.
+May import: the standard library, msgspec, protocol, server.quantities.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Struct
 
-from protocol.errors import LocalProblem
+from protocol.errors import BadRequest, LocalProblem
+from server.quantities import parse_span
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +33,7 @@ FIRST_SETTINGS = """\
 # behind_proxy = false         # true: a proxy in front of this server does TLS
 # log_level = "info"           # debug, info, warning, error
 # shutdown_seconds = 5.0       # how long a running request may go on once the server was told to stop
+# gc_every = "24h"             # how often stored bytes that nothing holds are dropped; "0s": never by itself
 """
 
 
@@ -42,6 +44,14 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     behind_proxy: bool = False
     log_level: Annotated[str, Meta(pattern="^(debug|info|warning|error)$")] = "info"
     shutdown_seconds: Annotated[float, Meta(ge=0, le=600)] = 5.0
+    gc_every: str = "24h"
+
+    def __post_init__(self) -> None:
+        """Raises ValueError: a span that is none."""
+        try:
+            parse_span(self.gc_every)
+        except BadRequest as error:
+            raise ValueError(str(error)) from error
 
 
 def load_settings(

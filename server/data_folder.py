@@ -1,6 +1,6 @@
 """The folder that holds everything a server keeps.
 
-Owns: what lies where in it, the lock that keeps a second server out.
+Owns: what lies where in it, the locks that keep a second server or a second gc out.
 May import: the standard library, protocol.
 """
 
@@ -18,7 +18,7 @@ from protocol.errors import LocalProblem
 
 @dataclass(frozen=True, slots=True)
 class DataFolder:
-    """`server.toml`, `server.db`, `packs/`, `keys/` and `lock`, all in `root`."""
+    """`server.toml`, `server.db`, `packs/`, `keys/`, `lock` and `upkeep.lock`, all in `root`."""
 
     root: Path
 
@@ -68,15 +68,37 @@ class DataFolder:
 
         Raises LocalProblem: another server has it.
         """
-        handle = os.open(self.root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
+        with self._alone("lock") as got:
+            if not got:
                 raise LocalProblem(
                     f"Another server is running on {self.root}",
                     hint="Stop it first; one data folder has one server.",
-                ) from error
+                )
             yield
+
+    @contextmanager
+    def tended(self) -> Iterator[None]:
+        """Packs may be dropped and copied by whoever holds this, a server or a command beside it.
+
+        Raises LocalProblem: someone else is at it.
+        """
+        with self._alone("upkeep.lock") as got:
+            if not got:
+                raise LocalProblem(
+                    "Another gc or backup is at work on this folder", hint="Wait until it has ended."
+                )
+            yield
+
+    @contextmanager
+    def _alone(self, name: str) -> Iterator[bool]:
+        """False: someone else holds it."""
+        handle = os.open(self.root / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+            else:
+                yield True
         finally:
             os.close(handle)

@@ -25,6 +25,7 @@ PACK_BYTES = 64 * 1024 * 1024
 PACK_RECORDS = 100_000  # of tiny chunks, so that one transaction never names more
 HEAD = b"MBPK\x01".ljust(16, b"\0")
 _ENTRY = struct.Struct("<32sQ")
+INDEX_ENTRY_BYTES = _ENTRY.size
 _TAIL = struct.Struct("<IQ16s4s")
 _TAIL_MARK = b"MBPE"
 _BUFFER_BYTES = 1024 * 1024  # grows once, to the largest record, if one is larger

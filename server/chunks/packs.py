@@ -17,6 +17,7 @@ from typing import Protocol, Self
 
 _SUFFIX = ".pack"
 _TEMPORARY = ".tmp"
+_RETIRED = ".retired"
 Span = tuple[int, int]  # offset, length
 
 
@@ -49,6 +50,14 @@ class PackStore(Protocol):
         """All packs that were kept."""
         ...
 
+    def retire(self, name: str) -> None:
+        """Nothing names this pack any more.  Who began to read it may go on: its bytes stay for a while."""
+        ...
+
+    def drop_retired(self, *, older_than: float) -> int:
+        """Delete what was retired before `older_than` (seconds since 1970); returns how many bytes."""
+        ...
+
     def leftovers(self, *, older_than: float) -> list[str]:
         """Packs neither kept nor dropped that nobody wrote to since `older_than` (seconds since 1970)."""
         ...
@@ -72,23 +81,45 @@ class FolderPacks:
         return FileBeingPacked(self.folder, f"{secrets.token_hex(16)}{_SUFFIX}")
 
     def read(self, name: str, spans: Sequence[Span]) -> list[bytes]:
-        handle = os.open(self.folder / name, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        handle = self._open(name)
         try:
             return [_pread(handle, offset, length) for offset, length in spans]
         finally:
             os.close(handle)
 
     def size(self, name: str) -> int | None:
-        try:
-            return (self.folder / name).stat().st_size
-        except FileNotFoundError:
-            return None
+        for found in (name, name + _RETIRED):
+            try:
+                return (self.folder / found).stat().st_size
+            except FileNotFoundError:
+                continue
+        return None
 
     def names(self) -> Iterator[str]:
         with os.scandir(self.folder) as entries:
             for entry in entries:
                 if entry.name.endswith(_SUFFIX):
                     yield entry.name
+
+    def retire(self, name: str) -> None:
+        path = self.folder / name
+        os.utime(path)
+        path.rename(path.with_name(name + _RETIRED))
+
+    def drop_retired(self, *, older_than: float) -> int:
+        dropped = 0
+        for path in self.folder.glob(f"*{_RETIRED}"):
+            if _mtime(path) < older_than:
+                dropped += path.stat().st_size
+                path.unlink()
+        return dropped
+
+    def _open(self, name: str) -> int:
+        flags = os.O_RDONLY | getattr(os, "O_BINARY", 0)
+        try:
+            return os.open(self.folder / name, flags)
+        except FileNotFoundError:  # gc took it away since it was looked up
+            return os.open(self.folder / (name + _RETIRED), flags)
 
     def leftovers(self, *, older_than: float) -> list[str]:
         return [path.name for path in self.folder.glob(f"*{_TEMPORARY}") if _mtime(path) < older_than]

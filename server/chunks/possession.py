@@ -40,11 +40,11 @@ def leased(session: Session, device: DeviceId, chunks: Collection[ChunkId], now_
     }
 
 
-def forget_old_leases(session: Session, *, now_ms: int) -> bool:
-    """Drop some thousand leases that ran out; whether there may be more."""
+def forget_old_leases(session: Session, *, ended_before_ms: int) -> bool:
+    """Drop some thousand leases that ran out before then; whether there may be more."""
     ended = (
         select(PossessionRow.device, PossessionRow.chunk)
-        .where(PossessionRow.leased_until_ms <= now_ms)
+        .where(PossessionRow.leased_until_ms <= ended_before_ms)
         .limit(BULK)
     )
     rows = session.execute(ended).all()

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
 from functools import partial
 from operator import itemgetter
 from typing import NamedTuple
@@ -101,20 +101,9 @@ class ChunkStore:
 
     def _insert(self, session: Session, pack: KeptPack, device: DeviceId | None = None) -> None:
         """device: who may name these chunks from now on."""
-        row = PackRow(name=pack.name, size=pack.size, file_digest=pack.digest, created_at_ms=self._clock())
-        session.add(row)
-        session.flush()
-        places = sorted(pack.places)  # rows that come in the order of their key go in faster
-        insert_rows(
-            session,
-            ChunkRow,
-            [
-                (chunk, row.id, offset, stored, length, codec)
-                for chunk, offset, stored, length, codec in places
-            ],
-        )
+        name_pack(session, pack, now_ms=self._clock())
         if device is not None:
-            lease(session, device, {place.chunk for place in places}, self._clock())
+            lease(session, device, {place.chunk for place in pack.places}, self._clock())
 
     async def adopt(self) -> int:
         """Name the packs that a server wrote but was killed before it named; returns how many.
@@ -168,14 +157,14 @@ class ChunkStore:
         """
         windows = _windows(located)
         loop = asyncio.get_running_loop()
-        coming = loop.run_in_executor(None, self._read_group, windows[0]) if windows else None
+        coming = loop.run_in_executor(None, self.try_read, windows[0]) if windows else None
         try:
             for number, window in enumerate(windows, 1):
                 assert coming is not None
                 frames = await coming
                 coming = None
                 if number < len(windows):  # is read while the caller sends this one
-                    coming = loop.run_in_executor(None, self._read_group, windows[number])
+                    coming = loop.run_in_executor(None, self.try_read, windows[number])
                 whole = [frame for frame in frames if frame is not None]
                 if len(whole) < len(window):
                     whole = await asyncio.to_thread(self._mended, frames, window)
@@ -187,7 +176,7 @@ class ChunkStore:
     def read(self, session: Session, chunks: Sequence[ChunkId]) -> Iterator[list[Frame]]:
         """`locate` and `stream` in one, for who is in a thread and keeps the session open anyway."""
         for window in _windows(self.locate(session, chunks)):
-            yield self._mended(self._read_group(window), window)
+            yield self._mended(self.try_read(window), window)
 
     def read_bytes(self, session: Session, chunks: Sequence[ChunkId]) -> bytes:
         """The plain bytes of these chunks put together, each proven by its SHA-256.  For small things."""
@@ -204,7 +193,11 @@ class ChunkStore:
             found[chunk] = max(length, found.get(chunk, 0))
         return found
 
-    def _read_group(self, group: Sequence[Located]) -> list[Frame | None]:
+    def places(self, session: Session, chunks: Collection[ChunkId]) -> list[Located]:
+        """Every place where one of these lies."""
+        return [Located(*row[1:]) for row in rows_in(session, _PLACES, among=chunks)]
+
+    def try_read(self, group: Sequence[Located]) -> list[Frame | None]:
         """In a thread.  None stands for a record that could not be read or proven."""
         frames: list[Frame | None] = [None] * len(group)
         by_pack: defaultdict[str, list[int]] = defaultdict(list)
@@ -248,15 +241,28 @@ class ChunkStore:
     def _other_copy(self, damaged: Located) -> Frame:
         """A chunk may lie in several packs: any whole copy will do."""
         with self._database.reading() as session:
-            places = [Located(*row[1:]) for row in rows_in(session, _PLACES, among=[damaged.chunk])]
+            places = self.places(session, [damaged.chunk])
         for place in places:
-            [frame] = self._read_group([place])
+            [frame] = self.try_read([place])
             if frame is not None:
                 return frame
         raise ContentDamaged(
             f"Chunk {damaged.chunk.hex()[:12]} is damaged in the store",
             hint="Run `mb-server check --deep`; a computer that still has the file can send it again.",
         )
+
+
+def name_pack(session: Session, pack: KeptPack, *, now_ms: int) -> None:
+    """The rows of a pack that is on the disk."""
+    row = PackRow(name=pack.name, size=pack.size, file_digest=pack.digest, created_at_ms=now_ms)
+    session.add(row)
+    session.flush()
+    places = sorted(pack.places)  # rows that come in the order of their key go in faster
+    insert_rows(
+        session,
+        ChunkRow,
+        [(chunk, row.id, offset, stored, length, codec) for chunk, offset, stored, length, codec in places],
+    )
 
 
 def _windows(located: Sequence[Located]) -> list[Sequence[Located]]:

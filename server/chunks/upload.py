@@ -111,11 +111,12 @@ class Upload:
                 self._writer.drop()
                 self._writer = None
             if isinstance(error, OSError):
-                raise _cannot_write(error) from error
+                raise cannot_write(error) from error
             raise
 
 
-def _cannot_write(error: OSError) -> Unavailable:
+def cannot_write(error: OSError) -> Unavailable:
+    """What clients are told when a pack could not be written."""
     if error.errno in _DISK_FULL:
         return Unavailable(
             "The server's disk is full", hint="Its operator must make room; the client tries again by itself."

@@ -159,6 +159,7 @@ class SpaceRow(Base):
     purged_stamp: Mapped[int] = mapped_column(BigInteger, default=0)  # tombstones up to here may be gone
     used_bytes: Mapped[int] = mapped_column(BigInteger, default=0)  # logical bytes of current versions
     created_at_ms: Mapped[int] = mapped_column(BigInteger)
+    quota_bytes: Mapped[int | None] = mapped_column(BigInteger)  # NULL: the server's default
 
 
 class NodeRow(Base):
@@ -275,15 +276,19 @@ class PackRow(Base):
     size: Mapped[int] = mapped_column(BigInteger)
     file_digest: Mapped[bytes] = mapped_column(Id)
     created_at_ms: Mapped[int] = mapped_column(BigInteger)
+    proven_at_ms: Mapped[int | None] = mapped_column(BigInteger)  # when scrub last found it whole
+    damaged_at_ms: Mapped[int | None] = mapped_column(BigInteger)  # when scrub last found it damaged
 
 
 class ChunkRow(Base):
     """Where a chunk lies.  One chunk may lie in several packs until gc merges them: an upload is always
-    written as if it were new, so that neither answers nor times tell what others store."""
+    written as if it were new, so that neither answers nor times tell what others store.
+
+    pack: no foreign key: SQLite would walk all chunks for each pack that gc drops; `check` looks instead."""
 
     __tablename__ = "chunks"
     id: Mapped[bytes] = mapped_column(Digest, primary_key=True)
-    pack: Mapped[int] = mapped_column(ForeignKey("packs.id"), primary_key=True)
+    pack: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=False)
     offset: Mapped[int] = mapped_column(BigInteger, primary_key=True)  # of the record in the pack
     stored_length: Mapped[int] = mapped_column(Integer)  # of the whole record, header and seal included
     length: Mapped[int] = mapped_column(Integer)  # plain bytes

@@ -22,7 +22,8 @@ def write_tree(
 ) -> None:
     """Write all that changed in `tree`.
 
-    stamp: of the space so far; each changed node gets one of its own.
+    stamp: of the space so far; each changed node gets one of its own.  A batch that only adds older versions
+    moves the stamp too: gc looks there for what began to use a chunk.
     """
     if not tree.changed and not tree.versions:
         return
@@ -38,7 +39,7 @@ def write_tree(
     insert_rows(session, ArrivalRow, [(space, stamps[node], node) for node in dict.fromkeys(tree.arrivals)])
     session.connection().exec_driver_sql(
         "UPDATE spaces SET stamp = ?, used_bytes = used_bytes + ? WHERE id = ?",
-        (stamp + len(stamps), tree.used_bytes, space),
+        (stamp + max(1, len(stamps)), tree.used_bytes, space),
     )
 
 

@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from sqlalchemy import select, tuple_
 from sqlalchemy.orm import Session
 
-from protocol.errors import MedicalBlocksError
+from protocol.errors import ContentDamaged, MedicalBlocksError
 from protocol.ids import ChunkId, split_chunk_ids
 from protocol.manifests import check_shape, read_records
 from protocol.messages import Manifest
 from server.chunks.store import ChunkStore
-from server.database.tables import VersionRow
+from server.database.tables import PossessionRow, VersionRow
 
 PAGE_VERSIONS = 2_000
 _KEY = (VersionRow.space, VersionRow.node, VersionRow.epoch, VersionRow.number)
@@ -56,6 +56,26 @@ def reachable(session: Session, store: ChunkStore) -> Iterator[list[Held]]:
         if not page:
             return
         yield page
+
+
+def held_chunks(session: Session, store: ChunkStore) -> Iterator[list[ChunkId]]:
+    """Everything that may not be dropped: what versions hold, and what a device uploaded and did not commit yet.
+
+    A lease holds as long as its row is there; who drops chunks forgets old leases first.
+    Raises ContentDamaged: a manifest cannot be followed, so nobody knows what it holds.
+    """
+    for page in reachable(session, store):
+        for held in page:
+            if held.fault:
+                _, node, epoch, number = held.key
+                raise ContentDamaged(
+                    f"The manifest of version {epoch}.{number} of node {node.hex()} cannot be followed",
+                    hint="Run `mb-server check --deep`; nothing is dropped until it is whole again.",
+                )
+            yield held.chunks
+    leases = select(PossessionRow.chunk).distinct().execution_options(yield_per=PAGE_VERSIONS)
+    for some in session.scalars(leases).partitions():
+        yield [ChunkId(chunk) for chunk in some]
 
 
 def _held(session: Session, store: ChunkStore, key: VersionKey, manifest: Manifest) -> Held:

@@ -37,6 +37,18 @@ def mb_server(*arguments: str | Path, stdin: str = "") -> subprocess.CompletedPr
     )
 
 
+def mb_server_process(*arguments: str | Path) -> subprocess.Popen[str]:
+    """Begin one command of `mb-server`."""
+    return subprocess.Popen(
+        [_script(), *map(str, arguments)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=_environment(),
+    )
+
+
 def _script() -> str:
     return str(Path(sys.executable).with_name("mb-server"))
 

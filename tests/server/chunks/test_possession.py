@@ -22,7 +22,7 @@ async def test_leases_that_ran_out_are_forgotten_some_at_a_time_and_no_others(
         await database.write(lambda session: lease(session, DEVICE, old, NOW_MS))
         await database.write(lambda session: lease(session, DEVICE, [new], NOW_MS + 1))
         rounds = 1
-        while await database.write(lambda session: forget_old_leases(session, now_ms=later)):
+        while await database.write(lambda session: forget_old_leases(session, ended_before_ms=later)):
             rounds += 1
         assert rounds == 3
         left = await database.read(lambda session: leased(session, DEVICE, [*old, new], NOW_MS))

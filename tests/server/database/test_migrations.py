@@ -1,5 +1,6 @@
 """The steps make the very tables that the program works with, and nothing is opened that it does not know."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -20,9 +21,9 @@ TABLES = text(
 
 
 def schema(connection: Connection) -> dict[str, list[str]]:
-    """Each table with its lines in any order (constraints may stand in another), without white space."""
+    """Each table with its parts in any order (a step adds at the end), without white space and quotes."""
     return {
-        name: sorted(line.strip().rstrip(",") for line in sql.splitlines() if line.strip())
+        name: sorted(part.strip() for part in re.split(r"[,\n]", sql.replace('"', "")) if part.strip())
         for name, sql in connection.execute(TABLES)
     }
 

@@ -1,0 +1,110 @@
+"""What a running server does for its data by itself, when it is due and at a gentle pace.
+
+Owns: when each task is due (remembered over restarts), the pace, stopping at once with the server.
+May import: protocol, server.
+
+A task is plain blocking code in one thread of its own.  It calls `pause` between pieces of work, where it sleeps
+long enough to take about a fifth of a core, and where it ends when the server is told to stop: every task leaves
+its data sound wherever it ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from threading import Event
+
+from sqlalchemy.orm import Session
+
+from protocol.errors import MedicalBlocksError
+from server.database.session import Database
+from server.database.tables import MetaRow
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 60.0
+FIRST_LOOK_SECONDS = 10.0
+_REST = 4.0  # seconds of sleep for one of work
+_LONGEST_REST_SECONDS = 5.0
+
+
+class _StopNow(BaseException):
+    """The server ends: raised in the thread, caught where it began."""
+
+
+class Pace:
+    """`pause` sleeps in proportion to the time since it last did."""
+
+    def __init__(self, stop: Event) -> None:
+        self._stop = stop
+        self._woke = time.monotonic()
+
+    def pause(self) -> None:
+        worked = time.monotonic() - self._woke
+        if self._stop.wait(min(worked * _REST, _LONGEST_REST_SECONDS)):
+            raise _StopNow
+        self._woke = time.monotonic()
+
+
+Task = Callable[[Callable[[], None]], None]  # takes `pause`
+
+
+async def tend(
+    database: Database, tasks: Mapping[str, tuple[int, Task]], *, clock: Callable[[], int]
+) -> None:
+    """Run each task when it is due, one at a time, until cancelled.  tasks: seconds between two runs (0: never)."""
+    stop = Event()
+    pace = Pace(stop)
+    try:
+        await asyncio.sleep(FIRST_LOOK_SECONDS)
+        while True:
+            for name, (every_seconds, task) in tasks.items():
+                if every_seconds and await _is_due(database, name, every_seconds, clock()):
+                    await _in_thread(partial(_run, name, task, pace), stop)
+                    await database.write(partial(_note, name=name, now_ms=clock()))
+            await asyncio.sleep(LOOK_SECONDS)
+    finally:
+        stop.set()
+
+
+def last_run_ms(session: Session, name: str) -> int:
+    """When the server last ended this task; 0: never."""
+    row = session.get(MetaRow, f"{name}_at_ms")
+    return 0 if row is None else int(row.value)
+
+
+async def _is_due(database: Database, name: str, every_seconds: int, now_ms: int) -> bool:
+    last = await database.read(lambda session: last_run_ms(session, name))
+    return not last <= now_ms < last + every_seconds * 1_000  # a clock set back makes it due too
+
+
+def _note(session: Session, *, name: str, now_ms: int) -> None:
+    session.merge(MetaRow(key=f"{name}_at_ms", value=str(now_ms)))
+
+
+def _run(name: str, task: Task, pace: Pace) -> None:
+    began = time.monotonic()
+    try:
+        task(pace.pause)
+    except _StopNow:
+        log.info("stopped task=%s with the server", name)
+    except MedicalBlocksError as error:
+        log.warning("task=%s did not end: %s", name, error)
+    except Exception:  # one task's fault is no reason to stop serving
+        log.exception("task=%s failed", name)
+    else:
+        log.info("ended task=%s seconds=%.1f", name, time.monotonic() - began)
+
+
+async def _in_thread(work: Callable[[], None], stop: Event) -> None:
+    """A caller that is cancelled tells the thread to stop, and waits for it: it uses the database."""
+    working = asyncio.get_running_loop().run_in_executor(None, work)
+    try:
+        await asyncio.shield(working)
+    except asyncio.CancelledError:
+        stop.set()
+        await asyncio.wait([working])
+        raise
