@@ -166,6 +166,15 @@ async def _trash_restore(engine: Engine, asked: Arguments) -> Json:
     return await engine.trash_restore(_text(asked, "item"), to)
 
 
+async def _guard(engine: Engine, _: Arguments) -> Json:
+    return engine.guards()
+
+
+async def _decide_guard(engine: Engine, asked: Arguments) -> Json:
+    folder = _path(asked, "folder") if asked.get("folder") else None
+    return await engine.decide_guard(folder, apply=bool(asked.get("apply")))
+
+
 _OPERATIONS: dict[str, Callable[[Engine, Arguments], Awaitable[Json]]] = {
     "status": _status,
     "wait": _wait,
@@ -174,6 +183,8 @@ _OPERATIONS: dict[str, Callable[[Engine, Arguments], Awaitable[Json]]] = {
     "pause": _pause,
     "filestatus": _filestatus,
     "activity": _activity,
+    "guard": _guard,
+    "guard-decide": _decide_guard,
     "conflicts": _conflicts,
     "resolve": _resolve,
     "revs": _revs,

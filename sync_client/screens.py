@@ -279,6 +279,20 @@ def decided_screen(items: list[Json]) -> str:
     return "\n".join(lines)
 
 
+def guard_screen(items: list[Json]) -> str:
+    if not items:
+        return "Nothing waits for a decision."
+    now = time.time()
+    lines = []
+    for item in items:
+        lines.append(f"! {path(item['folder'])}   {ago(item['since'], now)}")
+        lines.append(f"    {shown(item['message'])}")
+        lines += [f"      {shown(name)}" for name in item["sample"]]
+        if item["count"] > len(item["sample"]):
+            lines.append(f"      … of {item['count']:,}")
+    return "\n".join(lines)
+
+
 def _version_words(version: Json, now: float) -> str:
     words = [size(version["size"]), f"edited {ago(version['mtime'], now)}"]
     if version.get("user"):

@@ -135,6 +135,8 @@ class StateDatabase:
                     if sqlite3.complete_statement(statement):
                         self._db.execute(statement)
                         statement = ""
+                # A database that was lost may have counted far: numbers used twice would look like a cloned device.
+                self.set_fact("batch_number", str(time.time_ns() // 1_000_000))
                 self._db.execute(f"PRAGMA user_version={FORMAT}")
         self._writers = msgpack.Encoder()
         self._manifest = msgpack.Decoder(Manifest)

@@ -418,6 +418,15 @@ class Engine:
     async def resolve_conflicts(self, conflict_id: str, keep: str) -> list[dict[str, Any]]:
         return await conflicts.resolve(self, conflict_id, keep)
 
+    def guards(self) -> list[dict[str, Any]]:
+        return reporting.guards(self)
+
+    async def decide_guard(self, folder: Path | None, *, apply: bool) -> dict[str, Any]:
+        """Go on with the mass change that waits in this folder, or undo it."""
+        sync = reporting.guarded_at(self, folder)
+        count = sync.apply_guard() if apply else await sync.restore_guard()
+        return {"folder": str(sync.folder.local), "count": count}
+
     async def revs(self, path: Path) -> list[dict[str, Any]]:
         return await history.revs(self, path)
 

@@ -73,6 +73,7 @@ class Looker:
         self._folders: set[Parts] = set()
         self._postponed: list[Parts] = []  # new folders, not listed yet
         self._later: dict[Parts, float] = {}  # folders, and when to look at them
+        self._missing = set[Side]() if trees.is_empty() else {Side.LOCAL, Side.REMOTE}
         self._doubtful: list[NodeId] = []  # to be read although their stat shows no change
 
     # ---- what is to be looked at -------------------------------------------------------------------------
@@ -109,6 +110,12 @@ class Looker:
     @property
     def root_is_gone(self) -> bool:
         return self._window.root_is_gone()
+
+    def take_missing(self) -> set[Side]:
+        """The sides on which something was found to be gone since this was asked last.  What was found before a
+        start may wait still, so the first answer of an old folder is both."""
+        missing, self._missing = self._missing, set()
+        return missing
 
     # ---- the server --------------------------------------------------------------------------------------
 
@@ -156,10 +163,14 @@ class Looker:
             self._trees.load(NodeId(state.node) for state in states)
             alone = self._folder.at_head  # until this page, and that is known after a crash too
             self._buried = _buries(page) or (self._buried and not alone)
+            if self._buried:
+                self._missing.add(Side.REMOTE)
             judge = not page.more and (alone or self._buried)
             take_remote(self._trees, states, page.gone, head=judge, alone=alone)
             if not page.more:
                 coming, leaving = self._window.judge()
+                if leaving or any(state.deleted for state in coming):
+                    self._missing.add(Side.REMOTE)
                 take_remote(self._trees, coming, leaving, alone=True)
             position = dataclasses.replace(self._folder, cursor=Cursor(page.cursor), at_head=not page.more)
             self._state.save_folder(position)
@@ -290,6 +301,8 @@ class Looker:
         if self.odd:
             self._forget_odd(listings)
         changed = {node for node, _ in bound.changes}
+        if any(local is None for _, local in bound.changes):
+            self._missing.add(Side.LOCAL)
         with self._trees.transaction(lasting=False):
             take_local(self._trees, bound.changes)
         self._troubles.changed(changed, now=time.monotonic())

@@ -1,7 +1,7 @@
 """What the server has and this disk is to follow: making, moving, replacing, removing.
 
 Owns: the rules of the disk side, and who gives way when a local name is held.
-May import: protocol, engine.trees, engine.steps, engine.judgement, engine.planning.
+May import: protocol, engine.trees, engine.steps, engine.judgement, engine.guards, engine.planning.
 
 Each function plans one node and answers as `Planning.look` does.
 """
@@ -11,6 +11,7 @@ from __future__ import annotations
 from protocol.ids import NodeId
 from protocol.messages import Kind
 from protocol.names import name_key
+from sync_client.engine.guards import Mass
 from sync_client.engine.judgement import (
     edited_here,
     is_folder,
@@ -67,6 +68,8 @@ def relocate(plan: Planning, row: Row) -> int:
 
 
 def replace(plan: Planning, row: Row, local: Local, remote: Remote) -> None:
+    if plan.holds(Mass.REWRITTEN_THERE, row.node):
+        return
     plan.disk.append(
         Replace(row.node, local.place, remote.content, remote.content_revision, local.fingerprint)
     )
@@ -89,6 +92,8 @@ def follow_delete(plan: Planning, row: Row, local: Local, agreed: Agreed) -> int
         return FREE  # to be read first
     if edited_here(local, agreed):
         return plan.unpark(row, local) if is_parked(local) else plan.renew(row.node)
+    if not is_parked(local) and plan.holds(Mass.DELETED_THERE, row.node):
+        return FREE
     above = _moved_above(plan, local.place.parent)
     if above is not None:
         return plan.wait_for(above, Edge.PARENT)

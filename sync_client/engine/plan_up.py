@@ -1,7 +1,8 @@
 """What this disk has and the server is to follow: making, moving, deleting.
 
 Owns: the rules of the wire side, operations that need each other, who gives way when a remote name is held.
-May import: protocol, engine.trees, engine.steps, engine.judgement, engine.planning, engine.plan_down.
+May import: protocol, engine.trees, engine.steps, engine.judgement, engine.guards, engine.planning,
+engine.plan_down.
 
 Each function plans one node and answers as `Planning.look` does.
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 from protocol.ids import NodeId
 from protocol.messages import MAX_BATCH_OPS, Kind
 from protocol.names import name_key
+from sync_client.engine.guards import Mass
 from sync_client.engine.judgement import (
     is_deleted_here,
     is_folder,
@@ -57,7 +59,7 @@ def make(plan: Planning, row: Row, local: Local) -> int:
 def put(plan: Planning, row: Row, local: Local, remote: Remote) -> None:
     """Edited here alone."""
     assert local.content is not None
-    if _may_send(plan, row.node):
+    if not plan.holds(Mass.REWRITTEN_HERE, row.node) and _may_send(plan, row.node):
         plan.wire.append(PutRemote(row.node, local.content, remote.content_revision, local.fingerprint))
         plan.stepped.add(row.node)
 
@@ -83,6 +85,8 @@ def move(plan: Planning, row: Row, local: Local, remote: Remote) -> int:
 def pass_on_delete(plan: Planning, row: Row, remote: Remote) -> int:
     """Deleted here, untouched on the server.  A folder goes with all below it, or leaf by leaf, or comes back
     because something in it stays."""
+    if plan.holds(Mass.DELETED_HERE, row.node):
+        return FREE
     above = _returning_above(plan, remote.place.parent)
     if above is not None:
         return plan.wait_for(above, Edge.PARENT)
@@ -343,5 +347,7 @@ class _Group:
             return MoveRemote(row.node, local.place, remote.place_revision, number)
         agreed = row.agreed
         if remote is None or agreed is None or local is not None or not untouched_there(remote, agreed):
+            return None
+        if self._plan.holds(Mass.DELETED_HERE, row.node):
             return None
         return DeleteRemote(row.node, remote.place_revision, remote.content_revision, number)

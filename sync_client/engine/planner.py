@@ -1,7 +1,7 @@
 """What is to be done next, from the three trees alone.  No clock, disk or network: same input, same plan.
 
 Owns: `plan`, and which rule is asked for which mix of agreed, local and remote.
-May import: protocol, engine.trees, engine.steps, engine.judgement, engine.planning, engine.plan_up,
+May import: protocol, engine.trees, engine.steps, engine.judgement, engine.guards, engine.planning, engine.plan_up,
 engine.plan_down.
 
 Place and content merge each by itself.  An edit or a move beats a delete; two edits are both kept; of two moves
@@ -11,10 +11,11 @@ the steps that could be done are folded into the trees.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from protocol.ids import NodeId
 from sync_client.engine import plan_down, plan_up
+from sync_client.engine.guards import Mass
 from sync_client.engine.judgement import (
     edited_here,
     is_parked,
@@ -30,13 +31,21 @@ from sync_client.engine.trees import Local, Remote, Row, Trees
 __all__ = ["Plan", "Surroundings", "plan"]
 
 
-def plan(trees: Trees, nodes: Iterable[NodeId], around: Surroundings, *, read_only: bool = False) -> Plan:
+def plan(
+    trees: Trees,
+    nodes: Iterable[NodeId],
+    around: Surroundings,
+    *,
+    read_only: bool = False,
+    held: Collection[Mass] = (),
+) -> Plan:
     """The steps that can be done now for these nodes and for what stands in their way.
 
     nodes: some of the dirty ones, in the order marked.  Steps come in the order in which to do them: rows, disk,
     wire; those of the wire go as one batch.  A caller may carry out some of them only.
+    held: what waits for a person's decision; nothing of it is planned.
     """
-    planning = Planning(trees, around, _judge, read_only=read_only)
+    planning = Planning(trees, around, _judge, read_only=read_only, held=held)
     result = Plan()
     asked = list(nodes)
     for node in asked:
@@ -47,6 +56,8 @@ def plan(trees: Trees, nodes: Iterable[NodeId], around: Surroundings, *, read_on
             continue
         if node in planning.settled or node == trees.root:
             result.settled.append(node)
+        elif node in planning.held_back:
+            result.held.append(node)
         else:
             result.waiting.append(node)
     result.steps += planning.tree

@@ -1,7 +1,7 @@
 """A plan in the making: what was looked at, what is planned so far, who waits for whom.
 
 Owns: the order of looking, names given away and taken within one plan, circles of waiting.
-May import: protocol, engine.trees, engine.steps, engine.judgement.
+May import: protocol, engine.trees, engine.steps, engine.judgement, engine.guards.
 
 Looking at a node looks first at whatever stands in its way, so that a plan is in an order in which it can be
 done, and a circle of waiting shows itself: the node is found on the way down from itself.  Circles are broken
@@ -11,13 +11,14 @@ of the circle become one group.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum, auto
 
 from protocol.ids import NodeId
 from protocol.names import conflict_name, name_key
+from sync_client.engine.guards import Mass
 from sync_client.engine.steps import DiskStep, Problem, Relocate, Renew, Step, TreeStep, WireStep
 from sync_client.engine.trees import NO_NODE, PARKED, Local, Place, Row, Side, Trees
 
@@ -40,11 +41,13 @@ class Surroundings:
 
 @dataclass(slots=True)
 class Plan:
-    """steps: in the order in which to do them.  settled: nothing to do.  waiting: for others; stay dirty."""
+    """steps: in the order in which to do them.  settled: nothing to do.  waiting: for others; stay dirty.
+    held: wait for a person; stay dirty too."""
 
     steps: list[Step] = field(default_factory=list)
     settled: list[NodeId] = field(default_factory=list)
     waiting: list[NodeId] = field(default_factory=list)
+    held: list[NodeId] = field(default_factory=list)
 
 
 class Edge(Enum):
@@ -58,12 +61,20 @@ class Edge(Enum):
 
 class Planning:
     def __init__(
-        self, trees: Trees, around: Surroundings, judge: Callable[[Planning, Row], int], *, read_only: bool
+        self,
+        trees: Trees,
+        around: Surroundings,
+        judge: Callable[[Planning, Row], int],
+        *,
+        read_only: bool,
+        held: Collection[Mass],
     ) -> None:
         self.trees = trees
         self.row = trees.row
         self.around = around
         self.read_only = read_only
+        self.held = held
+        self.held_back: set[NodeId] = set()
         self.tree: list[TreeStep] = []
         self.disk: list[DiskStep] = []
         self.wire: list[WireStep] = []
@@ -157,6 +168,13 @@ class Planning:
         self.taken_here.add((parent, key))
         self.taken_there.add((parent, key))
         return chosen
+
+    def holds(self, mass: Mass, node: NodeId) -> bool:
+        """Whether this must not be done to the node before a person has agreed."""
+        if mass in self.held:
+            self.held_back.add(node)
+            return True
+        return False
 
     def step_aside(self, node: NodeId, local: Local, conflict_of: NodeId | None) -> int:
         """The server's node keeps the name; the one on this disk gets another beside it."""

@@ -72,6 +72,19 @@ def read_files(root: FollowedRoot, wanted: Sequence[Wanted], *, keep: bool) -> l
     return [_read(root, node, parts, seen, keep=keep) for node, parts, seen in wanted]
 
 
+def read_beginning(root: FollowedRoot, parts: Parts, limit: int) -> bytes:
+    """The first bytes of a file as it is now; none if it cannot be read."""
+    root.look_afresh()
+    try:
+        handle = root.open_file(parts)
+        try:
+            return os.read(handle, limit)
+        finally:
+            os.close(handle)
+    except OSError:
+        return b""
+
+
 def _read(
     root: FollowedRoot, node: NodeId, parts: Parts, seen: Fingerprint, *, keep: bool
 ) -> ReadFile | Unreadable:

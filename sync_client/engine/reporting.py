@@ -124,6 +124,7 @@ def problems(sync: FolderSync) -> list[Answer]:
         }
         for trouble in sync.troubles.shown()
     ]
+    found += [{"path": "", "code": "guard", "message": message} for message in sync.guard.messages()]
     for odd in sync.looker.odd.values():
         found += [
             {"path": _text("/".join(one.parts)), "code": one.code, "message": one.message} for one in odd
@@ -221,6 +222,46 @@ def activity(engine: Engine, limit: int) -> list[Answer]:
         }
         for at_ms, folder, action, direction, path, size in engine.state.activity(limit)
     ]
+
+
+# ---- guards ----------------------------------------------------------------------------------------------
+
+
+def guards(engine: Engine) -> list[Answer]:
+    """What waits for a decision, folder by folder."""
+    return [
+        {
+            "folder": str(sync.folder.local),
+            "remote": sync.folder.remote,
+            "what": waiting.mass.value,
+            "count": waiting.held.count,
+            "total": waiting.held.total,
+            "share": round(waiting.held.count / waiting.held.total, 3) if waiting.held.total else None,
+            "since": waiting.held.since_ms,
+            "sample": [_text(path) for path in waiting.sample],
+            "message": waiting.message,
+        }
+        for sync in engine.syncs.values()
+        for waiting in sync.guard.waiting()
+    ]
+
+
+def guarded_at(engine: Engine, path: Path | None) -> FolderSync:
+    """The followed folder with this path, in which something waits; None: the only one in which it does."""
+    waiting = [sync for sync in engine.syncs.values() if sync.guard.held]
+    if path is not None:
+        sync = followed_at(engine, path)
+        if sync in waiting:
+            return sync
+        raise LocalProblem(f"Nothing waits for a decision in {path}", hint="`mb-sync guard` lists what does.")
+    if not waiting:
+        raise LocalProblem("Nothing waits for a decision", hint="`mb-sync status` says how things are.")
+    if len(waiting) > 1:
+        raise LocalProblem(
+            f"Decisions are waited for in {len(waiting)} folders",
+            hint="Name the folder: `mb-sync guard` lists them.",
+        )
+    return waiting[0]
 
 
 # ---- conflicts -------------------------------------------------------------------------------------------

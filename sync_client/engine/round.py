@@ -33,10 +33,12 @@ from sync_client.engine.contents import Contents
 from sync_client.engine.database import Followed, StateDatabase
 from sync_client.engine.disk import FollowedRoot, Parts
 from sync_client.engine.effects import take_local
+from sync_client.engine.guarding import Guard
+from sync_client.engine.guards import DELETES, tally
 from sync_client.engine.incoming import discard_leftovers
 from sync_client.engine.looking import Looker, fresh_node
 from sync_client.engine.marker import Marker, read_marker, write_marker
-from sync_client.engine.planner import Surroundings, plan
+from sync_client.engine.planner import Plan, Surroundings, plan
 from sync_client.engine.reading import ReadFile, read_files
 from sync_client.engine.recovery import parked_nodes, recover
 from sync_client.engine.steps import Problem
@@ -74,6 +76,7 @@ class FolderSync:
         self.trees = StoredTrees(state, folder.id, folder.root)
         self.troubles = Troubles()
         self.looker = Looker(folder, state, self.trees, api, self.troubles)
+        self.guard = Guard(folder, state, self.trees, api)
         self.progress: Progress | None = None
         self.stopped: MedicalBlocksError | None = None  # why this folder does not sync at all
         self.rounds_begun = 0
@@ -138,12 +141,28 @@ class FolderSync:
 
     @property
     def has_problems(self) -> bool:
-        return bool(self.troubles.shown() or self.looker.odd or self.looker.refused)
+        return bool(self.troubles.shown() or self.looker.odd or self.looker.refused or self.guard.held)
 
     @property
     def is_at_rest(self) -> bool:
         """Quiet, and what is put off is put off for good reason, not just overtaken by an edit."""
         return self._quiet and len(self.troubles) == len(self.troubles.shown())
+
+    def apply_guard(self) -> int:
+        """What was held back goes on.  How many nodes that are."""
+        count = self.guard.apply()
+        self._decided()
+        return count
+
+    async def restore_guard(self) -> int:
+        """What was held back is undone where it was done.  How many nodes that are."""
+        count = await self.guard.restore()
+        self._decided()
+        return count
+
+    def _decided(self) -> None:
+        self.troubles.release()
+        self.look_at_all()
 
     @property
     def root(self) -> FollowedRoot | None:
@@ -239,6 +258,8 @@ class FolderSync:
         while True:
             await in_thread(still_there, self._root, self.folder)
             looked = await self.looker.look(self._root)
+            if looked:  # while it was looked at, the disk may have been taken away
+                await in_thread(still_there, self._root, self.folder)
             if self.looker.root_is_gone:
                 raise LocalProblem(
                     f"{self.folder.remote} was deleted on the server",
@@ -261,6 +282,8 @@ class FolderSync:
     async def _sweep(self, root: FollowedRoot, carrier: Carrier, contents: Contents) -> bool:
         """Once over everything dirty.  True: something was done."""
         await self.looker.read_doubtful(root)
+        if self.guard.look(self.looker.take_missing()):
+            self.troubles.release()
         end = self.trees.last_dirty()
         self._queue.clear()
         slice_ = self._next_slice(0, end)
@@ -275,7 +298,7 @@ class FolderSync:
                 await preparing
                 coming = self._next_slice(slice_[-1][0], end)
                 preparing = asyncio.ensure_future(self._prepare(root, contents, coming))
-                did |= await self._do(carrier, [node for _, node in slice_])
+                did |= await self._do(root, carrier, [node for _, node in slice_])
                 slice_ = coming
         finally:
             preparing.cancel()
@@ -319,13 +342,17 @@ class FolderSync:
             left = sum(_bytes_to_move(self.trees.row(node)) for _, node in self._queue)
             self.progress.total_bytes = max(self.progress.total_bytes, self.progress.done_bytes + left)
 
-    async def _do(self, carrier: Carrier, nodes: Sequence[NodeId]) -> bool:
-        around = Surroundings(device=self._account.device_name, when=local_time(), fresh=fresh_node)
-        made = plan(self.trees, nodes, around)
+    async def _do(self, root: FollowedRoot, carrier: Carrier, nodes: Sequence[NodeId]) -> bool:
+        made = self._plan(nodes)
+        planned = tally(made.steps)
+        if planned and await self.guard.look_at_rewrites(root, made.steps, planned):
+            made = self._plan(nodes)
+            planned = tally(made.steps)
         if made.settled:
             with self.trees.transaction(lasting=False):
                 self.trees.settle(made.settled)
         self.troubles.clear(made.settled)
+        self.troubles.hold(made.held)
         steps = []
         for step in made.steps:
             if isinstance(step, Problem):
@@ -334,9 +361,19 @@ class FolderSync:
                 steps.append(step)
         if not steps:
             return False
+        if any(mass in planned for mass in DELETES):
+            await in_thread(still_there, root, self.folder)
         carried = await carrier.carry_out(steps)
         self._take_carried(carried)
+        if planned and carried.finished:
+            finished = set(carried.finished)
+            for mass, count in tally(step for step in steps if step.node in finished).items():
+                self.guard.note(mass, count)
         return carried.done > 0
+
+    def _plan(self, nodes: Sequence[NodeId]) -> Plan:
+        around = Surroundings(device=self._account.device_name, when=local_time(), fresh=fresh_node)
+        return plan(self.trees, nodes, around, held=self.guard.held)
 
     def _take_carried(self, carried: Carried) -> None:
         if carried.look_at:

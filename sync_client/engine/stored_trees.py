@@ -357,6 +357,28 @@ class StoredTrees:
         ).fetchone()
         return int(found[0])
 
+    def dirty_rows(self, *, missing: Side | None) -> list[Row]:
+        """Of what is to be planned, the rows that this side lacks and the other has; None: that both have."""
+        self._write()
+        here = "NULL" if missing is Side.LOCAL else "NOT NULL"
+        there = "NULL" if missing is Side.REMOTE else "NOT NULL"
+        found = self._db.execute(
+            "SELECT node, row FROM nodes WHERE folder = ? AND dirty IS NOT NULL"  # noqa: S608 - our own words
+            f" AND l_parent IS {here} AND r_parent IS {there} ORDER BY dirty",
+            (self._folder,),
+        )
+        return [unpack(NodeId(UUID(bytes=node)), row) for node, row in found]
+
+    def count_on(self, side: Side) -> int:
+        """How many nodes this side has, without the root."""
+        self._write()
+        parent_column, _ = _COLUMNS[side]
+        found = self._db.execute(
+            f"SELECT count(*) FROM nodes WHERE folder = ? AND {parent_column} IS NOT NULL",  # noqa: S608 - our own column names
+            (self._folder,),
+        ).fetchone()
+        return int(found[0]) - 1
+
     def all_rows(self) -> Iterator[Row]:
         """Every row, streamed; the caller does not save meanwhile."""
         self._write()

@@ -49,15 +49,26 @@ class Troubles:
 
     def __init__(self) -> None:
         self._by_node: dict[NodeId, Trouble] = {}
+        self._held: set[NodeId] = set()
 
     def __contains__(self, node: NodeId) -> bool:
-        return node in self._by_node
+        return node in self._by_node or node in self._held
 
     def __iter__(self) -> Iterator[NodeId]:
-        return iter(self._by_node)
+        yield from self._by_node
+        yield from self._held
 
     def __len__(self) -> int:
+        """Without what is held."""
         return len(self._by_node)
+
+    def hold(self, nodes: Iterable[NodeId]) -> None:
+        """Until a person decides, or until they change.  They are not told one by one: engine.guards tells."""
+        self._held.update(nodes)
+
+    def release(self) -> None:
+        """Somebody decided."""
+        self._held.clear()
 
     def put_off(self, node: NodeId, path: str, code: str, message: str, *, now: float) -> None:
         known = self._by_node.get(node)
@@ -68,15 +79,17 @@ class Troubles:
 
     def clear(self, nodes: Iterable[NodeId]) -> None:
         """Something came of these, or they are others by now: tried at once."""
-        if self._by_node:
+        if self._by_node or self._held:
             for node in nodes:
                 self._by_node.pop(node, None)
+                self._held.discard(node)
 
     def changed(self, nodes: Iterable[NodeId], *, now: float) -> None:
         """Seen to have changed on this disk: `clear`, but a file that is being written is left alone until it is
         quiet, at most until its next try."""
-        if self._by_node:
+        if self._by_node or self._held:
             for node in nodes:
+                self._held.discard(node)
                 trouble = self._by_node.get(node)
                 if trouble is not None and trouble.code == CHANGING:
                     trouble.quiet_at = now + QUIET_SECONDS[0]
@@ -93,6 +106,8 @@ class Troubles:
             trouble.again_at = 0.0
 
     def is_put_off(self, node: NodeId, *, now: float) -> bool:
+        if self._held and node in self._held:
+            return True
         trouble = self._by_node.get(node) if self._by_node else None
         return trouble is not None and trouble.due_at > now
 

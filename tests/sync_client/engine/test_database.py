@@ -100,7 +100,8 @@ def test_what_need_not_last_lasts_with_the_next_that_must(tmp_path: Path) -> Non
 
     def what_a_power_cut_leaves() -> list[str]:
         with closing(sqlite3.connect(path)) as other:
-            return [key for (key,) in other.execute("SELECT key FROM meta ORDER BY key")]
+            keys = [key for (key,) in other.execute("SELECT key FROM meta ORDER BY key")]
+            return [key for key in keys if key != "batch_number"]  # a new database begins with it
 
     with closing(StateDatabase(path)) as state:
         with state.transaction(lasting=False):
@@ -200,8 +201,9 @@ def test_a_batch_number_never_comes_twice_though_the_program_is_killed(tmp_path:
 
 
 def test_a_batch_that_was_not_written_down_uses_up_no_number(state: StateDatabase) -> None:
+    number = state.next_batch_number()
     with suppress(Broken), state.transaction():
-        state.write_batch(1, state.next_batch_number(), b"body")
+        state.write_batch(1, number, b"body")
         raise Broken
-    assert state.next_batch_number() == 1
+    assert state.next_batch_number() == number
     assert state.batches(1) == []

@@ -1,0 +1,54 @@
+"""`mb-sync guard`: what waits for a person's decision, and the decision.
+
+Owns: these commands.  May import: click, home, reach, screens.
+"""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+from sync_client import screens
+from sync_client.commands.reach import reach
+from sync_client.commands.words import as_json, help_end, pass_home, tell
+from sync_client.home import ClientHome
+
+
+@click.group("guard", invoke_without_command=True, epilog=help_end("mb-sync guard --json"))
+@as_json
+@click.pass_context
+def guard(context: click.Context, *, as_json: bool) -> None:
+    """List mass deletes and rewrites that wait until you decide; decide about them."""
+    if context.invoked_subcommand is None:
+        items = reach(context.obj, "guard")
+        tell(items, screens.guard_screen(items), json_wanted=as_json)
+
+
+@guard.command("apply", epilog=help_end("mb-sync guard apply ~/Study"))
+@click.argument("folder", required=False)
+@as_json
+@pass_home
+def apply(home: ClientHome, folder: str | None, *, as_json: bool) -> None:
+    """Go on with it: what was deleted or rewritten on one side is so on the other too. It goes to the trash there."""
+    done = reach(home, "guard-decide", folder=_whole(folder), apply=True)
+    words = f"{screens.count_of(done['count'], 'item')}: it is done on the other side too."
+    tell(done, words, json_wanted=as_json)
+
+
+@guard.command("restore", epilog=help_end("mb-sync guard restore ~/Study"))
+@click.argument("folder", required=False)
+@as_json
+@pass_home
+def restore(home: ClientHome, folder: str | None, *, as_json: bool) -> None:
+    """Undo it: what was deleted comes back from the other side, what was rewritten gets its content of before."""
+    done = reach(home, "guard-decide", folder=_whole(folder), apply=False)
+    words = f"{screens.count_of(done['count'], 'item')}: it is undone with the next sync."
+    tell(done, words, json_wanted=as_json)
+
+
+def _whole(folder: str | None) -> str | None:
+    return None if folder is None else os.path.realpath(os.path.expanduser(folder))
+
+
+COMMANDS = (guard,)
