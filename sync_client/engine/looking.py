@@ -207,7 +207,7 @@ class Looker:
                 listings = await in_thread(list_tree, root, self._folder.root, ())
                 postponed = []
             else:
-                listings = await in_thread(list_folders, root, self._known_folders(folders))
+                listings = await in_thread(list_folders, root, self._known_folders(root, folders))
                 listings, postponed = await self._list_postponed(root, listings, postponed)
             listings, bound, later = await self._bind(root, listings, postponed, everything=everything)
         except BaseException:
@@ -248,7 +248,7 @@ class Looker:
                 if not moved and not new and not postponed:
                     return listings, bound, []
                 found += await in_thread(_list_trees, root, [*moved, *new])
-                known = known + await in_thread(list_folders, root, self._still_known(postponed, given))
+                known = known + await in_thread(list_folders, root, self._still_known(root, postponed, given))
                 postponed = []
             elif new and sum(len(listing.entries) for listing in listings) < ENOUGH_ENTRIES:
                 found += await in_thread(list_folders, root, new[:FOLDERS_AT_ONCE])
@@ -262,25 +262,31 @@ class Looker:
         while postponed and sum(len(listing.entries) for listing in listings) < ENOUGH_ENTRIES:
             some, postponed = postponed[:FOLDERS_AT_ONCE], postponed[FOLDERS_AT_ONCE:]
             given = {listing.parts for listing in listings}
-            listings = listings + await in_thread(list_folders, root, self._still_known(some, given))
+            listings = listings + await in_thread(list_folders, root, self._still_known(root, some, given))
         return listings, postponed
 
-    def _still_known(self, folders: Sequence[Parts], given: set[Parts]) -> list[tuple[NodeId, Parts]]:
-        """Those that have a node and are not listed yet."""
-        nodes = [(self._trees.at_path(Side.LOCAL, parts), parts) for parts in folders if parts not in given]
-        return [(node, parts) for node, parts in nodes if node is not None]
+    def _still_known(
+        self, root: FollowedRoot, folders: Sequence[Parts], given: set[Parts]
+    ) -> list[tuple[NodeId, Parts]]:
+        """Those that are not listed yet."""
+        known = self._known_folders(root, {parts for parts in folders if parts not in given})
+        return [(node, parts) for node, parts in known if parts not in given]
 
     def _fresh(self) -> NodeId:
         node = fresh_node()
         self._trees.is_new(node)
         return node
 
-    def _known_folders(self, folders: set[Parts]) -> list[tuple[NodeId, Parts]]:
-        """Those of them that have a node; of another the nearest one above it that has."""
+    def _known_folders(self, root: FollowedRoot, folders: set[Parts]) -> list[tuple[NodeId, Parts]]:
+        """Those of them that have a node; of another the nearest one above it that has.
+
+        A node counts if what stands there is still that folder: else what is in it would be taken for that node's."""
         found: dict[Parts, NodeId] = {}
         for folder in folders:
             parts = folder
-            while (node := self._trees.at_path(Side.LOCAL, parts)) is None:
+            while (node := self._trees.at_path(Side.LOCAL, parts)) is None or (
+                parts and not self._still_stands(root, node)
+            ):
                 parts = parts[:-1]
             found[parts] = node
         return [(node, parts) for parts, node in sorted(found.items())]

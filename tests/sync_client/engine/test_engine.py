@@ -271,3 +271,26 @@ async def test_what_moved_into_a_new_folder_is_the_same_file_whatever_the_portio
     for image in range(6):
         after = await setting.on_server(f"/study/new-{image}/inner")
         assert after[f"{image}.dcm"][0] == before[f"{image}.dcm"][0]
+
+
+async def test_of_two_folders_that_change_places_each_keeps_what_is_in_it(setting: Setting) -> None:
+    """The watcher tells of where they stand, and of both."""
+    async with setting.engine() as engine:
+        local = await setting.follow(engine, "study")
+        for name in ("one", "two"):
+            (local / name).mkdir()
+            (local / name / f"of {name}").write_bytes(name.encode())
+        assert await engine.once()
+        before = {name: await setting.on_server(f"/study/{name}") for name in ("one", "two")}
+        (local / "one").rename(local / "on its way")
+        (local / "two").rename(local / "one")
+        (local / "on its way").rename(local / "two")
+        (local / "one" / "new").write_bytes(b"new")
+        [sync] = engine.syncs.values()
+        sync.disk_moved({(), ("one",), ("two",)})
+        async with asyncio.timeout(SOON_SECONDS):
+            await sync.round()
+        one = await setting.on_server("/study/one")
+        assert one.pop("new")
+        assert one == before["two"]
+        assert await setting.on_server("/study/two") == before["one"]
