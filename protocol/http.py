@@ -98,6 +98,7 @@ T = TypeVar("T")
 class ServerApi:
     """`async with ServerApi(url, token) as api:`.  Any number of calls may run at once.
 
+    connector: makes the connections, if not plain TCP and TLS do.
     bytes_sent, bytes_received: bytes of bodies so far, as they crossed the wire.
     Raises LocalProblem: `url` may not stand as the address of a server.
     """
@@ -110,6 +111,7 @@ class ServerApi:
         user_agent: str = "medical-blocks",
         patience: Patience = Patience(),  # noqa: B008  # frozen: one for all is one for each
         stall_seconds: float = STALL_SECONDS,
+        connector: Callable[[], aiohttp.BaseConnector] | None = None,
     ) -> None:
         self.url = server_address(url)
         self.token = token
@@ -118,15 +120,12 @@ class ServerApi:
         self._user_agent = user_agent
         self._patience = patience
         self._stall_seconds = stall_seconds
+        self._connector = connector or self._tcp
         self._open_session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
-        secure = self.url.startswith("https:")
         self._open_session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
-                limit=0,  # who calls decides how many calls run at once
-                ssl=truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if secure else True,
-            ),
+            connector=self._connector(),
             headers={"User-Agent": self._user_agent},
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
@@ -140,6 +139,13 @@ class ServerApi:
         if self._open_session is not None:
             await self._open_session.close()
             self._open_session = None
+
+    def _tcp(self) -> aiohttp.BaseConnector:
+        secure = self.url.startswith("https:")
+        return aiohttp.TCPConnector(
+            limit=0,  # who calls decides how many calls run at once
+            ssl=truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if secure else True,
+        )
 
     # ---- who we are ------------------------------------------------------------------------------------
 

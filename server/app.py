@@ -60,6 +60,18 @@ def make_app(service: Service) -> web.Application:
     return app
 
 
+def make_runner(service: Service, settings: Settings) -> web.AppRunner:
+    """The app, and how its connections are treated; it is not set up yet."""
+    return web.AppRunner(
+        make_app(service),
+        handler_cancellation=True,
+        access_log=None,
+        shutdown_timeout=settings.shutdown_seconds,
+        auto_decompress=False,  # bodies are unpacked where their limit is known, see http.exchange
+        read_bufsize=READ_BUFFER_BYTES,
+    )
+
+
 async def serve_until_told(folder: DataFolder, settings: Settings, *, ready: Callable[[str], None]) -> None:
     """Serve `folder` until SIGTERM or SIGINT.  ready: called once with the URL.
 
@@ -125,14 +137,7 @@ async def _adopt(folder: DataFolder, store: ChunkStore) -> None:
 async def listening(service: Service, settings: Settings) -> AsyncIterator[str]:
     """The URL under which the service answers while the block runs."""
     host, port = listen_address(settings)
-    runner = web.AppRunner(
-        make_app(service),
-        handler_cancellation=True,
-        access_log=None,
-        shutdown_timeout=settings.shutdown_seconds,
-        auto_decompress=False,  # bodies are unpacked where their limit is known, see http.exchange
-        read_bufsize=READ_BUFFER_BYTES,
-    )
+    runner = make_runner(service, settings)
     await runner.setup()
     try:
         try:

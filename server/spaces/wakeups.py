@@ -47,7 +47,7 @@ class Wakeups:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._waiters: defaultdict[SpaceId, set[_Waiter]] = defaultdict(set)
+        self._waiters: defaultdict[SpaceId, dict[_Waiter, None]] = defaultdict(dict)  # in the order they came
 
     def notify(self, space: SpaceId) -> None:
         """This space moved: its transaction has ended."""
@@ -58,7 +58,7 @@ class Wakeups:
         """Those that have a stamp above the one seen, as soon as there is one; none when the time is up."""
         waiter = _Waiter(seen)
         for space in seen:
-            self._waiters[space].add(waiter)
+            self._waiters[space][waiter] = None
         try:
             # after we are listed: nothing falls in between
             stamps = await self._database.read(lambda session: stamps_of(session, seen))
@@ -73,7 +73,7 @@ class Wakeups:
             return waiter.moved
         finally:
             for space in seen:
-                self._waiters[space].discard(waiter)
+                self._waiters[space].pop(waiter, None)
                 if not self._waiters[space]:
                     del self._waiters[space]
 

@@ -258,8 +258,10 @@ class Engine:
         try:
             while True:
                 ended = asyncio.create_task(self._cursor_moved.wait(), name="a round ended")
-                await asyncio.wait({poll, ended}, return_when=asyncio.FIRST_COMPLETED)
-                ended.cancel()
+                try:
+                    await asyncio.wait([poll, ended], return_when=asyncio.FIRST_COMPLETED)
+                finally:
+                    ended.cancel()
                 if poll.done():
                     return await poll
                 self._cursor_moved.clear()
