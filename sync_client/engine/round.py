@@ -526,7 +526,7 @@ def checked_marker(root: FollowedRoot, folder: Followed) -> Marker:
 def still_there(root: FollowedRoot, folder: Followed) -> None:
     """Before anything is believed or done: the path leads to the folder that is open, and its marker is there."""
     try:
-        now = os.stat(folder.local)  # noqa: PTH116 - all calls to the disk are those of `os`, see tests/simulation
+        now = os.stat(folder.local)
     except OSError as error:
         raise LocalProblem(
             f"The folder {folder.local} is not there ({error.strerror})",

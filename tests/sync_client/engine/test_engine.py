@@ -13,7 +13,7 @@ import pytest
 from protocol.errors import DeviceCloned, LocalProblem, Unavailable
 from protocol.messages import Commit, Content, Kind, Make, to_msgpack
 from sync_client.engine import looking
-from tests.support.one_engine import Setting, names, shown, soon
+from tests.support.one_engine import SOON_SECONDS, Setting, names, shown, soon
 
 FOLDER = Content(kind=Kind.FOLDER)
 
