@@ -19,9 +19,7 @@ from sync_client.engine.disk import FollowedRoot
 from sync_client.engine.reading import ReadFile, Unreadable, read_files
 from sync_client.engine.snapshots import drop_snapshot, take_snapshot
 from tests.support.followed import a_node
-from tests.sync_client.engine.test_engine import Setting, setting, shown, soon
-
-__all__ = ["setting"]  # the fixture
+from tests.support.one_engine import Setting, shown, soon
 
 LINE = b"0123456789abcde\n"
 
