@@ -42,10 +42,13 @@ from server.spaces.commit import forget_old_batches
 from server.spaces.wakeups import Wakeups
 from server.upkeep.background import Task, tend
 from server.upkeep.gc import Collector
+from server.upkeep.revocations import FILE as REVOKED
+from server.upkeep.revocations import Revocations, revocations_of, write_revocations
 
 log = logging.getLogger(__name__)
 
 TIDY_SECONDS = 3_600.0
+REVOCATIONS_SECONDS = 1.0
 WATCH_SECONDS = 0.25  # how often we look whether someone else changed the database
 READ_BUFFER_BYTES = 512 * 1024
 
@@ -183,10 +186,33 @@ async def tended(folder: DataFolder, settings: Settings, service: Service) -> As
         tending = group.create_task(
             tend(service.database, tasks, clock=service.clock), name="look after the data"
         )
+        keeping = group.create_task(_keep_revocations_again(folder, service), name="keep who is shut out")
         try:
             yield
         finally:
             tending.cancel()
+            keeping.cancel()
+
+
+async def _keep_revocations_again(folder: DataFolder, service: Service) -> None:
+    """Beside the database, for a restore from a backup that does not know them yet."""
+    kept, seen = Revocations(epoch=0), -1
+    while True:
+        now = service.database.data_version()
+        if now != seen:
+            try:
+                kept = await _keep_revocations(folder, service, kept)
+                seen = now
+            except (MedicalBlocksError, OSError) as error:  # looked at again
+                log.warning("could not keep who is shut out: %s", error)
+        await asyncio.sleep(REVOCATIONS_SECONDS)
+
+
+async def _keep_revocations(folder: DataFolder, service: Service, kept: Revocations) -> Revocations:
+    found = await service.database.read(revocations_of)
+    if found != kept:
+        await asyncio.to_thread(write_revocations, folder.root / REVOKED, found)
+    return found
 
 
 async def _end_what_is_revoked(service: Service) -> None:

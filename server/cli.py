@@ -17,7 +17,7 @@ from pathlib import Path
 import click
 
 from protocol.errors import MedicalBlocksError
-from server.cli_care import gc
+from server.cli_care import backup, gc, restore
 from server.cli_sharing import project, team
 from server.cli_words import (
     EXIT_CODES,
@@ -292,5 +292,7 @@ commands.add_command(check)
 commands.add_command(manifest)
 commands.add_command(recover)
 commands.add_command(gc)
+commands.add_command(backup)
+commands.add_command(restore)
 for subcommand in (user_add, user_list, user_disable, user_enable, user_passwd):
     user.add_command(subcommand)

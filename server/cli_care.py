@@ -1,6 +1,6 @@
 """Commands that look after the data: what is dropped, kept and copied.
 
-Owns: `gc`.
+Owns: `gc`, `backup`, `restore`.
 May import: click, protocol, server.  All that is heavy is imported inside the commands that need it.
 """
 
@@ -9,11 +9,21 @@ May import: click, protocol, server.  All that is heavy is imported inside the c
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import click
 
-from server.cli_words import command, data_option, folder_at, json_option, now_ms, open_data
+from server.cli_words import (
+    command,
+    data_option,
+    folder_at,
+    json_option,
+    now_ms,
+    open_data,
+    open_database,
+    shown_time,
+)
 
 
 @command("gc", example="mb-server gc --data /srv/medical-blocks --dry-run")
@@ -67,3 +77,96 @@ def gc(data: Path, grace: str, *, dry_run: bool, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(facts))
     click.echo(words, err=True)
+
+
+@command(
+    "backup",
+    example="mb-server backup /mnt/backup/medical-blocks --data /srv/medical-blocks",
+    codes="Exit codes: 0 done and proven, 1 a pack is damaged (named) or an error, 2 usage.",
+)
+@click.argument("to", type=click.Path(path_type=Path), metavar="TO")
+@data_option
+@click.option("--verify", is_flag=True, help="Also read again every pack that an earlier backup brought.")
+@json_option
+def backup(to: Path, data: Path, *, verify: bool, as_json: bool) -> None:
+    """Copy everything but the keys into a folder, while the server works.
+
+    Packs that are there already are not copied again.  The keys are never in a backup: the recovery key
+    that `init` printed opens it.  See also `mb-server restore`.
+    """
+    from server.quantities import say_bytes
+    from server.upkeep.backup import back_up
+
+    folder = folder_at(data)
+    with open_database(data) as database, folder.tended():
+        done = back_up(folder, database, to, now_ms=now_ms(), look=verify)
+    copies = done.copies
+    if as_json:
+        facts = {
+            "packs": done.note.packs,
+            "copied": copies.copied,
+            "copied_bytes": copies.copied_bytes,
+            "present": copies.present,
+            "removed": done.removed,
+            "broken": copies.broken,
+        }
+        click.echo(json.dumps(facts))
+    words = (
+        f"{to} holds the server as it was at {shown_time(done.note.made_at_ms)}: the database and"
+        f" {done.note.packs} packs, {copies.copied} of them new ({say_bytes(copies.copied_bytes)})."
+    )
+    if copies.broken:
+        words += (
+            f" Damaged or missing, so not in it: {', '.join(copies.broken)}; run `mb-server check --deep`."
+        )
+    click.echo(words, err=True)
+    sys.exit(1 if copies.broken else 0)
+
+
+@command(
+    "restore",
+    example="mb-server restore /mnt/backup/medical-blocks --data /srv/medical-blocks",
+    codes="Exit codes: 0 done and proven, 1 a pack of the backup is damaged (named) or an error, 2 usage.",
+)
+@click.argument("source", type=click.Path(path_type=Path), metavar="FROM")
+@data_option
+@click.option(
+    "--recovery-key-stdin",
+    is_flag=True,
+    help="Read the recovery key from standard input, where the keys are gone: one line.",
+)
+@json_option
+def restore(source: Path, data: Path, *, recovery_key_stdin: bool, as_json: bool) -> None:
+    """Bring a data folder to the state of a backup.  The server must be stopped.
+
+    What clients did since the backup comes back from them by itself: they notice the restore, delete
+    nothing, and put back what they hold.  Who was shut out since stays so.  The database that was there is
+    set aside in the folder.
+    """
+    from server.upkeep.restore import restore as restore_all
+
+    folder = folder_at(data)
+    key = sys.stdin.readline().strip() if recovery_key_stdin else ""
+    folder.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with folder.locked(), folder.tended():
+        done = restore_all(folder, source, recovery_key=key, now_ms=now_ms())
+    if as_json:
+        facts = {
+            "made_at": shown_time(done.note.made_at_ms),
+            "epoch": done.epoch,
+            "revoked": done.revoked,
+            "broken": done.copies.broken,
+            "aside": None if done.aside is None else str(done.aside),
+        }
+        click.echo(json.dumps(facts))
+    words = f"{data} is as it was at {shown_time(done.note.made_at_ms)}, in epoch {done.epoch}."
+    if done.aside is not None:
+        words += f" The database that was there lies in {done.aside.name}."
+    if done.revoked:
+        words += f" Shut out again: {done.revoked} (devices and users that were since the backup)."
+    if done.copies.broken:
+        words += f" Damaged in the backup too: {', '.join(done.copies.broken)}; run `mb-server check --deep`."
+    click.echo(
+        words + " Start it with `mb-server serve`; clients put back what they hold by themselves.", err=True
+    )
+    sys.exit(1 if done.copies.broken else 0)
