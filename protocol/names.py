@@ -251,10 +251,13 @@ _JUNK_PATTERN = re.compile(
     re.DOTALL,
 )
 _JUNK_STARTS = frozenset("~.$iIsSdDeEtT")
+_HALF_DONE = (".part", ".crdownload", ".partial")  # downloads under way
 
 
 def is_junk(name: str) -> bool:
     """Well-known droppings of operating systems and editors, never anything that a person made."""
+    if name.endswith(_HALF_DONE):
+        return True
     if not name or name[0] not in _JUNK_STARTS:
         return False
     return name.lower() in _JUNK_NAMES or _JUNK_PATTERN.fullmatch(name) is not None

@@ -166,6 +166,10 @@ async def _trash_restore(engine: Engine, asked: Arguments) -> Json:
     return await engine.trash_restore(_text(asked, "item"), to)
 
 
+async def _ignore_test(engine: Engine, asked: Arguments) -> Json:
+    return engine.ignore_test(_path(asked, "path"))
+
+
 async def _guard(engine: Engine, _: Arguments) -> Json:
     return engine.guards()
 
@@ -183,6 +187,7 @@ _OPERATIONS: dict[str, Callable[[Engine, Arguments], Awaitable[Json]]] = {
     "pause": _pause,
     "filestatus": _filestatus,
     "activity": _activity,
+    "ignore-test": _ignore_test,
     "guard": _guard,
     "guard-decide": _decide_guard,
     "conflicts": _conflicts,

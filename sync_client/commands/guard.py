@@ -1,6 +1,6 @@
-"""`mb-sync guard`: what waits for a person's decision, and the decision.
+"""`mb-sync guard`: what waits for a person's decision, and the decision.  `mb-sync ignore test`: which rule decides.
 
-Owns: these commands.  May import: click, home, reach, screens.
+Owns: these commands.  May import: click, home, quick, reach, screens.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ import os
 
 import click
 
-from sync_client import screens
+from protocol.names import shown
+from sync_client import quick, screens
 from sync_client.commands.reach import reach
 from sync_client.commands.words import as_json, help_end, pass_home, tell
 from sync_client.home import ClientHome
@@ -47,8 +48,23 @@ def restore(home: ClientHome, folder: str | None, *, as_json: bool) -> None:
     tell(done, words, json_wanted=as_json)
 
 
+@click.group("ignore", epilog=help_end("mb-sync ignore test ~/Study/notes.log"))
+def ignore() -> None:
+    """Find out why a file is not synced: rules in `.mbignore` files, read as git reads `.gitignore`."""
+
+
+@ignore.command("test", epilog=help_end("mb-sync ignore test ~/Study/notes.log"))
+@click.argument("path")
+@as_json
+@pass_home
+def ignore_test(home: ClientHome, path: str, *, as_json: bool) -> None:
+    """Name the file and the line that decide whether PATH is ignored. It need not exist."""
+    found = reach(home, "ignore-test", path=quick.absolute(os.path.expanduser(path)))
+    tell(found, shown(found["words"]), json_wanted=as_json)
+
+
 def _whole(folder: str | None) -> str | None:
     return None if folder is None else os.path.realpath(os.path.expanduser(folder))
 
 
-COMMANDS = (guard,)
+COMMANDS = (guard, ignore)

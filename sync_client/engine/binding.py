@@ -152,6 +152,8 @@ class _Binding:
                 self._loose.append(_Loose(node, listing.parts, entry))
         for odd in listing.odd:  # what cannot be followed now is not therefore deleted
             here.pop(odd.parts[-1], None)
+        for name in listing.passed_over:  # nor what is ignored now
+            here.pop(name, None)
         for child, local in here.values():
             self._missing[child] = local
             inode = (local.fingerprint.device, local.fingerprint.inode)

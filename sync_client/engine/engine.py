@@ -420,6 +420,9 @@ class Engine:
     async def resolve_conflicts(self, conflict_id: str, keep: str) -> list[dict[str, Any]]:
         return await conflicts.resolve(self, conflict_id, keep)
 
+    def ignore_test(self, path: Path) -> dict[str, Any]:
+        return reporting.ignore_test(self, path)
+
     def guards(self) -> list[dict[str, Any]]:
         return reporting.guards(self)
 

@@ -176,7 +176,9 @@ def refused(node: NodeId, error: OSError) -> NotPlaced:
         case errno.EEXIST:
             return NotPlaced(node, "exists", "Something stands there already.")
         case errno.ENOTEMPTY:
-            return NotPlaced(node, "not-empty", "The folder holds something.")
+            return NotPlaced(
+                node, "not-empty", "The folder holds something that is not synced. Move it away."
+            )
         case errno.ENAMETOOLONG | errno.EILSEQ | errno.EINVAL:
             return NotPlaced(node, "name-refused", "This disk cannot hold this name. Rename it elsewhere.")
         case _:

@@ -14,7 +14,7 @@ import logging
 import random
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from msgspec.structs import replace
 
@@ -26,13 +26,15 @@ from sync_client.engine.binding import Bound, bind
 from sync_client.engine.database import Followed, StateDatabase
 from sync_client.engine.disk import FollowedRoot, Parts, same_thing
 from sync_client.engine.effects import take_local, take_remote
+from sync_client.engine.ignoring import Ignoring
 from sync_client.engine.intake import FeedCheck, Refusals
+from sync_client.engine.judgement import is_folder, is_settled
 from sync_client.engine.manifests import Manifests
 from sync_client.engine.reading import ReadFile, Unreadable, read_files
 from sync_client.engine.scan import FolderListing, Odd, list_folders, list_tree
 from sync_client.engine.stored_trees import KnownLocally, StoredTrees
 from sync_client.engine.threads import in_thread
-from sync_client.engine.trees import Fingerprint, Local, Side
+from sync_client.engine.trees import Fingerprint, Local, Row, Side
 from sync_client.engine.troubles import Troubles
 from sync_client.engine.window import Window
 
@@ -71,6 +73,9 @@ class Looker:
         self._server_moved = True
         self._everything = True
         self._folders: set[Parts] = set()
+        self.ignoring = Ignoring()
+        self.ignored: dict[Parts, set[str]] = {}  # what was synced and is ignored now, by folder
+        self._rules_fact = f"ignored {folder.follow.hex}"
         self._postponed: list[Parts] = []  # new folders, not listed yet
         self._later: dict[Parts, float] = {}  # folders, and when to look at them
         self._missing = set[Side]() if trees.is_empty() else {Side.LOCAL, Side.REMOTE}
@@ -204,10 +209,14 @@ class Looker:
         self._everything, self._folders = False, set()
         try:
             if everything:
-                listings = await in_thread(list_tree, root, self._folder.root, ())
+                ignoring = Ignoring()
+                listings = await in_thread(list_tree, root, self._folder.root, (), ignoring)
+                self.ignoring = ignoring
                 postponed = []
             else:
-                listings = await in_thread(list_folders, root, self._known_folders(root, folders))
+                listings = await in_thread(
+                    list_folders, root, self._known_folders(root, folders), self.ignoring
+                )
                 listings, postponed = await self._list_postponed(root, listings, postponed)
             listings, bound, later = await self._bind(root, listings, postponed, everything=everything)
         except BaseException:
@@ -217,8 +226,10 @@ class Looker:
             raise
         if everything:
             self.odd.clear()
+            self.ignored.clear()
         self._take_bound(listings, bound)
         self._postponed = later
+        self._take_rules(everything=everything)
 
     async def _bind(
         self, root: FollowedRoot, known: list[FolderListing], postponed: list[Parts], *, everything: bool
@@ -247,11 +258,12 @@ class Looker:
             if everything or moved or any(local is None for _, local in bound.changes):
                 if not moved and not new and not postponed:
                     return listings, bound, []
-                found += await in_thread(_list_trees, root, [*moved, *new])
-                known = known + await in_thread(list_folders, root, self._still_known(root, postponed, given))
+                found += await in_thread(_list_trees, root, [*moved, *new], self.ignoring)
+                waiting = self._still_known(root, postponed, given)
+                known = known + await in_thread(list_folders, root, waiting, self.ignoring)
                 postponed = []
             elif new and sum(len(listing.entries) for listing in listings) < ENOUGH_ENTRIES:
-                found += await in_thread(list_folders, root, new[:FOLDERS_AT_ONCE])
+                found += await in_thread(list_folders, root, new[:FOLDERS_AT_ONCE], self.ignoring)
             else:
                 return listings, bound, [*postponed, *(parts for _, parts in new)]
 
@@ -262,7 +274,8 @@ class Looker:
         while postponed and sum(len(listing.entries) for listing in listings) < ENOUGH_ENTRIES:
             some, postponed = postponed[:FOLDERS_AT_ONCE], postponed[FOLDERS_AT_ONCE:]
             given = {listing.parts for listing in listings}
-            listings = listings + await in_thread(list_folders, root, self._still_known(root, some, given))
+            waiting = self._still_known(root, some, given)
+            listings = listings + await in_thread(list_folders, root, waiting, self.ignoring)
         return listings, postponed
 
     def _still_known(
@@ -304,6 +317,10 @@ class Looker:
             self.odd.pop(listing.parts, None)
             if listing.odd or problem:
                 self.odd[listing.parts] = [*listing.odd, *problem]
+            self.ignored.pop(listing.parts, None)
+            known = {name for name in listing.passed_over if self._is_known((*listing.parts, name))}
+            if known:
+                self.ignored[listing.parts] = known
         if self.odd:
             self._forget_odd(listings)
         changed = {node for node, _ in bound.changes}
@@ -326,6 +343,36 @@ class Looker:
             above = ((seen.get(parts[:depth]), parts[depth]) for depth in range(len(parts)))
             if any(folders is not None and name not in folders for folders, name in above):
                 del self.odd[parts]
+
+    # ---- what is ignored ---------------------------------------------------------------------------------
+
+    @property
+    def ignores(self) -> Callable[[Row], bool] | None:
+        """For the planner; None where there are no rules."""
+        return self._is_ignored if self.ignoring else None
+
+    def _is_ignored(self, row: Row) -> bool:
+        path = self._trees.path(Side.LOCAL if row.local is not None else Side.REMOTE, row.node)
+        return bool(path) and path is not None and self.ignoring.ignores(path, folder=is_folder(row))
+
+    def _is_known(self, parts: Parts) -> bool:
+        node = self._trees.at_path(Side.LOCAL, parts)
+        row = self._trees.row(node) if node is not None else None
+        return row is not None and row.agreed is not None
+
+    def _take_rules(self, *, everything: bool) -> None:
+        """Other rules than when all was looked at last: all is looked at again, and what was passed over is planned."""
+        now = self.ignoring.digest()
+        if now == self._state.fact(self._rules_fact):
+            return
+        if not everything:
+            self.at_everything()
+            return
+        passed_over = [row for row in self._trees.all_rows() if not is_settled(row)]
+        with self._trees.transaction():
+            for row in passed_over:
+                self._trees.save(Row(row.node, row.remote, row.local, row.agreed), dirty=True)
+            self._state.set_fact(self._rules_fact, now)
 
     # ---- bytes -------------------------------------------------------------------------------------------
 
@@ -394,11 +441,13 @@ def _buries(page: Changes) -> bool:
     return bool(page.gone) or any(state.deleted for state in page.nodes)
 
 
-def _list_trees(root: FollowedRoot, folders: Sequence[tuple[NodeId, Parts]]) -> list[FolderListing]:
+def _list_trees(
+    root: FollowedRoot, folders: Sequence[tuple[NodeId, Parts]], ignoring: Ignoring
+) -> list[FolderListing]:
     """The nodes are not given away yet: the next binding finds them by their paths."""
     listings: list[FolderListing] = []
     for node, parts in folders:
-        below = list_tree(root, node, parts)
+        below = list_tree(root, node, parts, ignoring)
         below[0].node = None
         listings.extend(below)
     return listings

@@ -101,6 +101,12 @@ def follow_delete(plan: Planning, row: Row, local: Local, agreed: Agreed) -> int
         lowest, stays = FREE, False
         for child in plan.trees.children(Side.LOCAL, row.node):
             inside = plan.row(child)
+            if plan.ignores is not None and inside is not None and plan.ignores(inside):
+                return plan.problem(
+                    row.node,
+                    "holds-ignored",
+                    "It was deleted on the server, and stays here because it holds ignored files. Move them away.",
+                )
             if inside is None or stays_here(inside):
                 stays = True
                 continue

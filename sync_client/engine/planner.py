@@ -11,7 +11,7 @@ the steps that could be done are folded into the trees.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from protocol.ids import NodeId
 from sync_client.engine import plan_down, plan_up
@@ -38,14 +38,16 @@ def plan(
     *,
     read_only: bool = False,
     held: Collection[Mass] = (),
+    ignores: Callable[[Row], bool] | None = None,
 ) -> Plan:
     """The steps that can be done now for these nodes and for what stands in their way.
 
     nodes: some of the dirty ones, in the order marked.  Steps come in the order in which to do them: rows, disk,
     wire; those of the wire go as one batch.  A caller may carry out some of them only.
     held: what waits for a person's decision; nothing of it is planned.
+    ignores: tells of a node that is not to be synced, whatever became of it; None: there is no such node.
     """
-    planning = Planning(trees, around, _judge, read_only=read_only, held=held)
+    planning = Planning(trees, around, _judge, read_only=read_only, held=held, ignores=ignores)
     result = Plan()
     asked = list(nodes)
     for node in asked:
@@ -69,7 +71,7 @@ def plan(
 
 def _judge(planning: Planning, row: Row) -> int:
     remote, local, agreed = row.remote, row.local, row.agreed
-    if is_settled(row):
+    if is_settled(row) or (planning.ignores is not None and planning.ignores(row)):
         planning.settled.add(row.node)
         return FREE
     if remote is None:

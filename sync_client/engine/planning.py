@@ -68,12 +68,14 @@ class Planning:
         *,
         read_only: bool,
         held: Collection[Mass],
+        ignores: Callable[[Row], bool] | None,
     ) -> None:
         self.trees = trees
         self.row = trees.row
         self.around = around
         self.read_only = read_only
         self.held = held
+        self.ignores = ignores
         self.held_back: set[NodeId] = set()
         self.tree: list[TreeStep] = []
         self.disk: list[DiskStep] = []

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from protocol.errors import DeviceCloned, LocalProblem
 from protocol.messages import Kind
+from sync_client.engine.ignoring import IGNORE_FILE, MAX_BYTES, Ignoring, shown_file, words
 from sync_client.engine.trash_care import KEEP_DAYS, SHARE
 from sync_client.engine.trees import Side
 
@@ -143,6 +144,13 @@ def _text(path: str) -> str:
 
 def _notes(sync: FolderSync) -> list[str]:
     notes = list(dict.fromkeys(sync.looker.notes))
+    ignored = sum(len(those) for those in sync.looker.ignored.values())
+    if ignored:
+        one = ignored == 1
+        notes.append(
+            f"{ignored:,} item{'' if one else 's'} that {'was' if one else 'were'} synced {'is' if one else 'are'}"
+            " ignored now: nothing is deleted, changes stay where they are made."
+        )
     if sync.watch_note:
         notes.append(_WATCH_NOTES.get(sync.watch_note, _WATCH_NOTES["failed"]))
     return notes
@@ -196,6 +204,12 @@ def _file_status(engine: Engine, path: Path) -> Answer:
     for problem in problems(sync):
         if problem["path"] and (problem["path"] == shown or problem["path"].startswith(shown + "/")):
             return {"path": str(path), "state": "error", "reason": problem["message"]}
+    if parts and sync.looker.ignoring.ignores(parts, folder=path.is_dir()):
+        return {
+            "path": str(path),
+            "state": "excluded",
+            "reason": f"It is ignored. Which rule: mb-sync ignore test {shown}",
+        }
     whole = _folder_state(engine, sync)
     if not parts:
         return {"path": str(path), "state": whole, "reason": ""}
@@ -222,6 +236,30 @@ def activity(engine: Engine, limit: int) -> list[Answer]:
         }
         for at_ms, folder, action, direction, path, size in engine.state.activity(limit)
     ]
+
+
+def ignore_test(engine: Engine, path: Path) -> Answer:
+    """Which line decides about this path, from the rules as they stand on the disk now."""
+    sync = sync_at(engine, path)
+    parts = path.relative_to(sync.folder.local).parts
+    ignoring = Ignoring()
+    for depth in range(len(parts)):
+        rules = sync.folder.local.joinpath(*parts[:depth], IGNORE_FILE)
+        if rules.is_file() and not rules.is_symlink():
+            with rules.open("rb") as file:
+                ignoring.take(parts[:depth], file.read(MAX_BYTES))
+    found = ignoring.explain(parts, folder=path.is_dir())
+    is_rule = found is not None and found.folder is not None and found.rule is not None
+    return {
+        "path": str(path),
+        "ignored": found is not None and found.ignores,
+        "file": str(sync.folder.local / shown_file(found.folder))
+        if found and found.folder is not None
+        else None,
+        "line": found.rule.line if found and is_rule and found.rule else None,
+        "rule": found.rule.text if found and is_rule and found.rule else None,
+        "words": words(found),
+    }
 
 
 # ---- guards ----------------------------------------------------------------------------------------------

@@ -36,13 +36,14 @@ from sync_client.engine.disk import FollowedRoot, Parts
 from sync_client.engine.effects import take_local
 from sync_client.engine.guarding import Guard
 from sync_client.engine.guards import DELETES, tally
+from sync_client.engine.ignoring import IGNORE_FILE
 from sync_client.engine.incoming import discard_leftovers
 from sync_client.engine.looking import Looker, fresh_node
 from sync_client.engine.marker import Marker, read_marker, write_marker
 from sync_client.engine.planner import Plan, Surroundings, plan
 from sync_client.engine.reading import ReadFile, read_files
 from sync_client.engine.recovery import parked_nodes, recover
-from sync_client.engine.steps import Problem
+from sync_client.engine.steps import Fetch, Problem, Remove, Replace
 from sync_client.engine.stored_trees import StoredTrees
 from sync_client.engine.threads import in_thread
 from sync_client.engine.trash_care import EVERY_SECONDS, Tended, tend
@@ -366,6 +367,10 @@ class FolderSync:
             await in_thread(still_there, root, self.folder)
         carried = await carrier.carry_out(steps)
         self._take_carried(carried)
+        for step in steps:
+            if isinstance(step, Fetch | Replace | Remove) and step.place.name == IGNORE_FILE:
+                path = self.trees.path_of_place(Side.LOCAL, step.place)
+                self.looker.at_folders({path[:-1] if path else ()})
         if planned and carried.finished:
             finished = set(carried.finished)
             for mass, count in tally(step for step in steps if step.node in finished).items():
@@ -374,7 +379,7 @@ class FolderSync:
 
     def _plan(self, nodes: Sequence[NodeId]) -> Plan:
         around = Surroundings(device=self._account.device_name, when=local_time(), fresh=fresh_node)
-        return plan(self.trees, nodes, around, held=self.guard.held)
+        return plan(self.trees, nodes, around, held=self.guard.held, ignores=self.looker.ignores)
 
     def _take_carried(self, carried: Carried) -> None:
         if carried.look_at:

@@ -2,7 +2,7 @@
 
 Owns: listings; what is passed over in silence (our own folder, junk) and what is told (names that cannot
 travel, sockets, pipes, devices, other disks).
-May import: msgspec, protocol, sync_client.engine.{disk,system_calls,trees}.
+May import: msgspec, protocol, sync_client.engine.{disk,ignoring,system_calls,trees}.
 
 Nothing is decided here: engine.binding says which entry is which node.  Runs in worker threads.
 """
@@ -20,6 +20,7 @@ from protocol.ids import NodeId
 from protocol.messages import Kind
 from protocol.names import is_junk, path_refusal, refusal, shown
 from sync_client.engine.disk import PRIVATE, FollowedRoot, Parts, kind_of
+from sync_client.engine.ignoring import IGNORE_FILE, MAX_BYTES, Ignoring
 from sync_client.engine.system_calls import look_all
 from sync_client.engine.trees import Fingerprint
 
@@ -48,42 +49,59 @@ class Odd:
 @dataclass(slots=True)
 class FolderListing:
     """node: the folder's, None where binding has to find it.  problem: it could not be listed; its entries
-    then say nothing."""
+    then say nothing.  passed_over: names that stand there and are ignored: whatever is known of them stays."""
 
     node: NodeId | None
     parts: Parts
     entries: list[Entry] = field(default_factory=list)
     odd: list[Odd] = field(default_factory=list)
     problem: Odd | None = None
+    passed_over: list[str] = field(default_factory=list)
 
 
-def list_folders(root: FollowedRoot, folders: Sequence[tuple[NodeId, Parts]]) -> list[FolderListing]:
-    """What stands in each of these folders, without what is below."""
+def list_folders(
+    root: FollowedRoot, folders: Sequence[tuple[NodeId, Parts]], ignoring: Ignoring | None = None
+) -> list[FolderListing]:
+    """What stands in each of these folders, without what is below.
+
+    ignoring: the rules further up; learns those that stand in these folders.
+    """
     root.look_afresh()
-    return [_list(root, node, parts) for node, parts in folders]
+    ignoring = Ignoring() if ignoring is None else ignoring  # one without rules is false
+    return [_list(root, node, parts, ignoring) for node, parts in folders]
 
 
-def list_tree(root: FollowedRoot, node: NodeId, parts: Parts = ()) -> list[FolderListing]:
+def list_tree(
+    root: FollowedRoot, node: NodeId, parts: Parts = (), ignoring: Ignoring | None = None
+) -> list[FolderListing]:
     """What stands in this folder and in every folder below it, each after its parent."""
     root.look_afresh()
-    listings = [_list(root, node, parts)]
+    ignoring = Ignoring() if ignoring is None else ignoring
+    listings = [_list(root, node, parts, ignoring)]
     for listing in listings:  # grows while it is walked
         listings.extend(
-            _list(root, None, (*listing.parts, entry.name))
+            _list(root, None, (*listing.parts, entry.name), ignoring)
             for entry in listing.entries
             if entry.kind is Kind.FOLDER
         )
     return listings
 
 
-def _list(root: FollowedRoot, node: NodeId | None, parts: Parts) -> FolderListing:
+def _list(root: FollowedRoot, node: NodeId | None, parts: Parts, ignoring: Ignoring) -> FolderListing:
     listing = FolderListing(node, parts)
+    if ignoring and parts and ignoring.ignores(parts, folder=True):
+        listing.problem = Odd(parts, "vanished", "")
+        return listing
     try:
         folder = root.folder_fd(parts)
         names = [name for name in os.listdir(folder) if _is_looked_at(listing, name)]
+        if ignoring or IGNORE_FILE in names:
+            ignoring.take(parts, _rules_in(root, parts) if IGNORE_FILE in names else None)
         for name, fingerprint in look_all(folder, names):
             kind = kind_of(fingerprint.mode)
-            if kind is Kind.FILE:
+            if ignoring and ignoring.ignores_entry((*parts, name), folder=kind is Kind.FOLDER):
+                listing.passed_over.append(name)
+            elif kind is Kind.FILE:
                 listing.entries.append(Entry(name, kind, fingerprint))
             else:
                 _add(root, listing, name, kind, fingerprint)
@@ -92,8 +110,20 @@ def _list(root: FollowedRoot, node: NodeId | None, parts: Parts) -> FolderListin
     return listing
 
 
+def _rules_in(root: FollowedRoot, parts: Parts) -> bytes | None:
+    try:
+        handle = root.open_file((*parts, IGNORE_FILE))
+    except OSError:  # a folder or a link of this name holds no rules
+        return None
+    with os.fdopen(handle, "rb") as file:
+        return file.read(MAX_BYTES)
+
+
 def _is_looked_at(listing: FolderListing, name: str) -> bool:
-    if is_junk(name) or (name == PRIVATE and not listing.parts):
+    if is_junk(name):
+        listing.passed_over.append(name)
+        return False
+    if name == PRIVATE and not listing.parts:
         return False
     why = refusal(name)
     if why is not None:

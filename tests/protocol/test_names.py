@@ -283,6 +283,8 @@ def test_the_name_of_a_device_is_safe_in_a_file_name(device: str) -> None:
         "$RECYCLE.BIN",
         "System Volume Information",
         ".nfs000000000123abcd00000001",
+        "film.mp4.part",
+        "film.mp4.crdownload",
         "Icon\r",
     ],
 )
