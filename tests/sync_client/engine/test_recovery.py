@@ -20,7 +20,7 @@ from sync_client.engine.disk import FollowedRoot, Parts
 from sync_client.engine.incoming import SmallFile, discard_leftovers, write_small
 from sync_client.engine.placement import Target, place
 from sync_client.engine.recovery import recover
-from sync_client.engine.trash import drop_old, list_trash, restore_trashed
+from sync_client.engine.trash import drop, list_trash, restore_trashed
 from sync_client.engine.trees import Content
 from tests.support.followed import a_node
 
@@ -183,26 +183,16 @@ def test_a_file_comes_back_from_the_trash_to_a_free_place(root: FollowedRoot) ->
         restore_trashed(root, line.name)
 
 
-DAY_MS = 24 * 60 * 60 * 1000
-
-
-def test_only_what_is_old_and_safe_is_dropped(root: FollowedRoot) -> None:
+def test_only_what_is_still_as_it_was_looked_at_is_dropped(root: FollowedRoot) -> None:
     replaced(root, "a")
-    now_ms = list_trash(root)[0].trashed_at_ms
-    assert drop_old(root, now_ms=now_ms + 29 * DAY_MS, is_safe=lambda _: True) == (0, [])
-    assert drop_old(root, now_ms=now_ms + 31 * DAY_MS, is_safe=lambda _: False) == (0, [])
-    assert drop_old(root, now_ms=now_ms + 31 * DAY_MS, is_safe=lambda _: True) == (1, [])
-    assert list_trash(root) == []
-
-
-def test_what_was_written_to_in_the_trash_is_never_dropped(root: FollowedRoot) -> None:
-    replaced(root, "a")
-    [line] = list_trash(root)
+    replaced(root, "b")
+    later, line = list_trash(root)
+    seen = {one.name: system_calls.look(root.trash(), one.name) for one in (line, later)}
     time.sleep(0.02)
-    with (root.path / ".mb-sync/trash" / line.name).open("a") as file:
+    with (root.path / ".mb-sync/trash" / later.name).open("a") as file:
         file.write("late")
-    dropped, written_to = drop_old(root, now_ms=line.trashed_at_ms + 99 * DAY_MS, is_safe=lambda _: True)
-    assert (dropped, written_to) == (0, [line])
+    assert drop(root, {name: one for name, one in seen.items() if one}) == [line.name]
+    assert [one.name for one in list_trash(root)] == [later.name]
 
 
 def test_a_file_without_its_line_is_listed_too(root: FollowedRoot) -> None:
