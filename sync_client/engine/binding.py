@@ -14,7 +14,7 @@ same file.  Where a disk knows no birth times, size and time have to be equal as
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -134,10 +134,12 @@ class _Binding:
         if listing.problem is not None:
             return
         self._listed.add(node)
-        here: dict[str, tuple[NodeId, Local]] = {}
-        for known in self._known.children(node):
-            if known[0] not in self._placed:
-                here[known[1].place.name] = known
+        children = [known for known in self._known.children(node) if known[0] not in self._placed]
+        here = {known[1].place.name: known for known in children}
+        if len(here) < len(children):  # only one of two can stand at a name: the other is gone, or elsewhere
+            kept = {odd.parts[-1] for odd in listing.odd} | set(listing.passed_over)
+            shadowed = [known for known in children if here[known[1].place.name] is not known]
+            self._miss(known for known in shadowed if known[1].place.name not in kept)
         for entry in listing.entries:
             found = here.get(entry.name)
             if found is not None and same_thing(found[1].fingerprint, entry.fingerprint):
@@ -154,7 +156,10 @@ class _Binding:
             here.pop(odd.parts[-1], None)
         for name in listing.passed_over:  # nor what is ignored now
             here.pop(name, None)
-        for child, local in here.values():
+        self._miss(here.values())
+
+    def _miss(self, known: Iterable[tuple[NodeId, Local]]) -> None:
+        for child, local in known:
             self._missing[child] = local
             inode = (local.fingerprint.device, local.fingerprint.inode)
             self._missing_by_inode.setdefault(inode, []).append(child)

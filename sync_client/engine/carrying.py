@@ -95,6 +95,9 @@ class Carried:
     look_at: set[Parts] = field(default_factory=set)  # folders of this disk to be scanned again
     look_later: set[Parts] = field(default_factory=set)  # the same, when what stands there is older
     look_at_server: bool = False
+    look_for_swaps: bool = (
+        False  # an exchange was not carried out: what it moved may lie under a name of ours
+    )
     problems: dict[NodeId, tuple[str, str]] = field(default_factory=dict)  # node → code, words
     notes: list[tuple[str, str, str, int]] = field(default_factory=list)  # activity
     reset: Reset | None = None
@@ -265,6 +268,7 @@ class Carrier:
                 step, parts = known[result.node.int]
                 if isinstance(result, NotPlaced):
                     self._not_placed(result.node, result, parts, carried)
+                    carried.look_for_swaps |= isinstance(step, Replace)
                     continue
                 fold_disk_step(self._trees, step, Local(step.place, step.content, result.fingerprint))
                 carried.finish(step.node)
@@ -272,7 +276,7 @@ class Carrier:
                     carried.look_later.add(parts[:-1])
                 action = "added" if isinstance(step, Fetch) else "changed"
                 carried.notes.append((action, "down", "/".join(parts), step.content.size))
-            if replacing:
+            if replacing and not carried.look_for_swaps:
                 self._state.drop_intents(self._folder.id)
 
     def _not_placed(self, node: NodeId, result: NotPlaced, parts: Parts, carried: Carried) -> None:

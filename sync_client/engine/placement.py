@@ -200,7 +200,7 @@ def _swap(root: FollowedRoot, target: Target, expected: Fingerprint, ours: Finge
         return True
     exchange(tmp, swap, folder, name)
     back = look(tmp, swap)
-    if back is not None and same_thing(ours, back):
+    if back is not None and same_bytes(ours, back):
         os.rename(swap, temporary, src_dir_fd=tmp, dst_dir_fd=tmp)
     return False  # else a second edit came between: it stays a `.swap`, and `recover` brings it back
 

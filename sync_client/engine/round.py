@@ -241,6 +241,7 @@ class FolderSync:
         )
         if recovered:
             log.info("recovered folder=%d files=%d", self.folder.id, len(recovered))
+            self.looker.at_everything()
         with self._state.transaction():
             self._state.drop_intents(self.folder.id)
 
@@ -382,6 +383,8 @@ class FolderSync:
         return plan(self.trees, nodes, around, held=self.guard.held, ignores=self.looker.ignores)
 
     def _take_carried(self, carried: Carried) -> None:
+        if carried.look_for_swaps and self._root is not None:
+            self._recover(self._root)
         if carried.look_at:
             self.looker.at_folders(carried.look_at)
         if carried.look_later:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import stat
 import struct
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -88,7 +89,27 @@ def exchange_by_link(from_folder: int, name: str, to_folder: int, target: str) -
 
 
 def rename_noreplace(from_folder: int, name: str, to_folder: int, target: str) -> None:
-    """Rename, or FileExistsError if something stands at `target`."""
+    """Rename, or FileExistsError if something else stands at `target`."""
+    try:
+        _rename_noreplace(from_folder, name, to_folder, target)
+    except FileExistsError:
+        if not _is_one_entry(from_folder, name, to_folder, target):
+            raise
+        os.rename(name, target, src_dir_fd=from_folder, dst_dir_fd=to_folder)
+
+
+def _is_one_entry(from_folder: int, name: str, to_folder: int, target: str) -> bool:
+    """Both names lead to the same entry: another spelling, on a disk that cannot tell upper from lower case."""
+    try:
+        one = os.stat(name, dir_fd=from_folder, follow_symlinks=False)
+        two = os.stat(target, dir_fd=to_folder, follow_symlinks=False)
+    except OSError:
+        return False
+    same = (one.st_dev, one.st_ino) == (two.st_dev, two.st_ino)
+    return same and (stat.S_ISDIR(one.st_mode) or one.st_nlink == 1)
+
+
+def _rename_noreplace(from_folder: int, name: str, to_folder: int, target: str) -> None:
     if _renameat2 is None:
         rename_noreplace_by_link(from_folder, name, to_folder, target)
     elif _renameat2(from_folder, os.fsencode(name), to_folder, os.fsencode(target), _NOREPLACE):
@@ -113,7 +134,9 @@ def rename_noreplace_by_link(from_folder: int, name: str, to_folder: int, target
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), target) from error
         os.rename(name, target, src_dir_fd=from_folder, dst_dir_fd=to_folder)
     else:
-        os.unlink(name, dir_fd=from_folder)
+        left, moved = look(from_folder, name), look(to_folder, target)
+        if left is not None and moved is not None and left.inode == moved.inode:
+            os.unlink(name, dir_fd=from_folder)  # else another file was put there just now: it stays
 
 
 # ---- looking ---------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from protocol.messages import Kind
 from sync_client.engine.trees import PARKED, Place
-from tests.support.followed import Followed
+from tests.support.followed import Followed, a_node
 
 
 @pytest.fixture
@@ -74,6 +74,20 @@ def test_a_save_whose_temporary_file_was_seen_still_keeps_the_node(here: Followe
     os.replace(here.path / "a.new", here.path / "a")
     here.scan()
     assert here.node_at("a") == node
+
+
+def test_of_two_nodes_said_to_stand_at_one_name_the_one_that_does_not_is_gone(here: Followed) -> None:
+    here.write("a", "one")
+    here.scan()
+    node = here.node_at("a")
+    local = here.rows[node]
+    for order in (0, 1):
+        stale = a_node()
+        other = replace(local, fingerprint=replace(local.fingerprint, inode=1 << 60))
+        here.rows = {stale: other, node: local} if order else {node: local, stale: other}
+        bound = here.scan()
+        assert (stale, None) in bound.changes
+        assert set(here.rows) == {node}
 
 
 def test_a_moved_file_is_the_same_node_and_is_not_read_again(here: Followed) -> None:

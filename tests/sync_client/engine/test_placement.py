@@ -159,8 +159,9 @@ def test_an_edit_between_look_and_exchange_is_put_back(
     assert not temporary_names(root)
 
 
+@pytest.mark.parametrize("way", ["by rename", "in place"])
 def test_a_second_edit_while_the_first_is_put_back_is_kept_for_recovery(
-    root: FollowedRoot, monkeypatch: pytest.MonkeyPatch
+    root: FollowedRoot, monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
     (root.path / "a").write_text("old")
     target = fetched(root, "a", b"new", over=seen(root, "a"))
@@ -168,8 +169,11 @@ def test_a_second_edit_while_the_first_is_put_back_is_kept_for_recovery(
     texts = iter(["first", "second"])
 
     def exchange_after_an_edit(*names: object) -> None:
-        (root.path / "saving").write_text(next(texts))
-        (root.path / "saving").replace(root.path / "a")
+        if way == "in place":
+            (root.path / "a").write_text(next(texts))
+        else:
+            (root.path / "saving").write_text(next(texts))
+            (root.path / "saving").replace(root.path / "a")
         real(*names)  # type: ignore[arg-type]  # the four of the real one
 
     monkeypatch.setattr(placement, "exchange", exchange_after_an_edit)
