@@ -16,6 +16,7 @@ MedicalBlocksError
 ├─ ServerFault       500  a fault of the server that it could not name
 ├─ Unavailable       503  true now, maybe not in a minute; the only one that is retried
 └─ LocalProblem       –   something on this computer stands in the way; never crosses the wire
+   └─ NotTrusted      –   nobody this computer believes vouches for the server; no secret was sent
 """
 
 from __future__ import annotations
@@ -89,6 +90,10 @@ class Unavailable(MedicalBlocksError):
 
 class LocalProblem(MedicalBlocksError):
     code, status = "local", 500
+
+
+class NotTrusted(LocalProblem):
+    code = "not-trusted"
 
 
 _ON_THE_WIRE: dict[str, type[MedicalBlocksError]] = {

@@ -1,7 +1,7 @@
 """The one HTTP client: every call that our programs make to a server.
 
 Owns: one typed method for each resource, time-outs, retries, what counts as "not our server".
-May import: aiohttp, truststore, msgspec, protocol; nothing else in protocol imports this module.
+May import: aiohttp, msgspec, protocol; nothing else in protocol imports this module.
 
 A call ends in an answer or in a MedicalBlocksError.  Unavailable is what passes by itself (no connection, a
 time-out, 503) and was tried again before it is raised; LocalProblem is what a person must put right.
@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import io
 import os
-import ssl
 from collections.abc import (
     AsyncGenerator,
     AsyncIterator,
@@ -29,7 +28,6 @@ from uuid import UUID
 
 import aiohttp
 import msgspec
-import truststore
 
 from protocol.bodies import PLAIN, ZSTD, expanded, shrunk
 from protocol.errors import (
@@ -37,6 +35,7 @@ from protocol.errors import (
     LocalProblem,
     MedicalBlocksError,
     NotSignedIn,
+    NotTrusted,
     ServerFault,
     TooLarge,
     TooManyTries,
@@ -83,7 +82,8 @@ from protocol.messages import (
 )
 from protocol.names import shown
 from protocol.patience import Patience, Tries
-from protocol.server_address import server_address
+from protocol.server_address import is_loopback_address, server_address
+from protocol.trust import Trust
 from protocol.upload_body import Batches, UploadBody
 
 CONNECT_SECONDS = 10.0
@@ -112,8 +112,12 @@ class ServerApi:
         patience: Patience = Patience(),  # noqa: B008  # frozen: one for all is one for each
         stall_seconds: float = STALL_SECONDS,
         connector: Callable[[], aiohttp.BaseConnector] | None = None,
+        trust: Trust = Trust(),  # noqa: B008  # frozen, as above
     ) -> None:
+        if token is not None and trust.is_blind:
+            raise RuntimeError("a token is never sent to a server that nobody vouches for")
         self.url = server_address(url)
+        self.trust = trust
         self.token = token
         self.bytes_sent = 0
         self.bytes_received = 0
@@ -124,8 +128,11 @@ class ServerApi:
         self._open_session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
+        distant = self.url.startswith("https:") and not is_loopback_address(self.url)
         self._open_session = aiohttp.ClientSession(
             connector=self._connector(),
+            proxy=self.trust.proxy or None,
+            trust_env=distant,  # HTTPS_PROXY, NO_PROXY; this computer is reached without one
             headers={"User-Agent": self._user_agent},
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
@@ -144,7 +151,7 @@ class ServerApi:
         secure = self.url.startswith("https:")
         return aiohttp.TCPConnector(
             limit=0,  # who calls decides how many calls run at once
-            ssl=truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if secure else True,
+            ssl=self.trust.context() if secure else True,
         )
 
     # ---- who we are ------------------------------------------------------------------------------------
@@ -435,10 +442,29 @@ class ServerApi:
 
     def _translated(self, error: Exception) -> MedicalBlocksError:
         match error:
+            case aiohttp.ClientSSLError() if self.trust.authority:
+                return NotTrusted(
+                    f"{self.url} shows a certificate that is not of the authority this computer trusts"
+                    f" for it ({_reason(error)})",
+                    hint="Somebody may stand between, or the server was set up anew. Ask its operator for the"
+                    " fingerprint that `mb-server tls` shows, and sign in again with --fingerprint.",
+                )
             case aiohttp.ClientSSLError():
-                return LocalProblem(
+                return NotTrusted(
                     f"The certificate of {self.url} is not trusted ({_reason(error)})",
-                    hint="Check the address; a hospital's own authority must be known to this computer.",
+                    hint="Check the address. For a server with an authority of its own, sign in with"
+                    " `mb-sync login`; a hospital's authority may be given with --ca FILE.",
+                )
+            case aiohttp.ClientHttpProxyError():
+                return LocalProblem(
+                    f"The proxy on the way to {self.url} refuses ({error.status} {error.message})",
+                    hint="Give its name and password: --proxy http://NAME:PASSWORD@HOST:PORT at sign-in,"
+                    " or HTTPS_PROXY.",
+                )
+            case aiohttp.ClientProxyConnectionError():
+                return Unavailable(
+                    f"The proxy on the way to {self.url} cannot be reached ({_reason(error)})",
+                    hint="Check HTTPS_PROXY, or the proxy given at sign-in.",
                 )
             case aiohttp.ClientResponseError() | aiohttp.InvalidURL():
                 return self._not_ours("it does not speak HTTP as a server does")

@@ -129,6 +129,7 @@ class Hello(Answer):
     max_chunk_bytes: int
     max_missing_chunks: int
     name_rules: str  # the version name of the rules in protocol.names
+    authority: str = ""  # PEM of the server's own private authority, which a client pins when it signs in
 
 
 class Login(Request):

@@ -38,6 +38,11 @@ def server_address(url: str) -> str:
     return f"{parts.scheme}://{shown_host}{shown_port}{parts.path.rstrip('/')}"
 
 
+def is_loopback_address(address: str) -> bool:
+    """`is_loopback` for what `server_address` gave."""
+    return is_loopback(urlsplit(address).hostname or "")
+
+
 def is_loopback(host: str) -> bool:
     """Does `host`, a name or an IP address, mean this very computer?"""
     if host == "localhost":

@@ -12,8 +12,10 @@ import signal
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
+from pathlib import Path
 
 from aiohttp import web
 
@@ -28,7 +30,7 @@ from server.chunks.keys import open_keys, wrapped_store_key
 from server.chunks.packs import FolderPacks
 from server.chunks.possession import forget_old_leases
 from server.chunks.store import ChunkStore
-from server.config import Settings, listen_address
+from server.config import Settings, listen_address, uses_tls
 from server.data_folder import DataFolder
 from server.database.facts import keep_store_key, kept_store_key, server_id_of
 from server.database.session import Database
@@ -40,6 +42,7 @@ from server.http.table import ROUTES
 from server.quantities import parse_span
 from server.spaces.commit import forget_old_batches
 from server.spaces.wakeups import Wakeups
+from server.tls import Tls, automatic, given, usual_names
 from server.upkeep.background import Task, tend
 from server.upkeep.gc import Collector
 from server.upkeep.revocations import FILE as REVOKED
@@ -119,6 +122,7 @@ async def opened(folder: DataFolder, settings: Settings) -> AsyncIterator[Servic
             server_id=server_id,
             version=version("medical-blocks"),
             behind_proxy=settings.behind_proxy,
+            tls=tls_of(folder, settings),
         )
     finally:
         passwords.close()
@@ -136,6 +140,17 @@ async def _adopt(folder: DataFolder, store: ChunkStore) -> None:
         log.warning("adopted packs=%d that a killed server had written but not named", adopted)
 
 
+def tls_of(folder: DataFolder, settings: Settings) -> Tls | None:
+    """The certificate that the settings ask for.  Raises LocalProblem: it cannot be had."""
+    if not uses_tls(settings):
+        return None
+    if settings.tls_certificate:
+        return given(Path(settings.tls_certificate), Path(settings.tls_key))
+    host, _ = listen_address(settings)
+    named = [name.strip() for name in settings.tls_names.split(",") if name.strip()]
+    return automatic(folder.keys, [*named, *usual_names(host)], now=datetime.now(UTC))
+
+
 @asynccontextmanager
 async def listening(service: Service, settings: Settings) -> AsyncIterator[str]:
     """The URL under which the service answers while the block runs."""
@@ -144,14 +159,15 @@ async def listening(service: Service, settings: Settings) -> AsyncIterator[str]:
     await runner.setup()
     try:
         try:
-            await web.TCPSite(runner, host, port, backlog=512).start()
+            context = service.tls.context if service.tls else None
+            await web.TCPSite(runner, host, port, backlog=512, ssl_context=context).start()
         except OSError as error:
             raise LocalProblem(
                 f"{settings.listen} cannot be listened on: {error.strerror or error}",
                 hint="Another program may have this port; choose another one with --listen.",
             ) from error
         bound = runner.addresses[0]
-        yield f"http://{f'[{bound[0]}]' if ':' in bound[0] else bound[0]}:{bound[1]}"
+        yield f"{'https' if service.tls else 'http'}://{f'[{bound[0]}]' if ':' in bound[0] else bound[0]}:{bound[1]}"
     finally:
         service.open_requests.end_all()
         await runner.cleanup()
@@ -243,6 +259,11 @@ async def _forget_what_is_old(service: Service) -> None:
                 pass  # some thousand at a time: commits come in between
         except MedicalBlocksError as error:
             log.warning("could not forget what is old code=%s", error.code)
+        if service.tls is not None:
+            try:
+                service.tls.refresh(datetime.now(UTC))
+            except LocalProblem:
+                log.error("the certificate could not be read again, it ends at=%s", service.tls.ends_at)  # noqa: TRY400 - the trace says no more
         await asyncio.sleep(TIDY_SECONDS)
 
 

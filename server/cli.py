@@ -16,7 +16,7 @@ from pathlib import Path
 
 import click
 
-from protocol.errors import MedicalBlocksError
+from protocol.errors import LocalProblem, MedicalBlocksError
 from server.cli_care import backup, gc, restore
 from server.cli_sharing import project, team
 from server.cli_words import (
@@ -99,13 +99,27 @@ def init(data: Path, admin: str, *, password_stdin: bool) -> None:
 @command("serve", example="mb-server serve --data /srv/medical-blocks --listen 127.0.0.1:8850")
 @data_option
 @click.option("--listen", metavar="HOST:PORT", help="Where to listen; port 0 takes any free one.")
+@click.option("--tls", metavar="auto|off", help="auto: with a certificate of this server's own authority.")
+@click.option("--tls-names", metavar="NAMES", help="For auto: what people call this computer, with commas.")
+@click.option("--tls-certificate", metavar="FILE", help="A certificate of your own, PEM with its chain …")
+@click.option("--tls-key", metavar="FILE", help="… and its key, PEM.")
 @click.option("--behind-proxy", is_flag=True, default=None, help="A proxy in front does TLS.")
 @click.option("--log-level", metavar="LEVEL", help="debug, info, warning or error.")
-def serve(data: Path, listen: str | None, *, behind_proxy: bool | None, log_level: str | None) -> None:
+def serve(
+    data: Path,
+    listen: str | None,
+    *,
+    tls: str | None,
+    tls_names: str | None,
+    tls_certificate: str | None,
+    tls_key: str | None,
+    behind_proxy: bool | None,
+    log_level: str | None,
+) -> None:
     """Serve a data folder until SIGTERM or Ctrl-C.
 
-    Prints `listening on http://HOST:PORT` to stdout when it is ready.  It listens beyond this computer
-    only with --behind-proxy.
+    Prints `listening on http://HOST:PORT` (or https://) to stdout when it is ready.  It listens beyond
+    this computer only with TLS or --behind-proxy.
     """
     import gc as garbage
     import logging
@@ -118,7 +132,15 @@ def serve(data: Path, listen: str | None, *, behind_proxy: bool | None, log_leve
     )
     folder = folder_at(data)
     folder.check_there()
-    flags = {"listen": listen, "behind_proxy": behind_proxy, "log_level": log_level}
+    flags = {
+        "listen": listen,
+        "tls": tls,
+        "tls_names": tls_names,
+        "tls_certificate": tls_certificate,
+        "tls_key": tls_key,
+        "behind_proxy": behind_proxy,
+        "log_level": log_level,
+    }
     settings = load_settings(data, environment=os.environ, flags=flags)
     listen_address(settings)
     logging.getLogger().setLevel(settings.log_level.upper())
@@ -132,6 +154,28 @@ def serve(data: Path, listen: str | None, *, behind_proxy: bool | None, log_leve
 def _say_ready(url: str) -> None:
     click.echo(f"listening on {url}")
     sys.stdout.flush()
+
+
+@command("tls", example="mb-server tls --data /srv/medical-blocks")
+@data_option
+@json_option
+def tls(data: Path, *, as_json: bool) -> None:
+    """Show the fingerprint of this server's own authority, for people to compare when they sign in."""
+    from protocol.trust import fingerprint, shown_fingerprint
+    from server.tls import AUTHORITY
+
+    folder = folder_at(data)
+    folder.check_there()
+    try:
+        digits = fingerprint((folder.keys / AUTHORITY).read_text("ascii"))
+    except FileNotFoundError as error:
+        raise LocalProblem(
+            "This server has no authority of its own yet", hint="`mb-server serve --tls auto` makes one."
+        ) from error
+    if as_json:
+        click.echo(json.dumps({"fingerprint": digits, "authority": str(folder.keys / AUTHORITY)}))
+    else:
+        click.echo(shown_fingerprint(digits))
 
 
 # ---- users -----------------------------------------------------------------------------------------------
@@ -285,6 +329,7 @@ def recover(data: Path) -> None:
 
 commands.add_command(init)
 commands.add_command(serve)
+commands.add_command(tls)
 commands.add_command(user)
 commands.add_command(team)
 commands.add_command(project)

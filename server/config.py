@@ -30,6 +30,10 @@ FIRST_SETTINGS = """\
 # here, a flag of `mb-server serve` before both.
 
 # listen = "127.0.0.1:8850"    # HOST:PORT; port 0 takes any free one
+# tls = "off"                  # "auto": a certificate of this server's own authority, which clients pin
+# tls_names = ""               # for "auto": what people call this computer, "data.example.org, 192.0.2.7"
+# tls_certificate = ""         # or a certificate of your own: a PEM file with its chain …
+# tls_key = ""                 # … and its key
 # behind_proxy = false         # true: a proxy in front of this server does TLS
 # log_level = "info"           # debug, info, warning, error
 # shutdown_seconds = 5.0       # how long a running request may go on once the server was told to stop
@@ -41,6 +45,10 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All that an operator may choose."""
 
     listen: Annotated[str, Meta(min_length=1, max_length=300)] = "127.0.0.1:8850"
+    tls: Annotated[str, Meta(pattern="^(off|auto)$")] = "off"
+    tls_names: Annotated[str, Meta(max_length=4_000)] = ""
+    tls_certificate: str = ""
+    tls_key: str = ""
     behind_proxy: bool = False
     log_level: Annotated[str, Meta(pattern="^(debug|info|warning|error)$")] = "info"
     shutdown_seconds: Annotated[float, Meta(ge=0, le=600)] = 5.0
@@ -84,12 +92,27 @@ def listen_address(settings: Settings) -> tuple[str, int]:
         raise LocalProblem(
             f"{settings.listen!r} is no address to listen on", hint="Give HOST:PORT, such as 127.0.0.1:8850."
         )
-    if not settings.behind_proxy and not _is_loopback(host):
+    if not settings.behind_proxy and not uses_tls(settings) and not _is_loopback(host):
         raise LocalProblem(
             f"Listening on {host} would send passwords and files over the network in the clear",
-            hint="Listen on 127.0.0.1, or put a proxy that does TLS in front and say --behind-proxy.",
+            hint="Say --tls auto, or listen on 127.0.0.1, or put a proxy that does TLS in front and say"
+            " --behind-proxy.",
         )
     return host, int(port_text)
+
+
+def uses_tls(settings: Settings) -> bool:
+    """Raises LocalProblem: the settings of TLS do not go together."""
+    if bool(settings.tls_certificate) != bool(settings.tls_key):
+        raise LocalProblem(
+            "A certificate and its key go together", hint="Give both --tls-certificate and --tls-key."
+        )
+    if settings.tls == "auto" and settings.tls_certificate:
+        raise LocalProblem(
+            "The server is to use its own authority and a given certificate",
+            hint="Choose one: --tls auto, or --tls-certificate and --tls-key.",
+        )
+    return settings.tls == "auto" or bool(settings.tls_certificate)
 
 
 def _is_loopback(host: str) -> bool:

@@ -1,13 +1,15 @@
 """A new data folder, from nothing to a server that can be started.
 
 Owns: the order of its making, and that a failed one leaves nothing behind.
-May import: protocol, server.access, server.chunks, server.config, server.data_folder, server.database.
+May import: protocol, server.access, server.chunks, server.config, server.data_folder, server.database,
+server.tls.
 """
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
@@ -20,6 +22,7 @@ from server.data_folder import DataFolder
 from server.database.facts import keep_store_key
 from server.database.session import Database
 from server.database.tables import MetaRow
+from server.tls import create_authority
 
 
 def initialise(folder: DataFolder, *, admin: str, password: str, clock: Callable[[], int]) -> str:
@@ -51,6 +54,7 @@ def _make(folder: DataFolder, *, admin: str, password: str, now_ms: int) -> str:
     folder.root.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.packs.mkdir(mode=0o700)
     recovery_key = create_keys(folder.keys)
+    create_authority(folder.keys, now=datetime.fromtimestamp(now_ms / 1000, UTC))
     folder.settings.write_text(FIRST_SETTINGS, encoding="utf-8")
     database = Database.open(folder.database, migrate=True)
     try:

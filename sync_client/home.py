@@ -5,6 +5,7 @@ May import: the standard library, protocol, engine.account; platformdirs and tom
 
     config.toml   the account and the device; a person may read it
     token         the device token, mode 0600
+    authority.pem the server's own authority, if it was pinned at sign-in
     state.db      the engine's rows
     control.sock  where the running client answers; `control.port` where there are no such sockets
     lock          held by the one process that works here
@@ -15,7 +16,7 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
@@ -25,6 +26,7 @@ from protocol.ids import DeviceId
 from protocol.names import STATE_FOLDER
 
 if TYPE_CHECKING:
+    from protocol.trust import Trust
     from sync_client.engine.account import Account
 
 # What the server's "unknown token" means to a person, whatever ended it.
@@ -50,6 +52,10 @@ class ClientHome:
     @property
     def token(self) -> Path:
         return self.path / "token"
+
+    @property
+    def authority(self) -> Path:
+        return self.path / "authority.pem"
 
     @property
     def lock(self) -> Path:
@@ -113,6 +119,7 @@ class Identity:
     server: str | None = None
     user: str | None = None
     device_name: str = ""
+    proxy: str = field(default="", repr=False)
 
 
 def read_identity(home: ClientHome) -> Identity:
@@ -123,7 +130,7 @@ def read_identity(home: ClientHome) -> Identity:
         if not account:
             return Identity(device=device)
         server, user, name = (str(account[key]) for key in ("server", "user", "device_name"))
-        return Identity(device, server, user, name)
+        return Identity(device, server, user, name, str(account.get("proxy", "")))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise _damaged(home, str(error)) from error
 
@@ -141,7 +148,23 @@ def read_account(home: ClientHome) -> Account:
         raise NotSignedInHere from error
     if not token:
         raise NotSignedInHere
-    return Account(identity.server, identity.user, token, identity.device, identity.device_name)
+    trust = read_trust(home, identity)
+    return Account(identity.server, identity.user, token, identity.device, identity.device_name, trust)
+
+
+def read_trust(home: ClientHome, identity: Identity) -> Trust:
+    """Whom this home believes for its server, and the proxy on the way."""
+    from protocol.trust import Trust  # noqa: PLC0415 - as above
+
+    try:
+        authority = home.authority.read_text("ascii")
+    except FileNotFoundError:
+        authority = ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise LocalProblem(
+            f"{home.authority} cannot be read ({error})", hint="Sign in again with `mb-sync login`."
+        ) from error
+    return Trust(authority=authority, proxy=identity.proxy)
 
 
 def fresh_device() -> DeviceId:
@@ -152,16 +175,20 @@ def fresh_device() -> DeviceId:
 def save_account(home: ClientHome, account: Account) -> None:
     """The token first: a home with a name and no token says "sign in", never signs in as another."""
     write_private(home.token, account.token + "\n")
-    _change_config(
-        home,
-        device=str(account.device),
-        account={"server": account.server, "user": account.user, "device_name": account.device_name},
-    )
+    if account.trust.authority:
+        write_private(home.authority, account.trust.authority)
+    else:
+        home.authority.unlink(missing_ok=True)
+    said = {"server": account.server, "user": account.user, "device_name": account.device_name}
+    if account.trust.proxy:
+        said["proxy"] = account.trust.proxy
+    _change_config(home, device=str(account.device), account=said)
 
 
 def forget_account(home: ClientHome) -> None:
     """The device goes too: the server has ended it, and the next sign-in is a new one."""
     home.token.unlink(missing_ok=True)
+    home.authority.unlink(missing_ok=True)
     _change_config(home, device=None, account=None)
 
 

@@ -27,4 +27,5 @@ async def get_hello(call: Call) -> Hello:
         max_chunk_bytes=MAX_CHUNK_BYTES,
         max_missing_chunks=MAX_MISSING_CHUNKS,
         name_rules=NAME_RULES,
+        authority=call.service.tls.authority if call.service.tls else "",
     )

@@ -19,6 +19,7 @@ from server.chunks.store import ChunkStore
 from server.database.session import Database
 from server.http.open_requests import OpenRequests
 from server.spaces.wakeups import Wakeups
+from server.tls import Tls
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,7 @@ class Service:
     server_id: UUID
     version: str
     behind_proxy: bool
+    tls: Tls | None  # None: plain HTTP, on this computer or to a proxy
 
 
 SERVICE = web.AppKey("service", Service)

@@ -1,6 +1,6 @@
 """`mb-sync login` and `logout`.
 
-Owns: signing this computer in and out.  May import: click, protocol, control, home, reach, running.
+Owns: signing this computer in and out.  May import: click, protocol, control, home, introduction, reach, running.
 """
 
 from __future__ import annotations
@@ -27,17 +27,26 @@ from sync_client.home import (
     fresh_device,
     read_account,
     read_identity,
+    read_trust,
     save_account,
 )
 
 if TYPE_CHECKING:
     from protocol.messages import Login, SignedIn
+    from protocol.trust import Trust
 
 
 @command("login", "mb-sync login https://files.example.org --user ana")
 @click.argument("url")
 @click.option("--user", metavar="NAME", required=True, help="Your name on the server.")
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input, one line.")
+@click.option(
+    "--fingerprint", metavar="DIGITS", help="Of the server's own authority, as `mb-server tls` shows it."
+)
+@click.option(
+    "--ca", metavar="FILE", type=click.Path(path_type=Path), help="Believe this authority alone: a PEM file."
+)
+@click.option("--proxy", metavar="URL", help="The proxy on the way, http://[NAME:PASSWORD@]HOST:PORT.")
 @click.option("--device-name", metavar="NAME", help="What this computer is called (default: its host name).")
 @click.option(
     "--new-device", is_flag=True, help="This client home was copied: give it an identity of its own."
@@ -50,12 +59,20 @@ def login(
     user: str,
     *,
     password_stdin: bool,
+    fingerprint: str | None,
+    ca: Path | None,
+    proxy: str | None,
     device_name: str | None,
     new_device: bool,
     as_json: bool,
 ) -> None:
-    """Sign this computer in to a server; again, if it was revoked."""
+    """Sign this computer in to a server; again, if it was revoked.
+
+    A server whose certificate this computer does not know by itself is asked for its own authority.  You are shown
+    its fingerprint to compare, or give it with --fingerprint; from then on that authority alone is believed.
+    """
     from protocol.messages import Login  # noqa: PLC0415 - msgspec: the --help of all commands reads this file
+    from sync_client.commands.introduction import introduced  # noqa: PLC0415 - as above
 
     server = server_address(url)
     known = read_identity(home)
@@ -64,15 +81,16 @@ def login(
             f"{known.user} is signed in to {known.server} already",
             hint="Sign out with `mb-sync logout` first, or use another client home with --home.",
         )
-    asyncio.run(_greet(server))
+    before = read_trust(home, known) if known.server == server else None
+    trust = introduced(server, before, fingerprint=fingerprint, ca=ca, proxy=proxy)
     password = _password(user, from_stdin=password_stdin)
     home.make()
     device = fresh_device() if new_device or known.device is None else known.device
     name = safe_device_name(device_name or known.device_name or _host_name())
     signed_in = asyncio.run(
-        _sign_in(server, Login(user=user, password=password, device=device, device_name=name))
+        _sign_in(server, trust, Login(user=user, password=password, device=device, device_name=name))
     )
-    save_account(home, Account(server, signed_in.user, signed_in.token, device, name))
+    save_account(home, Account(server, signed_in.user, signed_in.token, device, name, trust))
     with suppress(NotRunning):
         ask(home.path, "reload")
     tell(
@@ -100,14 +118,8 @@ def _password(user: str, *, from_stdin: bool) -> str:
     return password
 
 
-async def _greet(server: str) -> None:
-    """Is there a server of ours?  Asked before the password is."""
-    async with server_api(server) as api:
-        await api.hello()
-
-
-async def _sign_in(server: str, request: Login) -> SignedIn:
-    async with server_api(server) as api:
+async def _sign_in(server: str, trust: Trust, request: Login) -> SignedIn:
+    async with server_api(server, trust=trust) as api:
         return await api.login(request)
 
 
@@ -137,7 +149,7 @@ async def _leave(home: ClientHome, account: Account) -> tuple[list[Path], bool]:
         for folder in followed:
             await engine.remove_folder(folder)
     try:
-        async with server_api(account.server, account.token) as api:
+        async with server_api(account.server, account.token, trust=account.trust) as api:
             await api.logout()
     except MedicalBlocksError:
         return followed, False

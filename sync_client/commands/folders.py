@@ -22,6 +22,7 @@ from sync_client.operations import parse_remote
 
 if TYPE_CHECKING:
     from protocol.messages import Listed, View
+    from sync_client.engine.account import Account
 
 
 @command("add", "mb-sync add /Home/Study ~/Study --create")
@@ -71,7 +72,7 @@ def ls(home: ClientHome, remote: str, *, as_json: bool) -> None:
     """List a folder on the server; / lists where you may go."""
     account = read_account(home)
     asked = "/" if remote == "/" else parse_remote(remote)
-    items = asyncio.run(_listed(account.server, account.token, asked))
+    items = asyncio.run(_listed(account, asked))
     tell(items, screens.listing_screen(items), json_wanted=as_json)
 
 
@@ -79,8 +80,8 @@ def _whole(local: str) -> str:
     return os.path.abspath(os.path.expanduser(local))
 
 
-async def _listed(server: str, token: str, remote: str) -> list[dict[str, Any]]:
-    async with server_api(server, token) as api:
+async def _listed(account: Account, remote: str) -> list[dict[str, Any]]:
+    async with server_api(account.server, account.token, trust=account.trust) as api:
         views = (await api.views()).views
         if remote == "/":
             return [{"name": view.name, "kind": "folder", "size": view.used_bytes} for view in views]

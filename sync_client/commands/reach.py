@@ -19,6 +19,7 @@ from sync_client.operations import perform
 
 if TYPE_CHECKING:
     from protocol.http import ServerApi
+    from protocol.trust import Trust
     from sync_client.engine.engine import Engine
 
 STARTING_SECONDS = 5.0  # a client that holds the lock and does not answer yet is given this long
@@ -84,9 +85,11 @@ async def opened_engine(home: ClientHome) -> AsyncIterator[Engine]:
         await engine.close()
 
 
-def server_api(server: str, token: str | None = None) -> ServerApi:
+def server_api(server: str, token: str | None = None, *, trust: Trust | None = None) -> ServerApi:
     """The server, for a question of a person who waits for the answer."""
     from protocol.http import ServerApi  # noqa: PLC0415 - 0.3 s that most commands need not pay
     from protocol.patience import Patience  # noqa: PLC0415 - as above
+    from protocol.trust import Trust  # noqa: PLC0415 - as above
 
-    return ServerApi(server, token, patience=Patience(tries=SERVER_TRIES, total_seconds=SERVER_SECONDS))
+    patience = Patience(tries=SERVER_TRIES, total_seconds=SERVER_SECONDS)
+    return ServerApi(server, token, patience=patience, trust=trust or Trust())

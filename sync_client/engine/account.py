@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from protocol.ids import DeviceId
+from protocol.trust import Trust
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,3 +20,4 @@ class Account:
     token: str = field(repr=False)
     device: DeviceId
     device_name: str
+    trust: Trust = field(default=Trust(), repr=False)

@@ -68,7 +68,7 @@ class Engine:
     @classmethod
     async def open(cls, state: Path, account: Account) -> Engine:
         """state: the client home.  Opens `state.db`; nothing is asked of the network yet."""
-        api = await ServerApi(account.server, account.token).__aenter__()
+        api = await ServerApi(account.server, account.token, trust=account.trust).__aenter__()
         try:
             database = StateDatabase(state / "state.db")
             known = database.fact("account")

@@ -17,10 +17,14 @@ LIMIT_SECONDS = 90  # more than the 60 that `wait` is given: its own words say m
 
 @dataclass(frozen=True)
 class MbSync:
-    """`mb-sync --home HOME …`, each call to its end.  before: the words of a program that runs it."""
+    """`mb-sync --home HOME …`, each call to its end.  before: the words of a program that runs it.
+
+    variables: what else stands in its environment.
+    """
 
     home: Path
     before: tuple[str, ...] = ()
+    variables: tuple[tuple[str, str], ...] = ()
 
     def __call__(self, *arguments: str | Path, stdin: str = "") -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -30,7 +34,7 @@ class MbSync:
             text=True,
             timeout=LIMIT_SECONDS,
             check=False,
-            env=environment(),
+            env=environment() | dict(self.variables),
         )
 
     def done(self, *arguments: str | Path, stdin: str = "") -> str:

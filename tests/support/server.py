@@ -64,6 +64,7 @@ class RunningServer:
     data: Path
     url: str = ""
     log_level: str = "warning"
+    options: tuple[str, ...] = ()  # more words for `serve`
     _process: subprocess.Popen[str] | None = None
     _log: IO[str] | None = field(default=None, repr=False)
 
@@ -85,10 +86,13 @@ class RunningServer:
 
     def start(self) -> None:
         assert self._process is None
-        listen = self.url.removeprefix("http://") or "127.0.0.1:0"
+        listen = self.url.removeprefix("http://").removeprefix("https://") or "127.0.0.1:0"
         self._log = (self.data / "test.log").open("a", encoding="utf-8")
         self._process = subprocess.Popen(
-            [_script(), "serve", "--data", str(self.data), "--listen", listen, "--log-level", self.log_level],
+            [
+                *(_script(), "serve", "--data", str(self.data), "--listen", listen),
+                *("--log-level", self.log_level, *self.options),
+            ],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=self._log,
