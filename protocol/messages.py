@@ -46,7 +46,7 @@ class Answer(Struct, frozen=True, kw_only=True, gc=False):
 # ---- values inside messages ------------------------------------------------------------------------------
 
 
-class Revision(Struct, frozen=True, array_like=True, order=True, gc=False):
+class Revision(Struct, frozen=True, array_like=True, order=True, forbid_unknown_fields=True, gc=False):
     """No revision ever names two contents (or two places) of a node.  The epoch rises with each restore
     of the server from a backup; the number rises by one with each change of this half of the node."""
 
@@ -60,7 +60,7 @@ class Kind(StrEnum):
     LINK = "link"
 
 
-class Manifest(Struct, frozen=True, array_like=True, gc=False):
+class Manifest(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
     """The ordered chunks of one version of a file.  Two equal manifests are the same bytes.
 
     size: of the file, in bytes.  chunks: 32·n bytes, the chunk ids in order.  lengths: their n plain

@@ -34,6 +34,8 @@ from server.config import Settings, listen_address, uses_tls
 from server.data_folder import DataFolder
 from server.database.facts import keep_store_key, kept_store_key, server_id_of
 from server.database.session import Database
+from server.http.connections import READ_BUFFER_BYTES, GuardedSite, connection_limit
+from server.http.crowd import Crowd
 from server.http.middleware import around, mark
 from server.http.open_requests import OpenRequests
 from server.http.routes import add_routes, check_declared
@@ -53,7 +55,6 @@ log = logging.getLogger(__name__)
 TIDY_SECONDS = 3_600.0
 REVOCATIONS_SECONDS = 1.0
 WATCH_SECONDS = 0.25  # how often we look whether someone else changed the database
-READ_BUFFER_BYTES = 512 * 1024
 
 
 def make_app(service: Service) -> web.Application:
@@ -118,6 +119,7 @@ async def opened(folder: DataFolder, settings: Settings) -> AsyncIterator[Servic
             passwords=passwords,
             wakeups=Wakeups(database),
             open_requests=OpenRequests(),
+            crowd=Crowd(),
             clock=now_ms,
             server_id=server_id,
             version=version("medical-blocks"),
@@ -160,7 +162,7 @@ async def listening(service: Service, settings: Settings) -> AsyncIterator[str]:
     try:
         try:
             context = service.tls.context if service.tls else None
-            await web.TCPSite(runner, host, port, backlog=512, ssl_context=context).start()
+            await GuardedSite(runner, host, port, context, limit=connection_limit()).start()
         except OSError as error:
             raise LocalProblem(
                 f"{settings.listen} cannot be listened on: {error.strerror or error}",

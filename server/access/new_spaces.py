@@ -9,10 +9,12 @@ import secrets
 from collections.abc import Sequence
 from uuid import UUID
 
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from protocol.errors import BadRequest
+from protocol.errors import BadRequest, Refused
 from protocol.ids import SpaceId, UserId, uuid7
+from protocol.limits import MAX_SPACES
 from protocol.names import name_key, refusal
 from server.database.facts import epoch_of
 from server.database.tables import NodeRow, SpaceRow, ViewRow
@@ -44,7 +46,12 @@ def make_space(
     folders: Sequence[str] = (),
     now_ms: int,
 ) -> SpaceId:
-    """A new tree and the view of all of it.  name: the view's, such as `/Home`.  folders: to begin with."""
+    """A new tree and the view of all of it.  name: the view's, such as `/Home`.  folders: to begin with.
+
+    Raises Refused: the server holds as many as it may.
+    """
+    if session.execute(select(func.count()).select_from(SpaceRow)).scalar_one() >= MAX_SPACES:
+        raise Refused(f"The server holds {MAX_SPACES} spaces", hint="Run another server beside it.")
     view, root = fresh_id(now_ms), fresh_id(now_ms)
     epoch = epoch_of(session)
     space = SpaceRow(

@@ -35,7 +35,7 @@ class User:
 def add_user(session: Session, name: str, password: str, *, is_admin: bool = False, now_ms: int) -> User:
     """A new account and its home, in the caller's transaction.
 
-    Raises BadRequest: name or password are not taken.  Raises Refused: someone has this name.
+    Raises BadRequest: name or password are not taken.  Raises Refused: someone has this name, or no space is left.
     """
     check_name(name, of="user")
     check_password(password)

@@ -21,6 +21,7 @@ from server.chunks.packs import PackStore
 
 GROUP_BYTES = 4 * 1024 * 1024  # what one thread hop works on
 _GROUP_CHUNKS = 10_000
+_GROUP_PLAIN_BYTES = 64 * 1024 * 1024  # what unpacks to much keeps no thread for long either
 _DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
@@ -36,6 +37,7 @@ class Upload:
         self._writer: PackWriter | None = None
         self._gathered: list[Frame] = []
         self._gathered_bytes = 0
+        self._gathered_plain_bytes = 0
         self._seen = 0
         self._working: asyncio.Future[None] | None = None
         self.kept: list[KeptPack] = []
@@ -46,12 +48,17 @@ class Upload:
         """Whether it is now worth a thread hop."""
         self._gathered += frames
         self._gathered_bytes += sum([len(frame.payload) for frame in frames])
-        return self._gathered_bytes >= GROUP_BYTES or len(self._gathered) >= _GROUP_CHUNKS
+        self._gathered_plain_bytes += sum([frame.length for frame in frames])
+        return (
+            self._gathered_bytes >= GROUP_BYTES
+            or self._gathered_plain_bytes >= _GROUP_PLAIN_BYTES
+            or len(self._gathered) >= _GROUP_CHUNKS
+        )
 
     def start(self) -> None:
         """Begin to verify and seal what was gathered."""
         frames, first = self._gathered, self._seen
-        self._gathered, self._gathered_bytes = [], 0
+        self._gathered, self._gathered_bytes, self._gathered_plain_bytes = [], 0, 0
         self._seen += len(frames)
         self._begin(lambda: self._seal(frames, first))
 

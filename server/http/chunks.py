@@ -10,10 +10,10 @@ from aiohttp import web
 from sqlalchemy.orm import Session
 
 from protocol.ids import split_chunk_ids
+from protocol.limits import MAX_BULK_MESSAGE_BYTES
 from protocol.messages import Missing, Stored, ToUpload, WantedContent
 from server.access.rights import Action
 from server.chunks.store import Located
-from server.http.exchange import MAX_BULK_MESSAGE_BYTES
 from server.http.routes import Call, On, Stream, route
 from server.http.streams import received_frames, send_frames
 from server.spaces.content import wanted_chunks

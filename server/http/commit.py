@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from protocol.limits import MAX_BULK_MESSAGE_BYTES
 from protocol.messages import Commit, CommitAnswer, Committed, Status
 from server.access.rights import Action
-from server.http.exchange import MAX_BULK_MESSAGE_BYTES
 from server.http.routes import Call, On, route
 from server.spaces.commit import commit
 

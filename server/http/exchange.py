@@ -1,6 +1,7 @@
 """Messages in and out of HTTP bodies.
 
-Owns: which codec and coding a request means, limits and pace of bodies, the shape of replies, request ids.
+Owns: which codec and coding a request means, limits and pace of bodies, the shape and headers of replies,
+request ids.
 May import: aiohttp, msgspec, protocol.
 """
 
@@ -15,14 +16,36 @@ import msgspec
 from aiohttp import web
 
 from protocol.bodies import ZSTD, accepts_zstd, expanded, shrunk, too_large
-from protocol.errors import BadRequest, Unavailable
+from protocol.errors import BadRequest, TooLarge, Unavailable
+from protocol.limits import MAX_HEAD_BYTES, PACE_BYTES, PACE_SECONDS
 from protocol.messages import JSON, MSGPACK, Problem, to_json, to_msgpack
 
-MAX_MESSAGE_BYTES = 1024 * 1024
-MAX_BULK_MESSAGE_BYTES = 8 * 1024 * 1024
-PACE_SECONDS = 30.0  # a sender that gives less than this many bytes in this time is let go
-PACE_BYTES = 300_000
 REQUEST_ID = web.RequestKey("id", str)
+
+
+def common_headers(request_id: str) -> dict[str, str]:
+    """What every answer says, whatever it is: nothing of it is kept, guessed at, framed or run by a browser."""
+    return {"X-Request-Id": request_id, **_ALWAYS}
+
+
+_ALWAYS = {
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; sandbox",
+}
+
+
+def check_head(request: web.Request) -> None:
+    """Raises TooLarge: request line and headers are longer than a head may be."""
+    size = len(request.method) + len(request.raw_path) + len(" / HTTP/1.1\r\n\r\n") - 1
+    for name, value in request.raw_headers:
+        size += len(name) + len(value) + 4
+    if size > MAX_HEAD_BYTES:
+        raise TooLarge(
+            f"The head of this request has more than {MAX_HEAD_BYTES} bytes",
+            hint="Send fewer or shorter headers.",
+        )
 
 
 def reply(request: web.Request, message: object, *, status: int = 200) -> web.Response:
@@ -52,8 +75,13 @@ async def read_message(request: web.Request, kind: Any, *, max_bytes: int) -> ob
         )
     body = b"".join([piece async for piece in paced_body(request, max_bytes=max_bytes)])
     body = expanded(body, request.headers.get("Content-Encoding", ""), max_bytes=max_bytes)
+    return understood(body, kind, packed=request.content_type == MSGPACK)
+
+
+def understood(body: bytes, kind: Any, *, packed: bool) -> object:
+    """The message in these bytes.  Raises BadRequest."""
     try:
-        return _decoder(kind, packed=request.content_type == MSGPACK).decode(body)
+        return _decoder(kind, packed=packed).decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadRequest(f"The body is not understood: {error}", hint="See /openapi.json.") from error
 

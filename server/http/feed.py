@@ -44,7 +44,7 @@ async def get_changes(call: Call) -> Feed:
     )
 
 
-@route("POST", "/wait", on=On.ACCOUNT, request=Wait, answer=Moved)
+@route("POST", "/wait", on=On.ACCOUNT, request=Wait, answer=Moved, polls=True)
 async def post_wait(call: Call, wait: Wait) -> Moved:
     """A long poll: answered when one of these views moved, or the list of views did, or the time is up."""
     service = call.service

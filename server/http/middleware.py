@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from protocol.errors import MedicalBlocksError, TooManyTries
-from server.http.exchange import REQUEST_ID, problem
+from server.http.exchange import REQUEST_ID, common_headers, problem
 from server.http.routes import PRINCIPAL, Route
 
 log = logging.getLogger(__name__)
@@ -55,9 +55,8 @@ async def around(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 async def mark(request: web.Request, response: web.StreamResponse) -> None:
     """Headers of every answer, streamed ones too.  For `on_response_prepare`."""
-    response.headers["X-Request-Id"] = request[REQUEST_ID]
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    response.headers["Cache-Control"] = "no-store"
+    for name, value in common_headers(request[REQUEST_ID]).items():
+        response.headers.setdefault(name, value)
 
 
 async def _answered(request: web.Request, handler: Handler) -> web.StreamResponse:

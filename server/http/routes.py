@@ -19,9 +19,10 @@ from msgspec import Struct
 
 from protocol.errors import BadRequest, NotSignedIn
 from protocol.ids import NodeId, parse_node_id, parse_view_id
+from protocol.limits import MAX_MESSAGE_BYTES
 from server.access.devices import note_seen, seen_is_due
 from server.access.rights import Action, Principal, ReadableView
-from server.http.exchange import MAX_MESSAGE_BYTES, read_message, reply
+from server.http.exchange import check_head, read_message, reply
 from server.http.service import SERVICE, Service
 
 PREFIX = "/api/v1"
@@ -103,13 +104,21 @@ class Route:
     answer: Any
     query: tuple[Query, ...]
     max_bytes: int
+    polls: bool
     handler: Handler
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
         """Who asks, may they, what do they say, what is the answer."""
+        check_head(request)
         call = Call(request, request.app[SERVICE])
-        if self.on is not On.NOTHING:
-            await self._admit(call)
+        if self.on is On.NOTHING:
+            return await self._answered(call)
+        await self._admit(call)
+        with call.service.crowd.entered(call.principal.user, polls=self.polls):
+            return await self._answered(call)
+
+    async def _answered(self, call: Call) -> web.StreamResponse:
+        request = call.request
         unknown = request.query.keys() - {query.name for query in self.query}
         if unknown:
             raise BadRequest(
@@ -146,9 +155,11 @@ def route(
     answer: Any = None,
     query: Iterable[Query] = (),
     max_bytes: int = MAX_MESSAGE_BYTES,
+    polls: bool = False,
     below: str = PREFIX,
 ) -> Callable[[Handler], Route]:
     """Declare a handler.  path: below `below`.  request, answer: a message type, or a `Stream`; None is none.
+    polls: it lasts by design, and is counted apart.
 
     Raises ValueError: a declaration that does not say which right it needs, or names a view it does not have.
     """
@@ -156,7 +167,9 @@ def route(
         raise ValueError(f"{method} {path}: a route on a view names the view and an action, others neither")
 
     def declare(handler: Handler) -> Route:
-        return Route(method, below + path, on, action, request, answer, tuple(query), max_bytes, handler)
+        return Route(
+            method, below + path, on, action, request, answer, tuple(query), max_bytes, polls, handler
+        )
 
     return declare
 

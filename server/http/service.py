@@ -17,6 +17,7 @@ from server.access.cursors import Cursors
 from server.access.passwords import Passwords
 from server.chunks.store import ChunkStore
 from server.database.session import Database
+from server.http.crowd import Crowd
 from server.http.open_requests import OpenRequests
 from server.spaces.wakeups import Wakeups
 from server.tls import Tls
@@ -33,6 +34,7 @@ class Service:
     passwords: Passwords
     wakeups: Wakeups
     open_requests: OpenRequests
+    crowd: Crowd
     clock: Callable[[], int]
     server_id: UUID
     version: str

@@ -16,8 +16,9 @@ from aiohttp import web
 from protocol.bodies import PLAIN, unknown_encoding
 from protocol.errors import BadRequest, MedicalBlocksError, Unavailable
 from protocol.frames import HEAD, Frame, FrameReader, encode_frames, end_of_stream
+from protocol.limits import PACE_BYTES, PACE_SECONDS
 from protocol.messages import FRAMES
-from server.http.exchange import PACE_BYTES, PACE_SECONDS, REQUEST_ID, paced_body
+from server.http.exchange import REQUEST_ID, paced_body
 from server.http.routes import Call
 
 log = logging.getLogger(__name__)

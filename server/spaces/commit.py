@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 
 from protocol.errors import AccessDenied, DeviceCloned, NotFound
 from protocol.ids import Cursor, NodeId, SpaceId, ViewId, split_chunk_ids
+from protocol.limits import MAX_FOLDER_CHILDREN
 from protocol.messages import (
     AnyOp,
     Commit,
@@ -68,6 +69,10 @@ _BEGINNING = (  # one statement; SQLite has locked all before it, PostgreSQL wou
     f"SELECT spaces.stamp, ({EPOCH}), batches.operation, batches.answer FROM spaces"  # noqa: S608 - constants
     " LEFT JOIN batches ON batches.device = ? AND batches.number = ? WHERE spaces.id = ?"
 )
+_CHILDREN = (
+    "SELECT count(*) FROM"
+    " (SELECT 1 FROM nodes WHERE space = ? AND parent = ? AND deleted_at_ms IS NULL LIMIT ?) AS some"
+)
 _NEWER = (
     f"{LIVE_BELOW} SELECT nodes.id FROM below JOIN nodes ON nodes.space = ? AND nodes.id = below.id"  # noqa: S608 - constants
     " WHERE nodes.stamp > ? LIMIT ?"
@@ -114,6 +119,7 @@ def commit(
         now_ms=now_ms,
         holdings=_holdings(session, store, principal, view, batch.ops, now_ms),
         newer=newer,
+        room=_room_in_folders(session, view.space, batch.ops, stamp),
     )
     results = decide(tree, batch.ops, around)
     behind = _behind(cursors, view.id, batch.ops, seen, Position(epoch, stamp), changed=len(tree.changed))
@@ -266,6 +272,22 @@ def _child_counts(session: Session, space: SpaceId, folders: Sequence[bytes]) ->
         )
         found.update((folder, count) for folder, count in session.execute(query))
     return found
+
+
+def _room_in_folders(session: Session, space: SpaceId, ops: Sequence[AnyOp], stamp: int) -> dict[bytes, int]:
+    """How many children the folders of new places may still get.
+
+    Each node of a space has a stamp of its own: before there are MAX_FOLDER_CHILDREN stamps no folder can be full,
+    and nothing is counted.
+    """
+    if stamp + len(ops) < MAX_FOLDER_CHILDREN:
+        return {}
+    parents = {op.parent.bytes for op in ops if isinstance(op, Make | Copy | Move | Restore) and op.parent}
+    room: dict[bytes, int] = {}
+    for parent in parents:
+        [(count,)] = rows_of_sql(session, _CHILDREN, space, parent, MAX_FOLDER_CHILDREN)
+        room[parent] = MAX_FOLDER_CHILDREN - count
+    return room
 
 
 def _newer_inside(

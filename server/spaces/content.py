@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from protocol.errors import BadRequest, NotFound
+from protocol.errors import BadRequest, NotFound, TooLarge
 from protocol.ids import CHUNK_ID_BYTES, ChunkId, NodeId, split_chunk_ids
+from protocol.limits import MAX_CONTENT_CHUNKS, MAX_INDIRECT_BYTES
 from protocol.messages import Content, Part, Revision, WantedContent
 from server.access.rights import Action, Principal, ReadableView, authorise
 from server.chunks.store import ChunkStore
@@ -42,24 +43,33 @@ def wanted_chunks(
     """The chunks of all parts, in order.
 
     Raises NotFound: a node, a revision or the right to it is not there.  Raises BadRequest: a position beyond
-    the last chunk.
+    the last chunk.  Raises TooLarge: more than one request may ask for.
     """
     authorise(principal, Action.READ, view)
     names = [_name(part.node.bytes, part.revision) for part in wanted.parts]
     versions = _versions(session, principal, view, names)
     resolved: dict[VersionName, list[ChunkId]] = {}
     chunks: list[ChunkId] = []
+    read_bytes = 0
     for part, name in zip(wanted.parts, names, strict=True):
         version = versions[name]
+        if len(chunks) > MAX_CONTENT_CHUNKS or read_bytes > MAX_INDIRECT_BYTES:
+            break
         if part.through and version.is_indirect:
             if name not in resolved:
                 manifest = version.content.manifest
+                read_bytes += sum(manifest.lengths)
                 resolved[name] = [chunk for chunk, _ in resolve(session, store, manifest)]
             chunks += _positions(resolved[name], part)
         elif part.positions is None and len(version.chunks) == CHUNK_ID_BYTES:
             chunks.append(ChunkId(version.chunks))
         else:
             chunks += _positions(split_chunk_ids(version.chunks), part)
+    if len(chunks) > MAX_CONTENT_CHUNKS or read_bytes > MAX_INDIRECT_BYTES:
+        raise TooLarge(
+            f"More than {MAX_CONTENT_CHUNKS} chunks, or {MAX_INDIRECT_BYTES} bytes of manifests, in one request",
+            hint="Ask for fewer positions at once.",
+        )
     return chunks
 
 

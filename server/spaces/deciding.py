@@ -13,7 +13,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from protocol.errors import BadRequest
-from protocol.limits import MAX_LINK_BYTES
+from protocol.limits import MAX_FOLDER_CHILDREN, MAX_LINK_BYTES
 from protocol.messages import (
     AnyOp,
     Content,
@@ -55,7 +55,8 @@ class Circumstances:
     """What a decision needs to know beside the tree.
 
     holdings, newer: by the position of the operation in the batch; newer: what stands in the folder and was
-    stamped after the cursor of its delete_tree.
+    stamped after the cursor of its delete_tree.  room: how many children a folder may still get, where that
+    may matter.
     """
 
     epoch: int
@@ -65,6 +66,7 @@ class Circumstances:
     now_ms: int
     holdings: Mapping[int, Holding] = field(default_factory=dict)
     newer: Mapping[int, Sequence[bytes]] = field(default_factory=dict)
+    room: Mapping[bytes, int] = field(default_factory=dict)
 
 
 _UNPROBLEMATIC = Holding()
@@ -155,6 +157,9 @@ class _Batch:
             return _refused(Status.NAME_REFUSED, f"it lies more than {MAX_DEPTH} folders deep")
         if self._tree.shares_its_name(row):
             return _refused(Status.NAME_TAKEN)
+        room = self._around.room.get(row.parent)
+        if room is not None and self._tree.child_count(row.parent) > room:
+            return _refused(Status.OVER_QUOTA, f"its folder holds {MAX_FOLDER_CHILDREN} entries")
         return None
 
     def _apply(self, index: int, op: AnyOp) -> OpResult | None:

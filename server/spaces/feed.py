@@ -31,7 +31,7 @@ from server.database.facts import EPOCH, epoch_value
 from server.database.session import BULK, in_groups, rows_of_sql
 from server.database.tables import ArrivalRow
 from server.spaces.rows import LIVE_BELOW, with_ancestors
-from server.spaces.states import FoundState, found_states, node_states
+from server.spaces.states import FoundState, found_page, found_states, node_states
 
 _NO_NODE = START.arrival_after
 _CHANGED = (
@@ -120,13 +120,16 @@ class _Page:
             .limit(1)
         )
         end = self.head if arrival is None else arrival
-        rows = found_states(
-            self.session, _CHANGED, space, position.stamp, end, position.listing, self.room + 1
+        rows, more = found_page(
+            self.session,
+            _CHANGED,
+            *(space, position.stamp, end, position.listing, self.room + 1),
+            room=self.room,
         )
-        self.changed += rows[: self.room]
-        if len(rows) > self.room:
-            if self.room:
-                self.position = replace(position, stamp=rows[self.room - 1].stamp)
+        self.changed += rows
+        if more:
+            if rows:
+                self.position = replace(position, stamp=rows[-1].stamp)
             return True
         self.room -= len(rows)
         self.position = replace(position, stamp=end, arrival_stamp=arrival or 0, arrival_after=_NO_NODE)
@@ -142,18 +145,20 @@ class _Page:
             )
         )
         rows: Sequence[FoundState] = ()
+        more = False
         if folder is not None and self._lives(folder):
-            rows = found_states(
+            rows, more = found_page(
                 self.session,
                 _ARRIVED,
                 *(space, folder, space, space, position.arrival_after, self.room + 1),
+                room=self.room,
                 before=LIVE_BELOW,
                 among=f"below JOIN {_LISTED}",
             )
-        self.arrived += rows[: self.room]
-        if len(rows) > self.room:
-            if self.room:
-                self.position = replace(position, arrival_after=rows[self.room - 1].id)
+        self.arrived += rows
+        if more:
+            if rows:
+                self.position = replace(position, arrival_after=rows[-1].id)
             return True
         self.room -= len(rows)
         self.position = replace(position, arrival_stamp=0, arrival_after=_NO_NODE)

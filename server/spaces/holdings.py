@@ -23,6 +23,10 @@ from server.database.session import rows_in
 from server.spaces.deciding import Holding
 
 _MISSING = OpResult(status=Status.MISSING_CHUNKS)
+_TOO_MUCH = OpResult(
+    status=Status.CONTENT_REFUSED,
+    message=f"the indirect manifests of one batch hold more than {MAX_INDIRECT_BYTES} bytes: send it by itself",
+)
 Lengths = Mapping[ChunkId, int]
 
 
@@ -67,8 +71,18 @@ def holdings_of(
         problem = _refused(chunks, manifests[index].lengths, lengths)
         holdings[index] = Holding(problem=problem) if problem else Holding(uses=_each_once(chunks))
     indirect = [index for index in named if manifests[index].indirect and holdings[index].problem is None]
+    known: dict[tuple[int, bytes], Holding] = {}
+    read_bytes = 0
     for index in indirect:
-        holdings[index] = _through(session, store, view, device, manifests[index], now_ms)
+        manifest = manifests[index]
+        key = (manifest.size, manifest.chunks)
+        read_bytes += sum(manifest.lengths) if key not in known else 0
+        if read_bytes > MAX_INDIRECT_BYTES:
+            holdings[index] = Holding(problem=_TOO_MUCH)
+        else:
+            if key not in known:
+                known[key] = _through(session, store, view, device, manifest, now_ms)
+            holdings[index] = known[key]
     return holdings
 
 

@@ -14,6 +14,7 @@ import msgspec
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from protocol.limits import MAX_PAGE_MANIFEST_BYTES
 from protocol.messages import Content, Kind, NodeState, Revision
 from protocol.names import unportable
 from server.database.session import in_groups, rows_of_sql
@@ -50,6 +51,7 @@ class FoundState(NamedTuple):
     indirect: int
 
 
+_ROWS_AT_ONCE = 500  # of these a few may have manifests of 64 KB each
 _FIRST_OF_VERSION = FoundState._fields.index("size")
 _COLUMNS = ", ".join(
     f"{'nodes' if index < _FIRST_OF_VERSION else 'versions'}.{name}"
@@ -70,6 +72,29 @@ def found_states(
     """
     sql = f"{before} SELECT {_COLUMNS} FROM {among} {_WITH_VERSIONS} {condition}"  # noqa: S608 - constants of our own
     return [FoundState._make(row) for row in rows_of_sql(session, sql, *values)]
+
+
+def found_page(
+    session: Session, condition: str, *values: object, room: int, among: str = "nodes", before: str = ""
+) -> tuple[list[FoundState], bool]:
+    """As `found_states`, at most `room` of them and about MAX_PAGE_MANIFEST_BYTES; and whether there are more.
+
+    condition: its LIMIT asks for one more than `room`.
+    """
+    sql = f"{before} SELECT {_COLUMNS} FROM {among} {_WITH_VERSIONS} {condition}"  # noqa: S608 - constants of our own
+    result = session.connection().exec_driver_sql(sql, values)
+    found: list[FoundState] = []
+    manifest_bytes = 0
+    for rows in result.partitions(_ROWS_AT_ONCE):
+        for row in rows:
+            if len(found) >= room or manifest_bytes >= MAX_PAGE_MANIFEST_BYTES:
+                result.close()
+                return found, True
+            state = FoundState._make(row)
+            found.append(state)
+            if state.chunks:
+                manifest_bytes += len(state.chunks)
+    return found, False
 
 
 def node_states(
