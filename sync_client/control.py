@@ -129,7 +129,7 @@ def _connect(home: Path) -> tuple[socket.socket, dict[str, Json]]:
                 return connection, {}
         where = json.loads(port_file(home).read_text("ascii"))
         connection = socket.create_connection(("127.0.0.1", int(where["port"])), CONNECT_SECONDS)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise NotRunning from error
     else:
         return connection, {"secret": where["secret"]}

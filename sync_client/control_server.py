@@ -127,12 +127,12 @@ class ControlServer:
         try:
             asked = json.loads(line)
             do = asked.pop("do")
-            secret = str(asked.pop("secret", ""))
+            secret = str(asked.pop("secret", "")).encode()
         except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
             raise BadRequest(
                 "That is no question", hint='Send one JSON line such as {"do": "status"}.'
             ) from error
-        if not hmac.compare_digest(secret.encode(), self._secret.encode()):
+        if not hmac.compare_digest(secret, self._secret.encode()):
             raise BadRequest("The secret is wrong", hint="It stands in `control.port` in the client home.")
         return str(do), asked
 

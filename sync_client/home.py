@@ -15,6 +15,7 @@ May import: the standard library, protocol, engine.account; platformdirs and tom
 from __future__ import annotations
 
 import os
+import re
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 # What the server's "unknown token" means to a person, whatever ended it.
 SIGN_IN_AGAIN = "The sign-in of this computer has ended. Sign in again with `mb-sync login URL --user NAME`."
+_MAX_TOKEN_BYTES = 1_024  # it stands in a header of every request
 MARKER = Path(STATE_FOLDER, "marker.json")
 
 
@@ -143,10 +145,14 @@ def read_account(home: ClientHome) -> Account:
     if identity.server is None or identity.user is None or identity.device is None:
         raise NotSignedInHere
     try:
-        token = home.token.read_text("utf-8").strip()
-    except OSError as error:
+        with home.token.open("rb") as file:
+            token = file.read(_MAX_TOKEN_BYTES + 1).decode("ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
         raise NotSignedInHere from error
-    if not token:
+    if (
+        not (token.isalnum() or re.fullmatch(r"[\w~+/=.-]+", token, re.ASCII))
+        or len(token) > _MAX_TOKEN_BYTES
+    ):
         raise NotSignedInHere
     trust = read_trust(home, identity)
     return Account(identity.server, identity.user, token, identity.device, identity.device_name, trust)

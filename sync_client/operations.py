@@ -126,11 +126,17 @@ async def _pause(engine: Engine, asked: Arguments) -> Json:
 
 
 async def _filestatus(engine: Engine, asked: Arguments) -> Json:
-    return engine.file_status([Path(text) for text in asked.get("paths", [])])
+    paths = asked.get("paths", [])
+    if not isinstance(paths, list) or not all(isinstance(path, str) for path in paths):
+        raise BadRequest("'paths' is no list of paths", hint="See `mb-sync --help`.")
+    return engine.file_status([Path(text) for text in paths])
 
 
 async def _activity(engine: Engine, asked: Arguments) -> Json:
-    return engine.activity(max(1, min(int(asked.get("limit", 20)), MAX_ACTIVITY)))
+    limit = asked.get("limit", 20)
+    if not isinstance(limit, int):
+        raise BadRequest("'limit' is no number", hint="See `mb-sync --help`.")
+    return engine.activity(max(1, min(limit, MAX_ACTIVITY)))
 
 
 async def _conflicts(engine: Engine, _: Arguments) -> Json:

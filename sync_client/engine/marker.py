@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Annotated
 from uuid import UUID
 
 import msgspec
@@ -27,7 +28,7 @@ class Marker(msgspec.Struct, frozen=True, kw_only=True):
     node: UUID
     server: UUID
     follow: UUID
-    generation: int
+    generation: Annotated[int, msgspec.Meta(ge=0, lt=2**62)]
     format: int = FORMAT
 
 
@@ -43,7 +44,7 @@ def read_marker(root: FollowedRoot) -> Marker | None:
     hint = "Remove the folder with `mb-sync remove` and add it again; no file is deleted by that."
     try:
         marker = msgspec.json.decode(data, type=Marker)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise LocalProblem("The marker of this folder is damaged", hint=hint) from error
     if marker.format != FORMAT:
         raise LocalProblem(
