@@ -38,6 +38,7 @@ from protocol.messages import (
 from protocol.messages import (
     Content as WireContent,
 )
+from protocol.names import MAX_DEPTH
 from sync_client.engine import placement
 from sync_client.engine.batches import send, send_again
 from sync_client.engine.contents import Contents
@@ -286,7 +287,19 @@ class Carrier:
     def _path(self, place: Place, node: NodeId | None = None) -> Parts | None:
         if place.parent == PARKED:
             return parked_parts(node) if node is not None else None
-        return self._trees.path_of_place(Side.LOCAL, place)
+        return self._trees.path_of_place(Side.LOCAL, place) or self._below_parked(place)
+
+    def _below_parked(self, place: Place) -> Parts | None:
+        """In a folder that waits under its hidden name: what is to move out of it can, and has to."""
+        names = [place.name]
+        while (row := self._trees.row(place.parent)) is not None and row.local is not None:
+            if row.local.place.parent == PARKED:
+                return (*parked_parts(row.node), *reversed(names))
+            if len(names) > MAX_DEPTH:
+                return None
+            place = row.local.place
+            names.append(place.name)
+        return None
 
     # ---- the wire ----------------------------------------------------------------------------------------
 
