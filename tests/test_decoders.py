@@ -69,7 +69,7 @@ from sync_client.engine.marker import read_marker
 from sync_client.home import ClientHome, read_account, read_identity
 
 SEED = int(os.environ.get("MB_SEED") or 1)
-EXAMPLES = int(float(os.environ.get("MB_BUDGET_SECONDS") or 0) * 50) or 150
+EXAMPLES = int(float(os.environ.get("MB_BUDGET_SECONDS") or 0) * 50) or 60
 MIB = 1024 * 1024
 MAX_INPUT_BYTES = 16 * 1024
 MAX_SECONDS, MAX_MEMORY_BYTES = 0.1, 64 * MIB
