@@ -38,7 +38,7 @@ from protocol.messages import (
 from protocol.messages import (
     Content as WireContent,
 )
-from protocol.names import MAX_DEPTH
+from protocol.names import MAX_DEPTH, unportable
 from sync_client.engine import placement
 from sync_client.engine.batches import send, send_again
 from sync_client.engine.contents import Contents
@@ -348,6 +348,11 @@ class Carrier:
         if result.status is Status.DONE:
             carried.finish(step.node)
             self._contents.distrusted.discard(step.node)
+            if isinstance(step, MakeRemote | MoveRemote):
+                if unportable(step.place.name) is not None:
+                    self._state.note_unportable(self._folder.id, step.node)
+                elif isinstance(step, MoveRemote):
+                    self._state.forget_unportable(self._folder.id, step.node)
             size = step.content.size if isinstance(step, MakeRemote | PutRemote) else 0
             carried.notes.append((_ACTIONS[type(step)], "up", path, size))
         elif result.status in _STALE_LOOK:

@@ -24,7 +24,7 @@ from protocol.errors import LocalProblem
 from protocol.ids import Cursor, NodeId, ViewId
 from protocol.messages import Manifest
 
-FORMAT = 1
+FORMAT = 2
 ACTIVITY_KEPT = 1_000
 
 _SCHEMA = """
@@ -79,6 +79,16 @@ CREATE TABLE activity (
     action TEXT NOT NULL, direction TEXT NOT NULL, path TEXT NOT NULL, bytes INTEGER NOT NULL
 );
 """
+_ADDED = {  # by the format that brought it
+    2: """
+CREATE TABLE unportable (              -- nodes that were named here, with a name that some system cannot hold
+    folder INTEGER NOT NULL, node BLOB NOT NULL, PRIMARY KEY (folder, node)
+) WITHOUT ROWID;
+CREATE TABLE excluded (                -- what a person does not want on this computer; engine.exclusion
+    folder INTEGER NOT NULL, node BLOB NOT NULL, asked INTEGER NOT NULL, PRIMARY KEY (folder, node)
+) WITHOUT ROWID;
+""",
+}
 
 
 # The driver looks for an adapter of each value that is no number or text, and raises and drops an error inside
@@ -127,19 +137,25 @@ class StateDatabase:
                 "The state of this client was written by a newer version",
                 hint="Update MB-Sync and start it again.",
             )
-        if version == 0:
+        if version < FORMAT:
             with self.transaction():
-                statement = ""
-                for line in _SCHEMA.splitlines(keepends=True):
-                    statement += line
-                    if sqlite3.complete_statement(statement):
-                        self._db.execute(statement)
-                        statement = ""
-                # A database that was lost may have counted far: numbers used twice would look like a cloned device.
-                self.set_fact("batch_number", str(time.time_ns() // 1_000_000))
+                added = [_ADDED[number] for number in range(max(2, version + 1), FORMAT + 1)]
+                self._run_script("".join(added if version else [_SCHEMA, *added]))
+                if not version:
+                    # A database that was lost may have counted far: numbers used twice would look like a cloned device.
+                    self.set_fact("batch_number", str(time.time_ns() // 1_000_000))
                 self._db.execute(f"PRAGMA user_version={FORMAT}")
         self._writers = msgpack.Encoder()
         self._manifest = msgpack.Decoder(Manifest)
+
+    def _run_script(self, script: str) -> None:
+        """`executescript` would commit first."""
+        statement = ""
+        for line in script.splitlines(keepends=True):
+            statement += line
+            if sqlite3.complete_statement(statement):
+                self._db.execute(statement)
+                statement = ""
 
     def close(self) -> None:
         if self._db.in_transaction:
@@ -257,7 +273,7 @@ class StateDatabase:
 
     def remove_folder(self, folder: Followed) -> None:
         with self.transaction():
-            for table in ("nodes", "batches", "intents", "activity", "seen_states"):
+            for table in ("nodes", "batches", "intents", "activity", "seen_states", "unportable", "excluded"):
                 self._db.execute(f"DELETE FROM {table} WHERE folder = ?", (folder.id,))  # noqa: S608 - our own names
             self._db.execute("DELETE FROM folders WHERE id = ?", (folder.id,))
 
@@ -318,6 +334,18 @@ class StateDatabase:
 
     def drop_intents(self, folder: int) -> None:
         self._db.execute("DELETE FROM intents WHERE folder = ?", (folder,))
+
+    # ---- names that some system cannot hold --------------------------------------------------------------
+
+    def note_unportable(self, folder: int, node: NodeId) -> None:
+        self._db.execute("INSERT OR IGNORE INTO unportable VALUES (?, ?)", (folder, node.bytes))
+
+    def forget_unportable(self, folder: int, node: NodeId) -> None:
+        self._db.execute("DELETE FROM unportable WHERE folder = ? AND node = ?", (folder, node.bytes))
+
+    def unportable(self, folder: int) -> list[NodeId]:
+        found = self._db.execute("SELECT node FROM unportable WHERE folder = ?", (folder,)).fetchall()
+        return [NodeId(UUID(bytes=node)) for (node,) in found]
 
     # ---- activity ----------------------------------------------------------------------------------------
 

@@ -1,10 +1,11 @@
 """A followed folder, reached through directory handles so that no link inside it is ever followed.
 
-Owns: how paths below the root are opened, the private folder `.mb-sync`, syncing, the question "is this still
-the file that was seen".
-May import: the standard library, sync_client.engine.system_calls, sync_client.engine.trees.
+Owns: how paths below the root are opened and names spelled, the private folder `.mb-sync`, syncing, the question "is
+this still the file that was seen".
+May import: the standard library, protocol.names, sync_client.engine.system_calls, sync_client.engine.trees.
 
-A path is a tuple of names below the root (`Parts`); () is the root itself.
+A path is a tuple of names below the root (`Parts`); () is the root itself.  They are the true names, as all sides
+know them; how this disk spells them (protocol.names) is known here and in the calls of `spell` and `name_of` alone.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import sys
 import threading
 from collections import OrderedDict
 from pathlib import Path
@@ -19,6 +21,7 @@ from typing import Self
 
 from protocol.ids import NodeId
 from protocol.messages import Kind
+from protocol.names import Os, from_disk, to_disk
 from sync_client.engine.system_calls import look, sync_file_system
 from sync_client.engine.trees import Fingerprint
 
@@ -30,6 +33,10 @@ TRASH: Parts = (PRIVATE, "trash")
 
 RACY_NS = 2_000_000_000  # FAT and SMB count in steps of two seconds
 CLOCK_STEP_NS = 50_000_000  # no system ticks more slowly than this where it shows parts of a second
+
+THIS_OS = {"win32": Os.WINDOWS, "darwin": Os.MACOS}.get(sys.platform, Os.LINUX)
+_PROBE = "probe: a name?"
+_CANNOT_SPELL = {errno.EINVAL, errno.EILSEQ, errno.ENOENT, errno.EIO, errno.ENAMETOOLONG}
 
 _OPEN_FOLDERS = 48  # per thread
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -45,6 +52,7 @@ class FollowedRoot:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.spelling = THIS_OS
         self._root = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self.device = os.fstat(self._root).st_dev
         self._mine = threading.local()
@@ -82,7 +90,7 @@ class FollowedRoot:
         if handle is not None:
             handles.move_to_end(parts)
             return handle
-        handle = os.open(parts[-1], _FOLDER, dir_fd=self.folder_fd(parts[:-1]))
+        handle = os.open(self.spell(parts[-1]), _FOLDER, dir_fd=self.folder_fd(parts[:-1]))
         if len(handles) >= _OPEN_FOLDERS:
             oldest = next(known for known in handles if known[0] != PRIVATE)
             os.close(handles.pop(oldest))
@@ -103,13 +111,37 @@ class FollowedRoot:
                 self._all.append(handles)
         return handles
 
+    # ---- how names are spelled on this disk --------------------------------------------------------------
+
+    def learn_spelling(self) -> None:
+        """Does this disk hold the names that Windows cannot?  FAT, exFAT and NTFS do not, wherever they are mounted.
+        Whoever opens the root to sync asks once."""
+        if self.spelling is Os.WINDOWS:
+            return
+        try:
+            handle = os.open(_PROBE, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600, dir_fd=self.tmp())
+        except OSError as error:
+            if error.errno in _CANNOT_SPELL:
+                self.spelling = Os.WINDOWS
+        else:
+            os.close(handle)
+            os.unlink(_PROBE, dir_fd=self.tmp())
+
+    def spell(self, name: str) -> str:
+        """As this disk has it; every name that goes to a system call was spelled before."""
+        return name if self.spelling is not Os.WINDOWS else to_disk(name, self.spelling)
+
+    def name_of(self, spelled: str) -> str:
+        """The true name of what the disk has under this one."""
+        return spelled if self.spelling is not Os.WINDOWS else from_disk(spelled, self.spelling)
+
     # ---- files -------------------------------------------------------------------------------------------
 
     def fingerprint(self, parts: Parts) -> Fingerprint | None:
         """What stands there now; None: nothing, or no such folder.  For one path, not for a bulk call."""
         self.look_afresh()
         try:
-            return look(self.folder_fd(parts[:-1]), parts[-1]) if parts else look(self._root, ".")
+            return look(self.folder_fd(parts[:-1]), self.spell(parts[-1])) if parts else look(self._root, ".")
         except OSError as error:
             if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
                 return None
@@ -117,7 +149,7 @@ class FollowedRoot:
 
     def open_file(self, parts: Parts) -> int:
         """A descriptor to read from; the caller closes it and checks that it is a regular file."""
-        return os.open(parts[-1], _FILE, dir_fd=self.folder_fd(parts[:-1]))
+        return os.open(self.spell(parts[-1]), _FILE, dir_fd=self.folder_fd(parts[:-1]))
 
     # ---- ours --------------------------------------------------------------------------------------------
 

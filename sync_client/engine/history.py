@@ -83,7 +83,7 @@ async def restore(engine: Engine, path: Path, rev: str, to: Path | None) -> Answ
             raise LocalProblem(
                 f"{to} lies in another followed folder", hint="Choose a place in the same one."
             )
-        parts = to.relative_to(sync.folder.local).parts
+        parts = sync.parts_of(to)
         parent = sync.trees.at_path(Side.REMOTE, parts[:-1])
         if parent is None or not parts:
             raise LocalProblem(f"The folder of {to} is not on the server", hint="Make it first.")
@@ -107,7 +107,7 @@ def _parse_rev(text: str) -> Revision:
 
 def _file_at(engine: Engine, path: Path) -> tuple[FolderSync, NodeId, Row]:
     sync = sync_at(engine, path)
-    node = sync.trees.at_path(Side.REMOTE, path.relative_to(sync.folder.local).parts)
+    node = sync.trees.at_path(Side.REMOTE, sync.parts_of(path))
     row = sync.trees.row(node) if node is not None else None
     if node is None or row is None or row.remote is None:
         raise LocalProblem(
@@ -171,7 +171,7 @@ async def _trash_here(sync: FolderSync) -> list[Answer]:
         {
             "id": f"here-{line.name}",
             "where": "this computer",
-            "path": str(sync.folder.local / line.path),
+            "path": str(sync.path_of(line.path.split("/"))),
             "size": line.size,
             "at": line.trashed_at_ms,
             "why": line.why.value,
@@ -210,11 +210,11 @@ async def trash_restore(engine: Engine, item: str, to: Path | None = None) -> An
                 raise LocalProblem(
                     f"{to} lies in another followed folder", hint="Choose a place in the same one."
                 )
-            place = None if to is None else to.relative_to(sync.folder.local).parts
+            place = None if to is None else sync.parts_of(to)
             async with opened_root(sync) as root:
                 parts = await in_thread(restore_trashed, root, name, place)
             sync.disk_moved({parts[:-1]})
-            return {"path": str(sync.folder.local.joinpath(*parts))}
+            return {"path": str(sync.path_of(parts))}
     elif where == "server":
         node = parse_node_id(name)
         for sync in engine.syncs.values():

@@ -22,6 +22,7 @@ from msgspec.structs import replace
 
 from protocol.ids import NodeId
 from protocol.messages import Kind
+from protocol.names import name_key
 from sync_client.engine.disk import (
     FollowedRoot,
     Parts,
@@ -140,7 +141,7 @@ def _prepare(root: FollowedRoot, target: Target) -> _Ready | NotPlaced:
             return NotPlaced(target.node, "no-content", "Its content was not fetched. It is fetched again.")
         if target.expected is None:
             return _Ready(target, ours, None)
-        seen = look(root.folder_fd(target.parts[:-1]), target.parts[-1])
+        seen = look(root.folder_fd(target.parts[:-1]), root.spell(target.parts[-1]))
         if seen is None or not untouched(target.expected, seen):
             return _changed(target.node)
         ours = _like(root, target, ours, seen)
@@ -164,7 +165,7 @@ def _like(root: FollowedRoot, target: Target, ours: Fingerprint, seen: Fingerpri
 
 def _put(root: FollowedRoot, ready: _Ready) -> Placed | NotPlaced:
     target, ours = ready.target, ready.ours
-    name = target.parts[-1]
+    name = root.spell(target.parts[-1])
     try:
         folder = root.folder_fd(target.parts[:-1])
         if target.expected is None or ready.line is None:
@@ -186,7 +187,7 @@ def _put(root: FollowedRoot, ready: _Ready) -> Placed | NotPlaced:
 
 def _swap(root: FollowedRoot, target: Target, expected: Fingerprint, ours: Fingerprint) -> bool:
     """True: ours stands there, what was expected is in the `.swap`.  False: all is as the user left it."""
-    tmp, folder, name = root.tmp(), root.folder_fd(target.parts[:-1]), target.parts[-1]
+    tmp, folder, name = root.tmp(), root.folder_fd(target.parts[:-1]), root.spell(target.parts[-1])
     temporary = tmp_name(target.node)
     swap = temporary + SWAP
     os.rename(temporary, swap, src_dir_fd=tmp, dst_dir_fd=tmp)
@@ -224,8 +225,9 @@ def make_folders(root: FollowedRoot, folders: Sequence[tuple[NodeId, Parts]]) ->
     for node, parts in folders:
         try:
             folder = root.folder_fd(parts[:-1])
-            os.mkdir(parts[-1], dir_fd=folder)
-            seen = look(folder, parts[-1])
+            name = root.spell(parts[-1])
+            os.mkdir(name, dir_fd=folder)
+            seen = look(folder, name)
         except OSError as error:
             results.append(refused(node, error))
         else:
@@ -251,7 +253,9 @@ def relocate(
         source = os.dup(root.folder_fd(source_parts[:-1]))
         try:
             target = root.folder_fd(target_parts[:-1])
-            moved = _move(source, source_parts[-1], target, target_parts[-1], expected)
+            moved = _move(
+                source, root.spell(source_parts[-1]), target, root.spell(target_parts[-1]), expected
+            )
             if moved is not None and sync:
                 os.fsync(source)
                 os.fsync(target)
@@ -273,13 +277,29 @@ def _move(source: int, name: str, target: int, new_name: str, expected: Fingerpr
     seen = look(source, name)
     if seen is None or not untouched(expected, seen):
         return None
-    rename_noreplace(source, name, target, new_name)
+    try:
+        rename_noreplace(source, name, target, new_name)
+    except FileExistsError:
+        if not _is_own_twin(source, name, target, new_name):
+            raise
+        os.rename(name, new_name, src_dir_fd=source, dst_dir_fd=target)
     moved = look(target, new_name)
     if moved is not None and same_bytes(expected, moved):
         return moved
     if moved is not None and not same_thing(expected, moved):  # another file was put there just now
         rename_noreplace(target, new_name, source, name)
     return None
+
+
+def _is_own_twin(source: int, name: str, target: int, new_name: str) -> bool:
+    """What stands there is the very file that is to be renamed, known to a case-blind disk by either name.
+
+    Its listing tells: inode numbers of such a disk may differ from name to name.
+    """
+    if name_key(name) != name_key(new_name) or not os.path.samestat(os.fstat(source), os.fstat(target)):
+        return False
+    standing = os.listdir(target)
+    return name in standing and new_name not in standing
 
 
 def remove(
@@ -310,7 +330,7 @@ def remove_all(root: FollowedRoot, removals: Sequence[Removal]) -> list[Removed 
 
 
 def _remove(root: FollowedRoot, removal: Removal, line: Trashed | None) -> Removed | NotPlaced:
-    name = removal.parts[-1]
+    name = root.spell(removal.parts[-1])
     try:
         folder = root.folder_fd(removal.parts[:-1])
         seen = look(folder, name)

@@ -119,8 +119,9 @@ def _read_link(
     root: FollowedRoot, node: NodeId, parts: Parts, seen: Fingerprint, *, keep: bool
 ) -> ReadFile | Unreadable:
     folder = root.folder_fd(parts[:-1])
-    data = os.fsencode(os.readlink(parts[-1], dir_fd=folder))
-    now = look(folder, parts[-1])
+    name = root.spell(parts[-1])
+    data = os.fsencode(os.readlink(name, dir_fd=folder))
+    now = look(folder, name)
     if now is None or not same_thing(seen, now):
         return changing(node)
     manifest = _of_one_chunk(data)
@@ -266,7 +267,7 @@ def read_chunks(
 
 def _text_of_link(root: FollowedRoot, parts: Parts, expected: ChunkId) -> bytes:
     try:
-        text = os.fsencode(os.readlink(parts[-1], dir_fd=root.folder_fd(parts[:-1])))
+        text = os.fsencode(os.readlink(root.spell(parts[-1]), dir_fd=root.folder_fd(parts[:-1])))
     except OSError as error:
         raise _has_changed() from error
     if hashlib.sha256(text).digest() != expected:

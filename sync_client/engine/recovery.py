@@ -110,9 +110,9 @@ def _bring_back(root: FollowedRoot, name: str, parts: Parts, name_beside: NameBe
     target = parts[-1]
     while True:
         try:
-            rename_noreplace(root.tmp(), name, folder, target)
+            rename_noreplace(root.tmp(), name, folder, root.spell(target))
         except FileExistsError:
-            target = name_beside(parts[-1], lambda candidate: look(folder, candidate) is not None)
+            target = name_beside(parts[-1], lambda candidate: look(folder, root.spell(candidate)) is not None)
         else:
             return (*parts[:-1], target)
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from protocol.errors import DeviceCloned, LocalProblem
 from protocol.messages import Kind
+from protocol.names import unportable
 from sync_client.engine.ignoring import IGNORE_FILE, MAX_BYTES, Ignoring, shown_file, words
 from sync_client.engine.trash_care import KEEP_DAYS, SHARE
 from sync_client.engine.trees import Side
@@ -69,7 +70,7 @@ def status(engine: Engine) -> Answer:
         "conflicts": sum(1 for sync in engine.syncs.values() for _ in open_conflicts(sync)),
         "traffic": {"sent_bytes": engine.api.bytes_sent, "received_bytes": engine.api.bytes_received},
         "progress": _progress(engine),
-        "notes": [note for sync in engine.syncs.values() for note in _notes(sync)],
+        "notes": [note for sync in engine.syncs.values() for note in _notes(engine, sync)],
         "retention": RETENTION,
     }
 
@@ -108,7 +109,19 @@ def _folder(engine: Engine, sync: FolderSync) -> Answer:
         "bytes": size,
         "waiting": 0 if state == "synced" else sync.trees.count_dirty(),
         "problems": problems(sync),
+        "not_portable": _not_portable(engine, sync),
     }
+
+
+def _not_portable(engine: Engine, sync: FolderSync) -> list[Answer]:
+    """Names given on this computer that others cannot hold as they are."""
+    found: list[Answer] = []
+    for node in engine.state.unportable(sync.folder.id):
+        row, path = sync.trees.row(node), sync.trees.path(Side.REMOTE, node)
+        why = None if row is None or row.remote is None else unportable(row.remote.place.name)
+        if why is not None and path is not None:
+            found.append({"path": "/".join(path), "reason": why})
+    return sorted(found, key=lambda one: str(one["path"]))
 
 
 def problems(sync: FolderSync) -> list[Answer]:
@@ -142,7 +155,7 @@ def _text(path: str) -> str:
     return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
-def _notes(sync: FolderSync) -> list[str]:
+def _notes(engine: Engine, sync: FolderSync) -> list[str]:
     notes = list(dict.fromkeys(sync.looker.notes))
     ignored = sum(len(those) for those in sync.looker.ignored.values())
     if ignored:
@@ -151,6 +164,11 @@ def _notes(sync: FolderSync) -> list[str]:
             f"{ignored:,} item{'' if one else 's'} that {'was' if one else 'were'} synced {'is' if one else 'are'}"
             " ignored now: nothing is deleted, changes stay where they are made."
         )
+    names = _not_portable(engine, sync)
+    if names:
+        first = names[0]["path"].rpartition("/")[2]
+        others = f" (and {len(names) - 1} more: mb-sync status --json)" if len(names) > 1 else ""
+        notes.append(f"{first}{others}: {names[0]['reason']}; on such a computer the name looks different.")
     if sync.watch_note:
         notes.append(_WATCH_NOTES.get(sync.watch_note, _WATCH_NOTES["failed"]))
     return notes
@@ -199,7 +217,7 @@ def _file_status(engine: Engine, path: Path) -> Answer:
         sync = sync_at(engine, path)
     except LocalProblem as error:
         return {"path": str(path), "state": "unknown", "reason": str(error)}
-    parts = path.relative_to(sync.folder.local).parts
+    parts = sync.parts_of(path)
     shown = "/".join(parts)
     for problem in problems(sync):
         if problem["path"] and (problem["path"] == shown or problem["path"].startswith(shown + "/")):
@@ -321,8 +339,8 @@ def open_conflicts(sync: FolderSync) -> list[Answer]:
         found.append(
             {
                 "id": node.hex[-8:],
-                "path": str(sync.folder.local.joinpath(*path)),
-                "original": str(sync.folder.local.joinpath(*beside)),
+                "path": str(sync.path_of(path)),
+                "original": str(sync.path_of(beside)),
                 "device": _device_in(path[-1]),
                 "mine": {"node": node, "size": copy.size, "mtime": copy.mtime_ns // 1_000_000},
                 "theirs": {

@@ -27,7 +27,7 @@ from protocol.errors import LocalProblem, MedicalBlocksError, Unavailable
 from protocol.http import ServerApi
 from protocol.ids import NodeId
 from protocol.messages import Kind
-from protocol.names import conflict_name, shown
+from protocol.names import Os, conflict_name, shown
 from sync_client.engine.account import Account
 from sync_client.engine.carrying import Carried, Carrier
 from sync_client.engine.contents import Contents
@@ -103,6 +103,9 @@ class FolderSync:
         self._wake()
 
     def disk_moved(self, folders: set[tuple[str, ...]]) -> None:
+        """folders: as the watcher saw them, so as the disk spells them."""
+        if self._root is not None and self._root.spelling is Os.WINDOWS:
+            folders = {tuple(map(self._root.name_of, parts)) for parts in folders}
         self.looker.at_folders(folders)
         self.disk_events += 1
         self._wake()
@@ -166,6 +169,17 @@ class FolderSync:
         self.troubles.release()
         self.look_at_all()
 
+    def parts_of(self, path: Path) -> Parts:
+        """The true names of what a person calls by this path, which lies in the folder."""
+        parts = path.relative_to(self.folder.local).parts
+        return parts if self._root is None else tuple(map(self._root.name_of, parts))
+
+    def path_of(self, parts: Sequence[str]) -> Path:
+        """Where a person finds it."""
+        if self._root is not None:
+            parts = tuple(map(self._root.spell, parts))
+        return self.folder.local.joinpath(*parts)
+
     @property
     def root(self) -> FollowedRoot | None:
         return self._root
@@ -179,6 +193,7 @@ class FolderSync:
             marker = checked_marker(root, self.folder)
             await self._renew_generation(root, marker)
             await in_thread(discard_leftovers, root)
+            await in_thread(root.learn_spelling)
             self._recover(root)
             self._find_parked(root)
         except BaseException:

@@ -94,10 +94,11 @@ def _list(root: FollowedRoot, node: NodeId | None, parts: Parts, ignoring: Ignor
         return listing
     try:
         folder = root.folder_fd(parts)
-        names = [name for name in os.listdir(folder) if _is_looked_at(listing, name)]
+        names = [name for name in os.listdir(folder) if _is_looked_at(listing, root.name_of(name))]
         if ignoring or IGNORE_FILE in names:
             ignoring.take(parts, _rules_in(root, parts) if IGNORE_FILE in names else None)
-        for name, fingerprint in look_all(folder, names):
+        for spelled, fingerprint in look_all(folder, names):
+            name = root.name_of(spelled)
             kind = kind_of(fingerprint.mode)
             if ignoring and ignoring.ignores_entry((*parts, name), folder=kind is Kind.FOLDER):
                 listing.passed_over.append(name)

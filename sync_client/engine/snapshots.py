@@ -49,7 +49,7 @@ def take_snapshot(root: FollowedRoot, wanted: Wanted) -> Snapshot | Unreadable:
             drop_snapshot(root, copy_parts)
             return changing(node)
         seen = look(root.tmp(), name)
-        here = look(root.folder_fd(parts[:-1]), parts[-1])
+        here = look(root.folder_fd(parts[:-1]), root.spell(parts[-1]))
     except OSError as error:
         drop_snapshot(root, copy_parts)
         return refused(node, error)

@@ -97,7 +97,7 @@ def restore_trashed(root: FollowedRoot, name: str, parts: Parts | None = None) -
         raise LocalProblem(f"There is no {name!r} in the trash", hint="See `mb-sync trash list`.")
     target = parts or tuple(line.path.split("/"))
     try:
-        rename_noreplace(root.trash(), name, root.folder_fd(target[:-1]), target[-1])
+        rename_noreplace(root.trash(), name, root.folder_fd(target[:-1]), root.spell(target[-1]))
     except FileExistsError as error:
         raise LocalProblem("Something stands there now", hint="Name another place with --to.") from error
     except (FileNotFoundError, NotADirectoryError) as error:
