@@ -150,6 +150,13 @@ async def _resolve(engine: Engine, asked: Arguments) -> Json:
     return await engine.resolve_conflicts(_text(asked, "id"), keep)
 
 
+async def _exclude(engine: Engine, asked: Arguments) -> Json:
+    if asked.get("path") is None:
+        return engine.excluded()
+    path = _path(asked, "path")
+    return engine.include(path) if asked.get("remove") else engine.exclude(path)
+
+
 async def _revs(engine: Engine, asked: Arguments) -> Json:
     return await engine.revs(_path(asked, "path"))
 
@@ -198,6 +205,7 @@ _OPERATIONS: dict[str, Callable[[Engine, Arguments], Awaitable[Json]]] = {
     "guard-decide": _decide_guard,
     "conflicts": _conflicts,
     "resolve": _resolve,
+    "exclude": _exclude,
     "revs": _revs,
     "restore": _restore,
     "trash": _trash,

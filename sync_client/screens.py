@@ -300,6 +300,13 @@ def _version_words(version: Json, now: float) -> str:
     return ", ".join(words)
 
 
+def excluded_screen(items: list[Json]) -> str:
+    if not items:
+        return "Nothing is excluded."
+    rows = [path(item["path"] or f"{item['folder']}: deleted on the server by now") for item in items]
+    return "\n".join([*rows, "", "Bring one back with: mb-sync exclude PATH --remove"])
+
+
 def revs_screen(items: list[Json], paint: Paint) -> str:
     if not items:
         return "The server holds no version of this file yet."

@@ -44,6 +44,29 @@ def resolve(home: ClientHome, conflict_id: str | None, keep: str, *, every: bool
     tell(answer, screens.decided_screen(decided), json_wanted=as_json)
 
 
+@command("exclude", "mb-sync exclude ~/Study/raw")
+@click.argument("path", metavar="PATH|list")
+@click.option("--remove", is_flag=True, help="Have it on this computer again.")
+@as_json
+@pass_home
+def exclude(home: ClientHome, path: str, *, remove: bool, as_json: bool) -> None:
+    """Keep a file or folder off this computer, or list what is kept off.
+
+    It stays on the server, wherever it is renamed or moved to. Its local copy goes to the local trash, if all of it
+    is on the server.
+    """
+    if path == "list":
+        items = reach(home, "exclude")
+        tell(items, screens.excluded_screen(items), json_wanted=as_json)
+        return
+    done = reach(home, "exclude", path=_whole(path), remove=remove)
+    where = screens.path(done["path"])
+    words = (
+        f"{where} is excluded. Its local copy goes to the local trash: `mb-sync trash empty` frees the disk."
+    )
+    tell(done, words if done["excluded"] else f"{where} comes back.", json_wanted=as_json)
+
+
 @command("revs", "mb-sync revs ~/Study/notes.txt")
 @click.argument("path")
 @as_json
@@ -117,4 +140,4 @@ def _whole(path: str) -> str:
     return quick.absolute(os.path.expanduser(path))
 
 
-COMMANDS = (conflicts, revs, restore, trash)
+COMMANDS = (conflicts, exclude, revs, restore, trash)

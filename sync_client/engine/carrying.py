@@ -35,9 +35,6 @@ from protocol.messages import (
     Reset,
     Status,
 )
-from protocol.messages import (
-    Content as WireContent,
-)
 from protocol.names import MAX_DEPTH, unportable
 from sync_client.engine import placement
 from sync_client.engine.batches import send, send_again
@@ -127,7 +124,7 @@ class Carrier:
         self._api = api
         self._contents = contents
         self._manifests = Manifests(state)
-        self._window = Window(folder, state, trees)
+        self.window = Window(folder, state, trees)
         self.answered = asyncio.Event()  # no batch is under way
         self.answered.set()
 
@@ -305,12 +302,30 @@ class Carrier:
 
     async def _on_the_wire(self, steps: Sequence[WireStep], carried: Carried) -> None:
         steps = await self._with_content(steps, carried)
+        if self.window.has_exclusions:
+            steps = [step for step in steps if self._may_delete(step, carried)]
         if not steps:
             return
         for batch in _batches(steps):
             await self._send(batch, carried)
             if carried.reset is not None:
                 return
+
+    def _is_excluded_name(self, step: WireStep) -> bool:
+        return isinstance(step, MakeRemote | MoveRemote) and self.window.is_excluded_name(step.place)
+
+    def _may_delete(self, step: WireStep, carried: Carried) -> bool:
+        """What is not wanted here is not deleted there with the folder that it lies in."""
+        if not isinstance(step, DeleteRemote | DeleteTreeRemote) or not self.window.holds_excluded(step.node):
+            return True
+        carried.problems[step.node] = (
+            "excluded",
+            (
+                "It was deleted here and stays on the server, since something in it is excluded from this computer."
+                " Include that with `mb-sync exclude --remove`, or delete it elsewhere."
+            ),
+        )
+        return False
 
     async def _send(self, steps: Sequence[WireStep], carried: Carried) -> None:
         self.answered.clear()
@@ -342,7 +357,7 @@ class Carrier:
                 fold_wire_step(self._trees, step, result, undisturbed=bool(answer.cursor))
                 self._note_result(step, result, path, carried)
             if answer.cursor:
-                self._window.take_own([step.node for step in steps], self._wire_content)
+                self.window.take_own([step.node for step in steps], self._manifests.as_sent)
 
     def _note_result(self, step: WireStep, result: OpResult, path: str, carried: Carried) -> None:
         if result.status is Status.DONE:
@@ -355,6 +370,14 @@ class Carrier:
                     self._state.forget_unportable(self._folder.id, step.node)
             size = step.content.size if isinstance(step, MakeRemote | PutRemote) else 0
             carried.notes.append((_ACTIONS[type(step)], "up", path, size))
+        elif result.status is Status.NAME_TAKEN and self._is_excluded_name(step):
+            carried.problems[step.node] = (
+                "excluded",
+                (
+                    "It stays on this computer: the server holds something of this name that is excluded here."
+                    " Rename this one, or include that with `mb-sync exclude --remove`."
+                ),
+            )
         elif result.status in _STALE_LOOK:
             carried.look_at_server = True
             carried.problems[step.node] = (
@@ -395,12 +418,15 @@ class Carrier:
                     group=group,
                     parent=place.parent,
                     name=place.name,
-                    content=self._wire_content(content),
+                    content=self._manifests.as_sent(content),
                     conflict_of=conflict_of,
                 )
             case PutRemote(node, content, revision, _, group):
                 return Put(
-                    node=node, group=group, content_revision=revision, content=self._wire_content(content)
+                    node=node,
+                    group=group,
+                    content_revision=revision,
+                    content=self._manifests.as_sent(content),
                 )
             case MoveRemote(node, place, revision, group):
                 return Move(
@@ -414,16 +440,6 @@ class Carrier:
                 return DeleteTree(
                     node=node, group=group, place_revision=place_revision, cursor=self._folder.cursor
                 )
-
-    def _wire_content(self, content: Content) -> WireContent:
-        if content.kind is Kind.FOLDER:
-            return WireContent(kind=Kind.FOLDER)
-        return WireContent(
-            kind=content.kind,
-            manifest=self._manifests.of(content),
-            mtime_ns=content.mtime_ns,
-            executable=content.executable,
-        )
 
     async def finish_batches(self) -> bool:
         """Send again what was not answered, and take the answers in."""

@@ -335,6 +335,10 @@ class StateDatabase:
     def drop_intents(self, folder: int) -> None:
         self._db.execute("DELETE FROM intents WHERE folder = ?", (folder,))
 
+    def excluded(self, folder: int) -> list[NodeId]:
+        found = self._db.execute("SELECT node FROM excluded WHERE folder = ?", (folder,)).fetchall()
+        return [NodeId(UUID(bytes=node)) for (node,) in found]
+
     # ---- names that some system cannot hold --------------------------------------------------------------
 
     def note_unportable(self, folder: int, node: NodeId) -> None:

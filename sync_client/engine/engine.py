@@ -22,7 +22,7 @@ from protocol.errors import DeviceCloned, LocalProblem, MedicalBlocksError, NotS
 from protocol.http import ServerApi
 from protocol.ids import Cursor, ViewId
 from protocol.messages import WAIT_SECONDS, Hello, Moved, Wait, Watched
-from sync_client.engine import conflicts, history, reporting
+from sync_client.engine import conflicts, exclusion, history, reporting
 from sync_client.engine.account import Account
 from sync_client.engine.batches import is_cloned, note_device
 from sync_client.engine.database import StateDatabase
@@ -431,6 +431,15 @@ class Engine:
         sync = reporting.guarded_at(self, folder)
         count = sync.apply_guard() if apply else await sync.restore_guard()
         return {"folder": str(sync.folder.local), "count": count}
+
+    def exclude(self, path: Path) -> dict[str, Any]:
+        return exclusion.exclude(self, path)
+
+    def include(self, path: Path) -> dict[str, Any]:
+        return exclusion.include(self, path)
+
+    def excluded(self) -> list[dict[str, Any]]:
+        return exclusion.excluded(self)
 
     async def revs(self, path: Path) -> list[dict[str, Any]]:
         return await history.revs(self, path)

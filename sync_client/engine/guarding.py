@@ -212,6 +212,11 @@ class Guard:
             found.append(Waiting(mass, held, sentence(mass, held.count, held.total), sample))
         return found
 
+    def expect(self, mass: Mass, count: int) -> None:
+        """A person asked for so many already, by another word."""
+        approved = self._memory.approved.get(mass, 0) + count
+        self._remember(self._memory.held, {**self._memory.approved, mass: approved})
+
     def apply(self) -> int:
         """Go on with what is held, as many as it is now.  How many that is."""
         approved = dict(self._memory.approved)

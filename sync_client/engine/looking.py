@@ -22,6 +22,7 @@ from protocol.http import ServerApi
 from protocol.ids import Cursor, NodeId, uuid7
 from protocol.manifests import content_digest
 from protocol.messages import Changes, Kind, Reset
+from protocol.messages import Content as WireContent
 from sync_client.engine.binding import Bound, bind
 from sync_client.engine.database import Followed, StateDatabase
 from sync_client.engine.disk import FollowedRoot, Parts, same_thing
@@ -34,7 +35,7 @@ from sync_client.engine.reading import ReadFile, Unreadable, read_files
 from sync_client.engine.scan import FolderListing, Odd, list_folders, list_tree
 from sync_client.engine.stored_trees import KnownLocally, StoredTrees
 from sync_client.engine.threads import in_thread
-from sync_client.engine.trees import Fingerprint, Local, Row, Side
+from sync_client.engine.trees import Content, Fingerprint, Local, Row, Side
 from sync_client.engine.troubles import Troubles
 from sync_client.engine.window import Window
 
@@ -68,7 +69,7 @@ class Looker:
         self._api = api
         self._troubles = troubles
         self._manifests = Manifests(state)
-        self._window = Window(folder, state, trees)
+        self.window = Window(folder, state, trees)
         self._buried = not (folder.at_head or trees.is_empty())  # a page since the head took something away
         self._server_moved = True
         self._everything = True
@@ -104,6 +105,9 @@ class Looker:
     def is_due(self) -> bool:
         return self._server_moved or self._everything or bool(self._folders) or bool(self._postponed)
 
+    def wire_content(self, content: Content) -> WireContent:
+        return self._manifests.as_sent(content)
+
     @property
     def waits_for_server(self) -> bool:
         """The feed was read to its head, and nobody said that it moved since."""
@@ -114,7 +118,7 @@ class Looker:
 
     @property
     def root_is_gone(self) -> bool:
-        return self._window.root_is_gone()
+        return self.window.root_is_gone()
 
     def take_missing(self) -> set[Side]:
         """The sides on which something was found to be gone since this was asked last.  What was found before a
@@ -164,7 +168,7 @@ class Looker:
                 content = state.content
                 if content is not None:
                     self._manifests.keep(content_digest(content.manifest), content.manifest)
-            states = self._window.take(believed)
+            states = self.window.take(believed)
             self._trees.load(NodeId(state.node) for state in states)
             alone = self._folder.at_head  # until this page, and that is known after a crash too
             self._buried = _buries(page) or (self._buried and not alone)
@@ -173,7 +177,7 @@ class Looker:
             judge = not page.more and (alone or self._buried)
             take_remote(self._trees, states, page.gone, head=judge, alone=alone)
             if not page.more:
-                coming, leaving = self._window.judge()
+                coming, leaving = self.window.judge()
                 if leaving or any(state.deleted for state in coming):
                     self._missing.add(Side.REMOTE)
                 take_remote(self._trees, coming, leaving, alone=True)
@@ -189,7 +193,7 @@ class Looker:
         log.warning("feed reset folder=%d cause=%s", self._folder.id, reset.cause)
         self.notes.append("The server asked for a new listing; nothing is deleted by it.")
         with self._trees.transaction():
-            self._window.forget()
+            self.window.forget()
             self.refused.forget()
             for row in list(self._trees.all_rows()):
                 if row.node != self._folder.root:

@@ -13,7 +13,8 @@ import hashlib
 from protocol.errors import ContentDamaged
 from protocol.ids import CHUNK_ID_BYTES, split_chunk_ids
 from protocol.manifests import read_records
-from protocol.messages import Manifest
+from protocol.messages import Content as WireContent
+from protocol.messages import Kind, Manifest
 from sync_client.engine.database import StateDatabase
 from sync_client.engine.reading import SMALL_BYTES
 from sync_client.engine.trees import Content
@@ -36,6 +37,17 @@ class Manifests:
             return Manifest()
         known = self._state.manifest(content.digest) if content.size > SMALL_BYTES else None
         return known or Manifest(content.size, content.digest, [content.size])
+
+    def as_sent(self, content: Content) -> WireContent:
+        """What a message says of this content."""
+        if content.kind is Kind.FOLDER:
+            return WireContent(kind=Kind.FOLDER)
+        return WireContent(
+            kind=content.kind,
+            manifest=self.of(content),
+            mtime_ns=content.mtime_ns,
+            executable=content.executable,
+        )
 
     def leaves_of(self, content: Content) -> Manifest | None:
         """The file's own chunks, in order; None: of a huge file they are not known here yet."""

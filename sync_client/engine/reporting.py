@@ -10,6 +10,7 @@ the server can be heard.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -232,6 +233,8 @@ def _file_status(engine: Engine, path: Path) -> Answer:
     if not parts:
         return {"path": str(path), "state": whole, "reason": ""}
     node = sync.trees.at_path(Side.LOCAL, parts)
+    if node is None and _is_excluded(engine, sync, parts):
+        return {"path": str(path), "state": "excluded", "reason": "It is excluded from this computer."}
     if node is None:
         return {"path": str(path), "state": "unknown", "reason": "It was not seen there yet."}
     if whole in ("error", "paused", "offline"):
@@ -240,6 +243,11 @@ def _file_status(engine: Engine, path: Path) -> Answer:
     is_folder = bool(row and row.local and row.local.content and row.local.content.kind is Kind.FOLDER)
     busy = sync.trees.is_dirty(node) or (is_folder and not sync.is_quiet)
     return {"path": str(path), "state": "syncing" if busy else "synced", "reason": ""}
+
+
+def _is_excluded(engine: Engine, sync: FolderSync, parts: Sequence[str]) -> bool:
+    tops = (sync.looker.window.path_of(node) for node in engine.state.excluded(sync.folder.id))
+    return any(top is not None and tuple(parts[: len(top)]) == top for top in tops)
 
 
 def activity(engine: Engine, limit: int) -> list[Answer]:

@@ -169,6 +169,14 @@ class FolderSync:
         self.troubles.release()
         self.look_at_all()
 
+    def window_changed(self) -> None:
+        """Other things are wanted on this computer than before."""
+        self.looker.window.reload()
+        if self._carrier is not None:
+            self._carrier.window.reload()
+        self.looker.at_server()
+        self._wake()
+
     def parts_of(self, path: Path) -> Parts:
         """The true names of what a person calls by this path, which lies in the folder."""
         parts = path.relative_to(self.folder.local).parts

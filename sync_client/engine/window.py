@@ -1,7 +1,8 @@
-"""The part of a view's tree that lies below the followed folder.
+"""The part of a view's tree that lies below the followed folder and is wanted on this computer.
 
-Owns: which remote nodes are inside, for a folder that is followed below the root of its view.
-May import: msgspec, protocol, engine.database, engine.stored_trees.
+Owns: which remote nodes are inside, for a folder that is followed below the root of its view, or of which something is
+excluded.
+May import: msgspec, protocol, engine.database, engine.stored_trees, engine.trees.
 
 The feed tells of the whole view.  What lies outside is kept as it came (`outside`), since a folder may be moved in
 later, with all below it, by one record.  Inside and outside are judged at the head of the feed only.
@@ -10,6 +11,7 @@ later, with all below it, by one record.  Inside and outside are judged at the h
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 from uuid import UUID
 
 import msgspec
@@ -18,9 +20,10 @@ from msgspec import msgpack
 from protocol.ids import NodeId
 from protocol.messages import Content as WireContent
 from protocol.messages import Kind, NodeState
+from protocol.names import name_key
 from sync_client.engine.database import Followed, StateDatabase
 from sync_client.engine.stored_trees import StoredTrees
-from sync_client.engine.trees import Content, Remote
+from sync_client.engine.trees import Content, Place, Remote
 
 _DEEPEST = 256
 _NOT_TOLD = UUID(int=0)
@@ -34,9 +37,96 @@ class Window:
         self._root = folder.root
         self._db = state.connection
         self._trees = trees
-        self._whole = folder.whole_view
+        self._of_whole_view = folder.whole_view
+        self.reload()
         self._encode = msgpack.Encoder(uuid_format="bytes").encode
         self._decode = msgpack.Decoder(NodeState).decode
+
+    def reload(self) -> None:
+        """What is excluded is another by now."""
+        self._excluded = {
+            NodeId(UUID(bytes=node))
+            for (node,) in self._db.execute("SELECT node FROM excluded WHERE folder = ?", (self._folder,))
+        }
+        self._whole = self._of_whole_view and not (self._excluded or self._has_states())
+
+    def _has_states(self) -> bool:
+        query = "SELECT 1 FROM seen_states WHERE folder = ? LIMIT 1"
+        return self._db.execute(query, (self._folder,)).fetchone() is not None
+
+    @property
+    def has_exclusions(self) -> bool:
+        return bool(self._excluded)
+
+    # ---- what is not wanted here -------------------------------------------------------------------------
+
+    def exclude(self, node: NodeId, content_of: Callable[[Content], WireContent]) -> None:
+        """From now on it and all below it is outside; judged with the next page."""
+        if self._whole:  # so far nothing was kept of the view
+            rows = (
+                row for row in self._trees.all_rows() if row.node != self._root and row.remote is not None
+            )
+            for some in iter(lambda: list(islice(rows, 1_000)), []):
+                self._keep(
+                    [
+                        _state_of_own(row.node, row.remote, content_of(row.remote.content))
+                        for row in some
+                        if row.remote
+                    ],
+                    fresh=False,
+                )
+        self._db.execute("INSERT OR IGNORE INTO excluded VALUES (?, ?, 0)", (self._folder, node.bytes))
+        below = [node.bytes]
+        for one in below:  # grows while it is walked
+            self._db.execute(
+                "UPDATE seen_states SET fresh = 1 WHERE folder = ? AND node = ?", (self._folder, one)
+            )
+            query = "SELECT node FROM seen_states WHERE folder = ? AND parent = ?"
+            below.extend(child for (child,) in self._db.execute(query, (self._folder, one)).fetchall())
+
+    def include(self, node: NodeId) -> None:
+        """It is inside again; judged with the next page."""
+        self._db.execute("DELETE FROM excluded WHERE folder = ? AND node = ?", (self._folder, node.bytes))
+        self._db.execute(
+            "UPDATE seen_states SET fresh = 1 WHERE folder = ? AND node = ?", (self._folder, node.bytes)
+        )
+
+    def path_of(self, node: NodeId) -> tuple[str, ...] | None:
+        """Where something that is excluded lies on the server now; None: it is deleted, or outside of the folder."""
+        names: list[str] = []
+        while node != self._root:
+            state = self._state_of(node)
+            if state is None or state.deleted or len(names) > _DEEPEST:
+                return None
+            names.append(state.name)
+            node = NodeId(state.parent)
+        return tuple(reversed(names))
+
+    def is_excluded_name(self, place: Place) -> bool:
+        """Does something that is excluded hold this name?"""
+        key = name_key(place.name)
+        states = [self._state_of(node) for node in self._excluded]
+        return any(
+            state is not None
+            and not state.deleted
+            and state.parent == place.parent
+            and name_key(state.name) == key
+            for state in states
+        )
+
+    def holds_excluded(self, folder: NodeId) -> bool:
+        """Does something that is excluded lie below this folder?"""
+        for node in self._excluded:
+            state = self._state_of(node)
+            for _ in range(_DEEPEST):
+                if state is None or state.deleted:
+                    break
+                if state.parent == folder:
+                    return True
+                state = self._state_of(NodeId(state.parent))
+        return False
+
+    # ---- pages -------------------------------------------------------------------------------------------
 
     def take(self, states: Sequence[NodeState]) -> list[NodeState]:
         """A page.  Returns what may go into the trees at once; the rest waits for `judge`."""
@@ -126,15 +216,21 @@ class Window:
                 (self._folder, pending.pop().bytes),
             ).fetchall():
                 below = self._decode(packed)
+                if below.node in self._excluded:
+                    continue
                 coming.setdefault(NodeId(below.node), below)
                 if not below.deleted and below.content is not None and below.content.kind is Kind.FOLDER:
                     pending.append(NodeId(below.node))
 
     def _is_inside(self, state: NodeState) -> bool:
         parent: UUID = state.parent
+        if state.node in self._excluded:
+            return False
         for _ in range(_DEEPEST):
             if parent == self._root:
                 return True
+            if parent in self._excluded:
+                return False
             above = self._state_of(NodeId(parent))
             if above is None:
                 return False

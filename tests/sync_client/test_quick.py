@@ -106,6 +106,7 @@ ALL = [
         "conflicts resolve",
         "trash restore",
         "trash empty",
+        "exclude",
     ),
 ]
 
