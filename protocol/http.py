@@ -81,6 +81,7 @@ from protocol.messages import (
     to_msgpack,
 )
 from protocol.names import shown
+from protocol.pace import Pace
 from protocol.patience import Patience, Tries
 from protocol.server_address import is_loopback_address, server_address
 from protocol.trust import Trust
@@ -100,6 +101,7 @@ class ServerApi:
 
     connector: makes the connections, if not plain TCP and TLS do.
     bytes_sent, bytes_received: bytes of bodies so far, as they crossed the wire.
+    pace_up, pace_down: of streams of chunks; without a limit unless their `rate` is set.
     Raises LocalProblem: `url` may not stand as the address of a server.
     """
 
@@ -121,6 +123,7 @@ class ServerApi:
         self.token = token
         self.bytes_sent = 0
         self.bytes_received = 0
+        self.pace_up, self.pace_down = Pace(), Pace()
         self._user_agent = user_agent
         self._patience = patience
         self._stall_seconds = stall_seconds
@@ -265,7 +268,7 @@ class ServerApi:
                 return
 
     async def _upload_once(self, view: UUID, frames: Batches) -> Stored:
-        body = UploadBody(frames, self._stall_seconds, self._count_sent)
+        body = UploadBody(frames, self._stall_seconds, self._count_sent, self.pace_up)
         pieces = body.pieces()
         try:
             async with (
@@ -296,6 +299,7 @@ class ServerApi:
             try:
                 while piece := await response.content.readany():
                     self.bytes_received += len(piece)
+                    await self.pace_down.spend(len(piece))
                     if frames := reader.feed(piece):
                         yield frames
             except BadRequest as error:

@@ -12,6 +12,7 @@ from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
 from contextlib import aclosing
 
 from protocol.frames import HEAD, Frame, encode_runs, end_of_stream
+from protocol.pace import Pace
 
 Batches = Iterable[list[Frame]] | AsyncIterable[list[Frame]]
 
@@ -24,12 +25,15 @@ class UploadBody:
     problem: what the caller's frames raised; aiohttp would take it for a lost connection.
     """
 
-    def __init__(self, frames: Batches, stall_seconds: float, count: Callable[[int], None]) -> None:
+    def __init__(
+        self, frames: Batches, stall_seconds: float, count: Callable[[int], None], pace: Pace
+    ) -> None:
         self.clock: asyncio.Timeout | None = None
         self.problem: Exception | None = None
         self._frames = frames
         self._stall_seconds = stall_seconds
         self._count = count
+        self._pace = pace
         self.frames_sent = 0
 
     async def pieces(self) -> AsyncGenerator[bytes, None]:
@@ -38,7 +42,12 @@ class UploadBody:
         async with aclosing(self._batches()) as batches:
             async for batch in batches:
                 for run in encode_runs(batch):
-                    yield self._counted(run)
+                    at = 0
+                    while at < len(run):
+                        self._limit(None)
+                        allowed = await self._pace.allow(len(run) - at)
+                        yield self._counted(run if allowed == len(run) else run[at : at + allowed])
+                        at += allowed
                 self.frames_sent += len(batch)
                 self._limit(None)
         yield self._counted(end_of_stream(self.frames_sent))

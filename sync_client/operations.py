@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 Arguments = Mapping[str, Json]
 ROOTS = ("Home", "Projects", "Shared")
+MAX_PAUSE_SECONDS = 366 * 86_400
 MAX_ACTIVITY = 10_000
 
 
@@ -121,8 +122,26 @@ async def _remove(engine: Engine, asked: Arguments) -> Json:
 
 
 async def _pause(engine: Engine, asked: Arguments) -> Json:
-    await engine.set_paused(bool(asked.get("paused")))
+    folder = _path(asked, "folder") if asked.get("folder") else None
+    seconds = asked.get("seconds")
+    if seconds is not None and not (isinstance(seconds, int | float) and 0 < seconds < MAX_PAUSE_SECONDS):
+        raise BadRequest("That is no time to pause for", hint="Give minutes, hours or days: 30m, 2h, 1d.")
+    await engine.set_paused(bool(asked.get("paused")), folder=folder, seconds=seconds)
     return {}
+
+
+async def _limit(engine: Engine, asked: Arguments) -> Json:
+    """Without `limits`: what they are."""
+    from msgspec import ValidationError, convert, to_builtins  # noqa: PLC0415 - `status` need not pay for it
+
+    from sync_client.engine.limits import Limits  # noqa: PLC0415 - as above
+
+    if "limits" in asked:
+        try:
+            engine.set_limits(convert(asked["limits"], Limits))
+        except ValidationError as error:
+            raise BadRequest("These are no limits", hint="See `mb-sync limit --help`.") from error
+    return to_builtins(engine.limits)
 
 
 async def _filestatus(engine: Engine, asked: Arguments) -> Json:
@@ -198,6 +217,7 @@ _OPERATIONS: dict[str, Callable[[Engine, Arguments], Awaitable[Json]]] = {
     "add": _add,
     "remove": _remove,
     "pause": _pause,
+    "limit": _limit,
     "filestatus": _filestatus,
     "activity": _activity,
     "ignore-test": _ignore_test,

@@ -146,15 +146,41 @@ def _wait(home: ClientHome, asked: Asked) -> int:
     return DONE if answer["synced"] else ITEMS_IN_ERROR
 
 
+def _folder_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", metavar="FOLDER", nargs="?", help="that followed folder alone")
+
+
+def _pause_arguments(parser: argparse.ArgumentParser) -> None:
+    _folder_argument(parser)
+    parser.add_argument(
+        "--for", dest="seconds", metavar="T", type=_duration, help="go on by itself after 30m, 2h, 1d, 90s"
+    )
+
+
+def _duration(text: str) -> float:
+    units = {"s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
+    return _seconds(text[:-1]) * units[text[-1]] if text[-1:] in units else _seconds(text)
+
+
+def _followed(asked: Asked) -> str | None:
+    return None if asked.folder is None else os.path.realpath(os.path.expanduser(asked.folder))
+
+
 def _pause(home: ClientHome, asked: Asked) -> int:
-    ask(home.path, "pause", paused=True)
-    show({"paused": True}, "Paused. Go on with: mb-sync resume", as_json=asked.json)
+    folder = _followed(asked)
+    ask(home.path, "pause", paused=True, folder=folder, seconds=asked.seconds)
+    again = "mb-sync resume" if folder is None else f"mb-sync resume {screens.path(folder)}"
+    words = f"Paused. Go on with: {again}"
+    if asked.seconds is not None:
+        words = f"Paused for {screens.long_time(asked.seconds)}. Go on before with: {again}"
+    show({"paused": True, "folder": folder, "seconds": asked.seconds}, words, as_json=asked.json)
     return DONE
 
 
 def _resume(home: ClientHome, asked: Asked) -> int:
-    ask(home.path, "pause", paused=False)
-    show({"paused": False}, "Syncing again.", as_json=asked.json)
+    folder = _followed(asked)
+    ask(home.path, "pause", paused=False, folder=folder)
+    show({"paused": False, "folder": folder}, "Syncing again.", as_json=asked.json)
     return DONE
 
 
@@ -201,9 +227,13 @@ COMMANDS: dict[str, Quick] = {
         _wait_arguments,
     ),
     "pause": Quick(
-        "Stop syncing until `mb-sync resume`, also after a restart.", "mb-sync pause", _USUAL, _pause
+        "Stop syncing until `mb-sync resume`, also after a restart.",
+        "mb-sync pause ~/Study --for 2h",
+        _USUAL,
+        _pause,
+        _pause_arguments,
     ),
-    "resume": Quick("Go on after `mb-sync pause`.", "mb-sync resume", _USUAL, _resume),
+    "resume": Quick("Go on after `mb-sync pause`.", "mb-sync resume", _USUAL, _resume, _folder_argument),
     "activity": Quick(
         "List what was synced last, the newest first.",
         "mb-sync activity --limit 50",

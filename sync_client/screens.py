@@ -165,6 +165,10 @@ def status_screen(status: Json, paint: Paint) -> str:
         notes.append(
             f"{size(traffic['sent_bytes'])} sent, {size(traffic['received_bytes'])} received since the start."
         )
+    if any((limits := status.get("limits") or {}).get(way) for way in ("up", "down")):
+        notes.append(limits_words(limits))
+    if until := status.get("paused_until"):
+        notes.append(f"Paused for {long_time(max(0, until - time.time()))} more.")
     if notes:
         lines += ["", *(paint(f"  {note}", "dim") for note in notes)]
     return "\n".join(lines)
@@ -188,7 +192,7 @@ def _folders(folders: list[Json], paint: Paint) -> list[str]:
 
 
 def _again(seconds: float | None) -> str:
-    return "" if seconds is None else f" Next try in {_long(seconds)}."
+    return "" if seconds is None else f" Next try in {long_time(seconds)}."
 
 
 def _folder_words(folder: Json) -> str:
@@ -213,10 +217,10 @@ def progress_line(progress: Json) -> str:
     if rate <= 0:
         return line
     left = max(0, progress["total_bytes"] - progress["done_bytes"]) / rate
-    return f"{line}, {size(int(rate))}/s, {_long(left)} left"
+    return f"{line}, {size(int(rate))}/s, {long_time(left)} left"
 
 
-def _long(seconds: float) -> str:
+def long_time(seconds: float) -> str:
     if seconds < _MINUTE:
         return f"{int(seconds) + 1} s"
     return f"{int(seconds / _MINUTE)} min" if seconds < _HOUR else f"{seconds / _HOUR:.1f} h"
@@ -298,6 +302,22 @@ def _version_words(version: Json, now: float) -> str:
     if version.get("user"):
         words.append(f"by {shown(str(version['user']))} on {shown(str(version['device']))}")
     return ", ".join(words)
+
+
+def limits_words(limits: Json) -> str:
+    """limits: as engine.limits has them."""
+    parts = [
+        f"{size(limits[way])}/s {words}"
+        for way, words in (("up", "up"), ("down", "down"))
+        if limits.get(way) is not None
+    ]
+    if not parts:
+        return "No limit."
+    hours = ""
+    if limits.get("begins") is not None:
+        clock = [f"{minute // 60:02}:{minute % 60:02}" for minute in (limits["begins"], limits["ends"])]
+        hours = f", from {clock[0]} to {clock[1]}"
+    return f"At most {', '.join(parts)}{hours}: mb-sync limit."
 
 
 def excluded_screen(items: list[Json]) -> str:

@@ -1,4 +1,4 @@
-"""`mb-sync start`, `stop`, `run` and `once`.
+"""`mb-sync start`, `stop`, `run`, `once` and `limit`.
 
 Owns: the process in which the engine works.
 May import: click, protocol, control, daemon, home, lock, progress, reach.
@@ -10,6 +10,7 @@ import asyncio
 import gc
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -19,7 +20,7 @@ import click
 
 from protocol.errors import LocalProblem, Refused
 from sync_client import quick, screens
-from sync_client.commands.reach import LOOK_SECONDS, alone_in, opened_engine
+from sync_client.commands.reach import LOOK_SECONDS, alone_in, opened_engine, reach
 from sync_client.commands.words import as_json, command, pass_home, tell
 from sync_client.control import Json, NotRunning, ask
 from sync_client.control_server import ControlServer
@@ -32,6 +33,7 @@ from sync_client.progress import Tell, shown_progress
 
 START_SECONDS = 30.0
 STOP_SECONDS = 30.0
+LEAST_RATE = 20_000  # bytes a second: slower, and a server takes us for one that ties it up
 WHILE_ONCE = frozenset({"status", "filestatus", "activity", "conflicts"})  # what only looks
 
 
@@ -177,4 +179,51 @@ async def _once(home: ClientHome, told: Tell) -> tuple[bool, Json]:
         return synced, engine.status()
 
 
-COMMANDS = (start, stop, run, once)
+@command("limit", "mb-sync limit --up 2M --down 5M --at 08:00-18:00")
+@click.option("--up", metavar="RATE", help="Send at most so many bytes a second: 500K, 2M; `off`: no limit.")
+@click.option("--down", metavar="RATE", help="Receive at most so many bytes a second.")
+@click.option("--at", "hours", metavar="HH:MM-HH:MM", help="Only at these hours; `always`: at all.")
+@click.option("--off", is_flag=True, help="No limit any more.")
+@as_json
+@pass_home
+def limit(
+    home: ClientHome, up: str | None, down: str | None, hours: str | None, *, off: bool, as_json: bool
+) -> None:
+    """Show or set how fast this computer sends and receives; it counts at once."""
+    limits = reach(home, "limit")
+    changed = dict.fromkeys(limits) if off else dict(limits)
+    if up is not None:
+        changed["up"] = _rate(up)
+    if down is not None:
+        changed["down"] = _rate(down)
+    if hours is not None:
+        changed["begins"], changed["ends"] = _hours(hours)
+    if changed != limits:
+        limits = reach(home, "limit", limits=changed)
+    tell(limits, screens.limits_words(limits), json_wanted=as_json)
+
+
+def _rate(text: str) -> int | None:
+    """Bytes a second.  Raises click.UsageError."""
+    if text == "off":
+        return None
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([kKmMgG]?)[bB]?(?:/s)?", text)
+    rate = int(float(found[1]) * {"": 1, "k": 1e3, "m": 1e6, "g": 1e9}[found[2].lower()]) if found else 0
+    if not LEAST_RATE <= rate < 1e12:
+        raise click.UsageError(
+            f"{text!r} is no limit: give 20K a second or more, such as 500K or 2M, or `off`."
+        )
+    return rate
+
+
+def _hours(text: str) -> tuple[int | None, int | None]:
+    """Minutes of the day.  Raises click.UsageError."""
+    if text == "always":
+        return None, None
+    found = re.fullmatch(r"([01]?\d|2[0-3]):([0-5]\d)-([01]?\d|2[0-4]):([0-5]\d)", text)
+    if not found:
+        raise click.UsageError(f"{text!r} are no hours: write 08:00-18:00, 22:00-06:00 or `always`.")
+    return int(found[1]) * 60 + int(found[2]), (int(found[3]) * 60 + int(found[4])) % 1440
+
+
+COMMANDS = (start, stop, run, once, limit)

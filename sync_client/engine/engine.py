@@ -13,6 +13,7 @@ import logging
 import time
 from collections.abc import Callable, Collection
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -27,6 +28,7 @@ from sync_client.engine.account import Account
 from sync_client.engine.batches import is_cloned, note_device
 from sync_client.engine.database import StateDatabase
 from sync_client.engine.disk import FollowedRoot
+from sync_client.engine.limits import Limits, read_limits, write_limits
 from sync_client.engine.marker import Marker, remove_marker, write_marker
 from sync_client.engine.remote_folders import find_remote
 from sync_client.engine.round import FolderSync
@@ -38,6 +40,7 @@ log = logging.getLogger(__name__)
 
 SETTLE_SECONDS = 0.05  # after the first event
 GATHER_SECONDS = 1.0  # while events go on
+PAUSE_LOOK_SECONDS = 1.0
 LOOK_AGAIN_AT_FOLDER_SECONDS = 3.0
 OFFLINE_SECONDS = (1.0, 2.0, 5.0, 10.0, 30.0)
 
@@ -62,8 +65,13 @@ class Engine:
         self._round_ended = asyncio.Event()
         if not self.paused:
             self._resumed.set()
+        self.limits = read_limits(state)
+        api.pace_up.rate = lambda: self._rate(self.limits.up)
+        api.pace_down.rate = lambda: self._rate(self.limits.down)
         for folder in state.folders():
-            self.syncs[folder.id] = FolderSync(folder, state, api, account)
+            sync = self.syncs[folder.id] = FolderSync(folder, state, api, account)
+            if state.fact(_paused_fact(sync)) == "yes":
+                sync.resumed.clear()
 
     @classmethod
     async def open(cls, state: Path, account: Account) -> Engine:
@@ -105,6 +113,7 @@ class Engine:
                 for sync in self.syncs.values():
                     self._start(sync)
                 group.create_task(self._listen(), name="listen")
+                group.create_task(self._resume_in_time(), name="end of pauses")
         finally:
             self._group = None
             self._tasks.clear()
@@ -121,6 +130,7 @@ class Engine:
         sync.look_at_all()
         while True:
             await self._resumed.wait()
+            await sync.resumed.wait()
             if self.signed_out is not None:
                 return
             pause: float | None = None
@@ -216,7 +226,7 @@ class Engine:
         while True:
             await self._resumed.wait()
             self._cursor_moved.clear()
-            listening = [sync for sync in self.syncs.values() if sync.looker.waits_for_server]
+            listening = [sync for sync in self.syncs.values() if _listens(sync)]
             if not listening or self.signed_out:
                 await _wait_at_most(self._cursor_moved, WAIT_SECONDS)
                 continue
@@ -265,7 +275,7 @@ class Engine:
                 if poll.done():
                     return await poll
                 self._cursor_moved.clear()
-                if any(sync.looker.waits_for_server and key not in asked for key, sync in self.syncs.items()):
+                if any(_listens(sync) and key not in asked for key, sync in self.syncs.items()):
                     return None
         finally:
             poll.cancel()
@@ -329,16 +339,56 @@ class Engine:
             on_progress(self.status())
             await asyncio.sleep(0.2)
 
-    async def set_paused(self, paused: bool) -> None:  # noqa: FBT001 - the word of the command
-        self.paused = paused
+    # ---- pausing, and how fast ---------------------------------------------------------------------------
+
+    async def set_paused(
+        self,
+        paused: bool,  # noqa: FBT001 - the word of the command
+        *,
+        folder: Path | None = None,
+        seconds: float | None = None,
+    ) -> None:
+        """folder: that one alone.  seconds: go on by itself after that time, also across restarts."""
+        sync = None if folder is None else reporting.followed_at(self, folder)
+        fact = _paused_fact(sync)
+        ends = f"{time.time() + seconds:.0f}" if paused and seconds is not None else ""
         with self.state.transaction():
-            self.state.set_fact("paused", "yes" if paused else "no")
+            self.state.set_fact(fact, "yes" if paused else "no")
+            self.state.set_fact(fact + " until", ends)
+        if sync is None:
+            self.paused = paused
+        event = self._resumed if sync is None else sync.resumed
         if paused:
-            self._resumed.clear()
-        else:
-            self._resumed.set()
-            for sync in self.syncs.values():
-                sync.look_at_all()
+            event.clear()
+            return
+        event.set()
+        for one in self.syncs.values() if sync is None else [sync]:
+            one.look_at_all()
+        self._cursor_moved.set()
+
+    def paused_until(self, sync: FolderSync | None = None) -> float | None:
+        """Seconds since 1970; None: until somebody says so."""
+        ends = self.state.fact(_paused_fact(sync) + " until")
+        return float(ends) if ends else None
+
+    async def _resume_in_time(self) -> None:
+        while True:
+            for sync in [None, *self.syncs.values()]:
+                is_paused = self.paused if sync is None else not sync.resumed.is_set()
+                ends = self.paused_until(sync) if is_paused else None
+                if ends is not None and ends <= time.time():
+                    await self.set_paused(False, folder=None if sync is None else sync.folder.local)
+            await asyncio.sleep(PAUSE_LOOK_SECONDS)
+
+    def set_limits(self, limits: Limits) -> None:
+        """They count at once, also for what is under way."""
+        write_limits(self.state, limits)
+        self.limits = limits
+
+    def _rate(self, limit: int | None) -> int | None:
+        if self.paused:
+            return 0  # what is under way stands still at once
+        return limit if limit is not None and self.limits.apply_at(datetime.now()) else None  # noqa: DTZ005 - by this computer's clock
 
     # ---- following ---------------------------------------------------------------------------------------
 
@@ -463,6 +513,14 @@ def _fault(error: Exception) -> LocalProblem:
         f"MB-Sync met a fault of its own in this folder ({type(error).__name__})",
         hint="Nothing more is changed in it. Restart with `mb-sync stop` and `mb-sync start`; log/ says more.",
     )
+
+
+def _listens(sync: FolderSync) -> bool:
+    return sync.looker.waits_for_server and sync.resumed.is_set()
+
+
+def _paused_fact(sync: FolderSync | None) -> str:
+    return "paused" if sync is None else f"paused {sync.folder.follow.hex}"
 
 
 def _check_cutter(hello: Hello) -> None:

@@ -14,6 +14,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from protocol.errors import DeviceCloned, LocalProblem
 from protocol.messages import Kind
 from protocol.names import unportable
@@ -73,6 +75,8 @@ def status(engine: Engine) -> Answer:
         "progress": _progress(engine),
         "notes": [note for sync in engine.syncs.values() for note in _notes(engine, sync)],
         "retention": RETENTION,
+        "limits": msgspec.to_builtins(engine.limits),
+        "paused_until": engine.paused_until() if engine.paused else None,
     }
 
 
@@ -89,7 +93,7 @@ def _overall(engine: Engine, states: list[str]) -> str:
 def _folder_state(engine: Engine, sync: FolderSync) -> str:
     if engine.signed_out is not None or sync.stopped is not None:
         return "error"
-    if engine.paused:
+    if engine.paused or not sync.resumed.is_set():
         return "paused"
     if engine.offline is not None:
         return "offline"
@@ -111,6 +115,7 @@ def _folder(engine: Engine, sync: FolderSync) -> Answer:
         "waiting": 0 if state == "synced" else sync.trees.count_dirty(),
         "problems": problems(sync),
         "not_portable": _not_portable(engine, sync),
+        "paused_until": None if sync.resumed.is_set() else engine.paused_until(sync),
     }
 
 

@@ -86,6 +86,8 @@ class FolderSync:
         self.disk_events = 0  # how often the watcher spoke
         self.watch_note = ""
         self.woken = asyncio.Event()
+        self.resumed = asyncio.Event()  # not paused by itself
+        self.resumed.set()
         self._quiet = False
         self._tend_after = 0.0
         self._queue: deque[tuple[int, NodeId]] = deque()  # the next dirty nodes of the sweep under way

@@ -107,6 +107,7 @@ ALL = [
         "trash restore",
         "trash empty",
         "exclude",
+        "limit",
     ),
 ]
 
