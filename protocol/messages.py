@@ -117,6 +117,17 @@ class NodeState(Struct, frozen=True, kw_only=True, gc=False):
 # ---- hello, login, views ---------------------------------------------------------------------------------
 
 
+class Retention(Answer):
+    """How long what was deleted or replaced can come back, as the operator set it.
+
+    trash_days: None for ever.  versions: of older contents of a file, "all 1d, daily 30d, weekly 365d": each
+    of them for a day, then the last of each day until it is 30 days old, and so on; "all" for ever.
+    """
+
+    trash_days: int | None
+    versions: str
+
+
 class Hello(Answer):
     """Versions, limits, and the rules that both ends follow."""
 
@@ -130,6 +141,7 @@ class Hello(Answer):
     max_missing_chunks: int
     name_rules: str  # the version name of the rules in protocol.names
     authority: str = ""  # PEM of the server's own private authority, which a client pins when it signs in
+    retention: Retention | None = None  # an older server does not say
 
 
 class Login(Request):
@@ -230,9 +242,13 @@ class Missing(Request):
 
 
 class ToUpload(Answer):
-    """Those of the asked chunks that the server wants, as indexes into the request, ascending."""
+    """Those of the asked chunks that the server wants, as indexes into the request, ascending.
+
+    room_bytes: by how much the files of this space may still grow; None if there is no limit.
+    """
 
     wanted: list[int]
+    room_bytes: int | None = None
 
 
 class Stored(Answer):

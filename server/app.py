@@ -41,7 +41,8 @@ from server.http.open_requests import OpenRequests
 from server.http.routes import add_routes, check_declared
 from server.http.service import SERVICE, Service
 from server.http.table import ROUTES
-from server.quantities import parse_span
+from server.quantities import parse_quota, parse_span
+from server.retention import parse_trash, parse_versions, told
 from server.spaces.commit import forget_old_batches
 from server.spaces.wakeups import Wakeups
 from server.tls import Tls, automatic, given, usual_names
@@ -49,11 +50,15 @@ from server.upkeep.background import Task, tend
 from server.upkeep.gc import Collector
 from server.upkeep.revocations import FILE as REVOKED
 from server.upkeep.revocations import Revocations, revocations_of, write_revocations
+from server.upkeep.scrub import RUN_SECONDS, scrub
+from server.upkeep.thinning import Thinning
 
 log = logging.getLogger(__name__)
 
 TIDY_SECONDS = 3_600.0
 REVOCATIONS_SECONDS = 1.0
+SCRUB_EVERY_SECONDS = 3_600
+GENTLE_SHARE, SCRUB_SHARE = 0.2, 0.05  # of a core
 WATCH_SECONDS = 0.25  # how often we look whether someone else changed the database
 
 
@@ -125,6 +130,8 @@ async def opened(folder: DataFolder, settings: Settings) -> AsyncIterator[Servic
             version=version("medical-blocks"),
             behind_proxy=settings.behind_proxy,
             tls=tls_of(folder, settings),
+            retention=told(settings.keep_versions, settings.keep_trash),
+            default_quota=parse_quota(settings.default_quota),
         )
     finally:
         passwords.close()
@@ -199,7 +206,28 @@ async def tended(folder: DataFolder, settings: Settings, service: Service) -> As
             packs, keys = FolderPacks(folder.packs), open_keys(folder.keys)
             Collector(service.database, packs, keys, clock=service.clock, pause=pause).run()
 
-    tasks: dict[str, tuple[int, Task]] = {"gc": (parse_span(settings.gc_every), collect)}
+    def thin(pause: Callable[[], None]) -> None:
+        Thinning(
+            service.database,
+            service.store,
+            steps=parse_versions(settings.keep_versions),
+            trash_seconds=parse_trash(settings.keep_trash),
+            clock=service.clock,
+            pause=pause,
+        ).run()
+
+    every_seconds = parse_span(settings.gc_every)
+
+    def prove(pause: Callable[[], None]) -> None:
+        scrub(
+            service.database, FolderPacks(folder.packs), clock=service.clock, seconds=RUN_SECONDS, pause=pause
+        )
+
+    tasks = {
+        "thin": Task(every_seconds, GENTLE_SHARE, thin),
+        "gc": Task(every_seconds, GENTLE_SHARE, collect),
+        "scrub": Task(SCRUB_EVERY_SECONDS, SCRUB_SHARE, prove),
+    }
     async with asyncio.TaskGroup() as group:
         tending = group.create_task(
             tend(service.database, tasks, clock=service.clock), name="look after the data"

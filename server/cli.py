@@ -17,7 +17,7 @@ from pathlib import Path
 import click
 
 from protocol.errors import LocalProblem, MedicalBlocksError
-from server.cli_care import backup, gc, restore
+from server.cli_care import backup, gc, restore, scrub, thin, user_quota
 from server.cli_sharing import project, team
 from server.cli_words import (
     EXIT_CODES,
@@ -337,7 +337,9 @@ commands.add_command(check)
 commands.add_command(manifest)
 commands.add_command(recover)
 commands.add_command(gc)
+commands.add_command(thin)
+commands.add_command(scrub)
 commands.add_command(backup)
 commands.add_command(restore)
-for subcommand in (user_add, user_list, user_disable, user_enable, user_passwd):
+for subcommand in (user_add, user_list, user_disable, user_enable, user_passwd, user_quota):
     user.add_command(subcommand)

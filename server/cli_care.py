@@ -1,6 +1,6 @@
 """Commands that look after the data: what is dropped, kept and copied.
 
-Owns: `gc`, `backup`, `restore`.
+Owns: `user quota`, `gc`, `thin`, `scrub`, `backup`, `restore`.
 May import: click, protocol, server.  All that is heavy is imported inside the commands that need it.
 """
 
@@ -77,6 +77,89 @@ def gc(data: Path, grace: str, *, dry_run: bool, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(facts))
     click.echo(words, err=True)
+
+
+@command("quota", example="mb-server user quota ben 50G --data /srv/medical-blocks")
+@click.argument("name")
+@click.argument("size", metavar="SIZE")
+@data_option
+def user_quota(name: str, size: str, data: Path) -> None:
+    """Say how much a user's home may hold: 500M, 50G, 1.5T, or `default` for the server's default_quota.
+
+    Counted are the bytes of current files, the trash's too.  Holds from the next commit on; what is there
+    stays, also above it.
+    """
+    from server.access.users import set_quota
+    from server.quantities import parse_bytes, say_bytes
+
+    quota = None if size == "default" else parse_bytes(size)
+    with open_database(data) as database, database.writing() as session:
+        set_quota(session, name, quota)
+    click.echo(f"{name}: {'the default quota' if quota is None else say_bytes(quota)}.", err=True)
+
+
+@command("thin", example="mb-server thin --data /srv/medical-blocks --dry-run")
+@data_option
+@click.option("--dry-run", is_flag=True, help="Only count what would go.")
+@json_option
+def thin(data: Path, *, dry_run: bool, as_json: bool) -> None:
+    """Drop old versions and old trash, by `keep_versions` and `keep_trash` in server.toml.
+
+    May run beside the server, which does the same by itself before each gc.  The bytes follow by `gc`.
+    """
+    import os
+
+    from server.chunks.store import ChunkStore
+    from server.config import load_settings
+    from server.retention import parse_trash, parse_versions
+    from server.upkeep.thinning import Thinning
+
+    settings = load_settings(data, environment=os.environ, flags={})
+    with open_data(data) as (database, packs, keys):
+        done = Thinning(
+            database,
+            ChunkStore(database, packs, keys, clock=now_ms),
+            steps=parse_versions(settings.keep_versions),
+            trash_seconds=parse_trash(settings.keep_trash),
+            clock=now_ms,
+        ).run(dry=dry_run)
+    if as_json:
+        click.echo(json.dumps({"dry_run": dry_run, "versions": done.versions, "nodes": done.nodes}))
+    words = f"{done.versions} old versions, and {done.nodes} files and folders from the trash"
+    click.echo(f"Would drop {words}. Nothing was changed." if dry_run else f"Dropped {words}.", err=True)
+
+
+@command(
+    "scrub",
+    example="mb-server scrub --data /srv/medical-blocks",
+    codes="Exit codes: 0 no damage is known, 1 a pack is damaged (named) or an error, 2 usage.",
+)
+@data_option
+@click.option("--now", is_flag=True, help="Read all packs now, instead of telling what is known.")
+@json_option
+def scrub(data: Path, *, now: bool, as_json: bool) -> None:
+    """Tell whether the stored bytes are still whole, as the server's own reading found them.
+
+    A running server reads every pack again each two weeks, gently.  Damaged bytes are never served.
+    """
+    from server.upkeep.scrub import health
+    from server.upkeep.scrub import scrub as scrub_packs
+
+    with open_data(data) as (database, packs, _):
+        if now:
+            scrub_packs(database, packs, clock=now_ms, older_than_ms=0)
+        with database.reading() as session:
+            found = health(session)
+    oldest = None if found.oldest_at_ms is None else shown_time(found.oldest_at_ms)
+    if as_json:
+        facts = {"packs": found.packs, "unproven": found.unproven, "oldest": oldest, "damaged": found.damaged}
+        click.echo(json.dumps(facts))
+    else:
+        for name in found.damaged:
+            click.echo(name)
+    words = f"{found.packs} packs, {len(found.damaged)} damaged, {found.unproven} not read yet"
+    click.echo(f"{words}{f'; all others read since {oldest}' if oldest else ''}.", err=True)
+    sys.exit(1 if found.damaged else 0)
 
 
 @command(

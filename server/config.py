@@ -1,7 +1,7 @@
 """The settings of the service: defaults < server.toml < environment < flags.
 
 Owns: what may be set, where each value comes from, the address to listen on.
-May import: the standard library, msgspec, protocol, server.quantities.
+May import: the standard library, msgspec, protocol, server.quantities, server.retention.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ import msgspec
 from msgspec import Meta, Struct
 
 from protocol.errors import BadRequest, LocalProblem
-from server.quantities import parse_span
+from server.quantities import parse_quota, parse_span
+from server.retention import parse_trash, parse_versions
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +39,9 @@ FIRST_SETTINGS = """\
 # log_level = "info"           # debug, info, warning, error
 # shutdown_seconds = 5.0       # how long a running request may go on once the server was told to stop
 # gc_every = "24h"             # how often stored bytes that nothing holds are dropped; "0s": never by itself
+# keep_versions = "all 1d, daily 30d, weekly 365d"   # of older contents of a file; "all": for ever
+# keep_trash = "30d"           # how long what was deleted can come back; "forever"
+# default_quota = "none"       # of each home and project that has none of its own: "50G"
 """
 
 
@@ -53,11 +57,17 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     log_level: Annotated[str, Meta(pattern="^(debug|info|warning|error)$")] = "info"
     shutdown_seconds: Annotated[float, Meta(ge=0, le=600)] = 5.0
     gc_every: str = "24h"
+    keep_versions: str = "all 1d, daily 30d, weekly 365d"
+    keep_trash: str = "30d"
+    default_quota: str = "none"
 
     def __post_init__(self) -> None:
-        """Raises ValueError: a span that is none."""
+        """Raises ValueError: a span or a rule that is none."""
         try:
             parse_span(self.gc_every)
+            parse_versions(self.keep_versions)
+            parse_trash(self.keep_trash)
+            parse_quota(self.default_quota)
         except BadRequest as error:
             raise ValueError(str(error)) from error
 

@@ -37,6 +37,11 @@ def parse_bytes(text: str) -> int:
     return size
 
 
+def parse_quota(text: str) -> int | None:
+    """`none` is no limit.  Raises BadRequest."""
+    return None if text.strip().lower() == "none" else parse_bytes(text)
+
+
 def say_bytes(size: int) -> str:
     """`3.4 GiB`, for people."""
     amount, unit = float(size), "bytes"

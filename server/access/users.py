@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from protocol.errors import NotFound, Refused
@@ -18,7 +18,7 @@ from protocol.names import name_key
 from server.access.new_spaces import check_name, fresh_id, make_space
 from server.access.passwords import check_password, hash_password
 from server.access.rights import HOME
-from server.database.tables import UserRow
+from server.database.tables import SpaceRow, UserRow, ViewRow
 
 HOME_NAME = "/Home"
 
@@ -78,6 +78,13 @@ def set_password(session: Session, name: str, password: str) -> User:
     row = _found(session, name)
     row.password_hash = hash_password(password)
     return _value(row)
+
+
+def set_quota(session: Session, name: str, quota_bytes: int | None) -> None:
+    """Of this user's home; None: the server's default.  Raises NotFound."""
+    row = _found(session, name)
+    homes = select(ViewRow.space).where(ViewRow.owner == row.id, ViewRow.kind == HOME)
+    session.execute(update(SpaceRow).where(SpaceRow.id.in_(homes)).values(quota_bytes=quota_bytes))
 
 
 def list_users(session: Session) -> list[User]:

@@ -34,7 +34,13 @@ SHARED = "/Shared"
 _COLUMNS = (ViewRow.id, ViewRow.space, ViewRow.root, ViewRow.kind, ViewRow.name, ViewRow.owner)
 _NAMED = select(*_COLUMNS).where(ViewRow.id == bindparam("view"))
 _LISTED = (
-    select(*_COLUMNS, SpaceRow.used_bytes, UserRow.name.label("of_user"), ProjectRow.name.label("of_project"))
+    select(
+        *_COLUMNS,
+        SpaceRow.used_bytes,
+        SpaceRow.quota_bytes,
+        UserRow.name.label("of_user"),
+        ProjectRow.name.label("of_project"),
+    )
     .join(SpaceRow, SpaceRow.id == ViewRow.space)
     .outerjoin(UserRow, UserRow.id == ViewRow.owner)
     .outerjoin(ProjectRow, ProjectRow.space == ViewRow.space)
@@ -73,11 +79,14 @@ def _roles_on(space: SpaceId, chain: Sequence[Above], held: Roles) -> frozenset[
 class _Listed:
     view: ReadableView
     used_bytes: int
+    quota_bytes: int | None
     whose: str  # the owner of the home, or the project, that a shared folder lies in
 
 
-def views_of(session: Session, principal: Principal, cursors: Cursors) -> Views:
-    """All that this principal sees, by name."""
+def views_of(
+    session: Session, principal: Principal, cursors: Cursors, *, default_quota: int | None = None
+) -> Views:
+    """All that this principal sees, by name.  default_quota: of a space without a quota of its own."""
     start = START.of_epoch(epoch_of(session))
     views = []
     for listed in _named(_all_seen(session, principal)):
@@ -93,10 +102,15 @@ def views_of(session: Session, principal: Principal, cursors: Cursors) -> Views:
                 rights=[action.value for action in Action if action in rights],
                 cursor=cursors.seal(found.id, start),
                 used_bytes=listed.used_bytes if shows_size else 0,
+                quota_bytes=_quota(listed, default_quota) if shows_size else None,
             )
         )
     views.sort(key=lambda view: (view.name, view.view))
     return Views(user=principal.user_name, generation=_generation(views), views=views)
+
+
+def _quota(listed: _Listed, default: int | None) -> int | None:
+    return default if listed.quota_bytes is None else listed.quota_bytes
 
 
 def _all_seen(session: Session, principal: Principal) -> list[_Listed]:
@@ -121,7 +135,7 @@ def _all_seen(session: Session, principal: Principal) -> list[_Listed]:
         elif view.kind != HOME:
             view = replace(view, roles=held[view.space, view.root.bytes])
         if Action.METADATA in rights_of(principal, view):
-            found.append(_Listed(view, row.used_bytes, row.of_user or row.of_project or ""))
+            found.append(_Listed(view, row.used_bytes, row.quota_bytes, row.of_user or row.of_project or ""))
     return found
 
 

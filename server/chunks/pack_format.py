@@ -7,7 +7,7 @@ May import: xxhash, protocol, server.chunks.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -137,11 +137,12 @@ def read_places(packs: PackStore, name: str) -> list[Place]:
     return places
 
 
-def digest_of(packs: PackStore, name: str) -> bytes:
-    """xxh3-128 of the whole pack as it is now.  Raises OSError: it cannot be read."""
+def digest_of(packs: PackStore, name: str, *, between: Callable[[], None] = lambda: None) -> bytes:
+    """xxh3-128 of the whole pack as it is now.  between: called after each piece.  Raises OSError: cannot be read."""
     whole = xxhash.xxh3_128()
     for piece in _pieces(packs, name):
         whole.update(piece)
+        between()
     return whole.digest()
 
 

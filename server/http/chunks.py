@@ -17,7 +17,7 @@ from server.chunks.store import Located
 from server.http.routes import Call, On, Stream, route
 from server.http.streams import received_frames, send_frames
 from server.spaces.content import wanted_chunks
-from server.spaces.missing import to_upload
+from server.spaces.missing import room_in, to_upload
 
 
 @route(
@@ -33,10 +33,13 @@ async def post_missing(call: Call, asked: Missing) -> ToUpload:
     """Which of these chunks this device must upload before it may name them in a commit."""
     chunks = split_chunk_ids(asked.chunks)
     now_ms = call.service.clock()
-    wanted = await call.service.database.read(
-        lambda session: to_upload(session, call.principal, call.view, chunks, now_ms=now_ms)
-    )
-    return ToUpload(wanted=wanted)
+    default = call.service.default_quota
+
+    def look(session: Session) -> ToUpload:
+        wanted = to_upload(session, call.principal, call.view, chunks, now_ms=now_ms)
+        return ToUpload(wanted=wanted, room_bytes=room_in(session, call.view, default_quota=default))
+
+    return await call.service.database.read(look)
 
 
 @route(

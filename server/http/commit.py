@@ -24,7 +24,14 @@ async def post_commit(call: Call, batch: Commit) -> CommitAnswer:
     now_ms = service.clock()
     answer = await service.database.write(
         lambda session: commit(
-            session, service.store, service.cursors, call.principal, call.view, batch, now_ms=now_ms
+            session,
+            service.store,
+            service.cursors,
+            call.principal,
+            call.view,
+            batch,
+            now_ms=now_ms,
+            default_quota=service.default_quota,
         )
     )
     if isinstance(answer, Committed) and any(result.status is Status.DONE for result in answer.results):

@@ -28,4 +28,5 @@ async def get_hello(call: Call) -> Hello:
         max_missing_chunks=MAX_MISSING_CHUNKS,
         name_rules=NAME_RULES,
         authority=call.service.tls.authority if call.service.tls else "",
+        retention=call.service.retention,
     )

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from aiohttp import web
 
+from protocol.messages import Retention
 from server.access.admission import Admissions
 from server.access.cursors import Cursors
 from server.access.passwords import Passwords
@@ -25,7 +26,8 @@ from server.tls import Tls
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """The parts of a running server.  clock: milliseconds since 1970."""
+    """The parts of a running server.  clock: milliseconds since 1970.
+    default_quota: bytes of a space without a quota of its own; None: no limit."""
 
     database: Database
     store: ChunkStore
@@ -40,6 +42,8 @@ class Service:
     version: str
     behind_proxy: bool
     tls: Tls | None  # None: plain HTTP, on this computer or to a proxy
+    retention: Retention
+    default_quota: int | None
 
 
 SERVICE = web.AppKey("service", Service)

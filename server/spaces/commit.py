@@ -66,7 +66,7 @@ from server.spaces.writing import write_tree
 BATCHES_KEPT_MS = 7 * 24 * 3_600_000
 MAX_NEWER = 1_000  # of these a refused delete_tree names at most so many
 _BEGINNING = (  # one statement; SQLite has locked all before it, PostgreSQL would need FOR UPDATE OF spaces
-    f"SELECT spaces.stamp, ({EPOCH}), batches.operation, batches.answer FROM spaces"  # noqa: S608 - constants
+    f"SELECT stamp, used_bytes, quota_bytes, ({EPOCH}), batches.operation, batches.answer FROM spaces"  # noqa: S608 - constants
     " LEFT JOIN batches ON batches.device = ? AND batches.number = ? WHERE spaces.id = ?"
 )
 _CHILDREN = (
@@ -88,14 +88,17 @@ def commit(
     batch: Commit,
     *,
     now_ms: int,
+    default_quota: int | None = None,
 ) -> CommitAnswer:
     """Do the batch in the caller's writing transaction, all of it, in order.
+
+    default_quota: bytes, for a space that has none of its own; None: no limit.
 
     Raises NotFound, AccessDenied: not this principal's to write.  Raises DeviceCloned: another batch had this
     number.  Raises BadRequest: a cursor of another view, or a group that does not stand together.
     """
     authorise(principal, Action.WRITE, view)
-    [(stamp, epoch_text, operation, first_answer)] = rows_of_sql(
+    [(stamp, used_bytes, quota_bytes, epoch_text, operation, first_answer)] = rows_of_sql(
         session, _BEGINNING, principal.device.bytes, batch.number, view.space
     )
     epoch = epoch_value(epoch_text)
@@ -120,6 +123,7 @@ def commit(
         holdings=_holdings(session, store, principal, view, batch.ops, now_ms),
         newer=newer,
         room=_room_in_folders(session, view.space, batch.ops, stamp),
+        room_bytes=room_of(used_bytes, quota_bytes, default_quota),
     )
     results = decide(tree, batch.ops, around)
     behind = _behind(cursors, view.id, batch.ops, seen, Position(epoch, stamp), changed=len(tree.changed))
@@ -127,6 +131,12 @@ def commit(
     write_tree(session, view.space, tree, around, stamp=stamp)
     _keep_answer(session, principal, batch, answer, now_ms)
     return answer
+
+
+def room_of(used_bytes: int, quota_bytes: int | None, default_quota: int | None) -> int | None:
+    """How many bytes still fit; None: no limit.  Below zero where a quota was made smaller than what is there."""
+    quota = default_quota if quota_bytes is None else quota_bytes
+    return None if quota is None else quota - used_bytes
 
 
 def start_of(cursors: Cursors, view: ViewId, epoch: int) -> Cursor:
@@ -282,7 +292,9 @@ def _room_in_folders(session: Session, space: SpaceId, ops: Sequence[AnyOp], sta
     """
     if stamp + len(ops) < MAX_FOLDER_CHILDREN:
         return {}
-    parents = {op.parent.bytes for op in ops if isinstance(op, Make | Copy | Move | Restore) and op.parent}
+    parents = {
+        op.parent.bytes for op in ops if isinstance(op, Make | Copy | Move | Restore | PutBack) and op.parent
+    }
     room: dict[bytes, int] = {}
     for parent in parents:
         [(count,)] = rows_of_sql(session, _CHILDREN, space, parent, MAX_FOLDER_CHILDREN)

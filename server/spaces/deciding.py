@@ -56,7 +56,7 @@ class Circumstances:
 
     holdings, newer: by the position of the operation in the batch; newer: what stands in the folder and was
     stamped after the cursor of its delete_tree.  room: how many children a folder may still get, where that
-    may matter.
+    may matter.  room_bytes: by how much the space may grow; None: no limit.
     """
 
     epoch: int
@@ -67,6 +67,7 @@ class Circumstances:
     holdings: Mapping[int, Holding] = field(default_factory=dict)
     newer: Mapping[int, Sequence[bytes]] = field(default_factory=dict)
     room: Mapping[bytes, int] = field(default_factory=dict)
+    room_bytes: int | None = None
 
 
 _UNPROBLEMATIC = Holding()
@@ -121,6 +122,7 @@ class _Batch:
 
     def decide_run(self, run: Run) -> list[OpResult]:
         tree = self._tree
+        before_bytes = tree.used_bytes
         tree.begin()
         for position, (index, op) in enumerate(run):
             refused = self._apply(index, op)
@@ -131,6 +133,10 @@ class _Batch:
             if refused is not None:
                 guilty = max(at for at, (_, op) in enumerate(run) if op.node.bytes == row.id)
                 return self._fail(run, guilty, refused)
+        room = self._around.room_bytes
+        if room is not None and tree.used_bytes > before_bytes and tree.used_bytes > room:
+            growing = [at for at, (_, op) in enumerate(run) if isinstance(op, Make | Put | Copy | PutBack)]
+            return self._fail(run, growing[-1], _over_quota(room - before_bytes))
         return [self._done(tree.nodes[op.node.bytes]) for _, op in run]
 
     def _fail(self, run: Run, position: int, refused: OpResult) -> list[OpResult]:
@@ -406,6 +412,14 @@ class _Batch:
 
 def _refused(status: Status, message: str = "") -> OpResult:
     return OpResult(status=status, message=message)
+
+
+def _over_quota(room: int) -> OpResult:
+    words = (
+        f"your space on the server is full ({max(room, 0)} bytes are left). Ask its operator for a larger quota,"
+        " or delete what you do not need: what is deleted counts until the server's trash is emptied"
+    )
+    return _refused(Status.OVER_QUOTA, words)
 
 
 def _refused_name(name: str) -> OpResult | None:

@@ -1,6 +1,7 @@
 """Which chunks a device must upload.
 
-Owns: the answer.  May import: sqlalchemy, protocol, server.access, server.database, server.spaces.
+Owns: the answer, and how much room there is.
+May import: sqlalchemy, protocol, server.access, server.database, server.spaces.
 """
 
 from __future__ import annotations
@@ -11,7 +12,17 @@ from sqlalchemy.orm import Session
 
 from protocol.ids import ChunkId
 from server.access.rights import Action, Principal, ReadableView, authorise
+from server.database.session import rows_of_sql
+from server.spaces.commit import room_of
 from server.spaces.holdings import possessed
+
+
+def room_in(session: Session, view: ReadableView, *, default_quota: int | None) -> int | None:
+    """How many bytes may still be committed; None: no limit."""
+    [(used, quota)] = rows_of_sql(
+        session, "SELECT used_bytes, quota_bytes FROM spaces WHERE id = ?", view.space
+    )
+    return room_of(used, quota, default_quota)
 
 
 def to_upload(

@@ -4,7 +4,7 @@ Owns: when each task is due (remembered over restarts), the pace, stopping at on
 May import: protocol, server.
 
 A task is plain blocking code in one thread of its own.  It calls `pause` between pieces of work, where it sleeps
-long enough to take about a fifth of a core, and where it ends when the server is told to stop: every task leaves
+long enough to take its share of a core only, and where it ends when the server is told to stop: every task leaves
 its data sound wherever it ends.
 """
 
@@ -14,6 +14,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from threading import Event
 
@@ -27,8 +28,7 @@ log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 60.0
 FIRST_LOOK_SECONDS = 10.0
-_REST = 4.0  # seconds of sleep for one of work
-_LONGEST_REST_SECONDS = 5.0
+_LONGEST_REST_SECONDS = 60.0
 
 
 class _StopNow(BaseException):
@@ -36,34 +36,44 @@ class _StopNow(BaseException):
 
 
 class Pace:
-    """`pause` sleeps in proportion to the time since it last did."""
+    """`pause` sleeps in proportion to the time since it last did.  share: of a core, that may be used."""
 
-    def __init__(self, stop: Event) -> None:
+    def __init__(self, stop: Event, share: float) -> None:
         self._stop = stop
+        self._rest = 1 / share - 1
         self._woke = time.monotonic()
 
     def pause(self) -> None:
         worked = time.monotonic() - self._woke
-        if self._stop.wait(min(worked * _REST, _LONGEST_REST_SECONDS)):
+        if self._stop.wait(min(worked * self._rest, _LONGEST_REST_SECONDS)):
             raise _StopNow
         self._woke = time.monotonic()
 
 
-Task = Callable[[Callable[[], None]], None]  # takes `pause`
+@dataclass(frozen=True, slots=True)
+class Task:
+    """every_seconds: 0 for never.  share: of a core.  work: takes `pause`."""
+
+    every_seconds: int
+    share: float
+    work: Callable[[Callable[[], None]], None]
 
 
 async def tend(
-    database: Database, tasks: Mapping[str, tuple[int, Task]], *, clock: Callable[[], int]
+    database: Database,
+    tasks: Mapping[str, Task],
+    *,
+    clock: Callable[[], int],
+    first_look_seconds: float = FIRST_LOOK_SECONDS,
 ) -> None:
-    """Run each task when it is due, one at a time, until cancelled.  tasks: seconds between two runs (0: never)."""
+    """Run each task when it is due, one at a time, until cancelled."""
     stop = Event()
-    pace = Pace(stop)
     try:
-        await asyncio.sleep(FIRST_LOOK_SECONDS)
+        await asyncio.sleep(first_look_seconds)
         while True:
-            for name, (every_seconds, task) in tasks.items():
-                if every_seconds and await _is_due(database, name, every_seconds, clock()):
-                    await _in_thread(partial(_run, name, task, pace), stop)
+            for name, task in tasks.items():
+                if task.every_seconds and await _is_due(database, name, task.every_seconds, clock()):
+                    await _in_thread(partial(_run, name, task, stop), stop)
                     await database.write(partial(_note, name=name, now_ms=clock()))
             await asyncio.sleep(LOOK_SECONDS)
     finally:
@@ -76,8 +86,14 @@ def last_run_ms(session: Session, name: str) -> int:
     return 0 if row is None else int(row.value)
 
 
+def _made_at_ms(session: Session) -> int:
+    """A new server has nothing to look after yet."""
+    row = session.get(MetaRow, "created_at_ms")
+    return 0 if row is None else int(row.value)
+
+
 async def _is_due(database: Database, name: str, every_seconds: int, now_ms: int) -> bool:
-    last = await database.read(lambda session: last_run_ms(session, name))
+    last = await database.read(lambda session: last_run_ms(session, name) or _made_at_ms(session))
     return not last <= now_ms < last + every_seconds * 1_000  # a clock set back makes it due too
 
 
@@ -85,10 +101,10 @@ def _note(session: Session, *, name: str, now_ms: int) -> None:
     session.merge(MetaRow(key=f"{name}_at_ms", value=str(now_ms)))
 
 
-def _run(name: str, task: Task, pace: Pace) -> None:
+def _run(name: str, task: Task, stop: Event) -> None:
     began = time.monotonic()
     try:
-        task(pace.pause)
+        task.work(Pace(stop, task.share).pause)
     except _StopNow:
         log.info("stopped task=%s with the server", name)
     except MedicalBlocksError as error:

@@ -9,10 +9,10 @@ of nodes in the trash hold their chunks like all others; an uploaded chunk is he
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
-from sqlalchemy import select, tuple_
+from sqlalchemy import bindparam, select, tuple_
 from sqlalchemy.orm import Session
 
 from protocol.errors import ContentDamaged, MedicalBlocksError
@@ -20,7 +20,7 @@ from protocol.ids import ChunkId, split_chunk_ids
 from protocol.manifests import check_shape, read_records
 from protocol.messages import Manifest
 from server.chunks.store import ChunkStore
-from server.database.tables import PossessionRow, VersionRow
+from server.database.tables import NodeRow, PossessionRow, VersionRow
 
 PAGE_VERSIONS = 2_000
 _KEY = (VersionRow.space, VersionRow.node, VersionRow.epoch, VersionRow.number)
@@ -41,6 +41,7 @@ class Held:
     chunks: list[ChunkId]
     lengths: list[int]
     fault: str = ""
+    is_current: bool = False  # said by `versions_held` only
 
 
 def reachable(session: Session, store: ChunkStore) -> Iterator[list[Held]]:
@@ -56,6 +57,31 @@ def reachable(session: Session, store: ChunkStore) -> Iterator[list[Held]]:
         if not page:
             return
         yield page
+
+
+def versions_held(session: Session, store: ChunkStore, keys: Sequence[VersionKey]) -> Iterator[Held]:
+    """Those of these versions that there are, with all they hold."""
+    query = (
+        select(
+            NodeRow.content_epoch,
+            NodeRow.content_number,
+            *(VersionRow.size, VersionRow.chunks, VersionRow.lengths, VersionRow.indirect),
+        )
+        .join(NodeRow, (NodeRow.space == VersionRow.space) & (NodeRow.id == VersionRow.node))
+        .where(
+            VersionRow.space == bindparam("space"),
+            VersionRow.node == bindparam("node"),
+            VersionRow.epoch == bindparam("epoch"),
+            VersionRow.number == bindparam("number"),
+        )
+    )
+    for key in keys:
+        named = dict(zip(("space", "node", "epoch", "number"), key, strict=True))
+        row = session.execute(query, named).one_or_none()
+        if row is not None:
+            manifest = manifest_of(row.size, row.chunks, row.lengths, indirect=row.indirect)
+            held = _held(session, store, key, manifest)
+            yield replace(held, is_current=(row.content_epoch, row.content_number) == key[2:])
 
 
 def held_chunks(session: Session, store: ChunkStore) -> Iterator[list[ChunkId]]:

@@ -22,7 +22,7 @@ from protocol.chunking import CUTTER
 from protocol.errors import DeviceCloned, LocalProblem, MedicalBlocksError, NotSignedIn, Unavailable
 from protocol.http import ServerApi
 from protocol.ids import Cursor, ViewId
-from protocol.messages import WAIT_SECONDS, Hello, Moved, Wait, Watched
+from protocol.messages import WAIT_SECONDS, Hello, Moved, Retention, Wait, Watched
 from sync_client.engine import conflicts, exclusion, history, reporting
 from sync_client.engine.account import Account
 from sync_client.engine.batches import is_cloned, note_device
@@ -60,6 +60,7 @@ class Engine:
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._group: asyncio.TaskGroup | None = None
         self._greeted = False
+        self.server_retention: Retention | None = None  # not heard yet
         self._resumed = asyncio.Event()
         self._cursor_moved = asyncio.Event()
         self._round_ended = asyncio.Event()
@@ -169,7 +170,9 @@ class Engine:
     async def _greet(self) -> None:
         """Once a start, before anything goes up.  Raises LocalProblem: the server cuts files another way."""
         if not self._greeted:
-            _check_cutter(await self.api.hello())
+            hello = await self.api.hello()
+            _check_cutter(hello)
+            self.server_retention = hello.retention
             self._greeted = True
 
     def _sign_out(self, error: MedicalBlocksError) -> None:

@@ -74,10 +74,18 @@ def status(engine: Engine) -> Answer:
         "traffic": {"sent_bytes": engine.api.bytes_sent, "received_bytes": engine.api.bytes_received},
         "progress": _progress(engine),
         "notes": [note for sync in engine.syncs.values() for note in _notes(engine, sync)],
-        "retention": RETENTION,
+        "retention": f"{RETENTION}{_kept_by_the_server(engine)}",
         "limits": msgspec.to_builtins(engine.limits),
         "paused_until": engine.paused_until() if engine.paused else None,
     }
+
+
+def _kept_by_the_server(engine: Engine) -> str:
+    found = engine.server_retention
+    if found is None:
+        return ""
+    trash = "for ever" if found.trash_days is None else f"for {found.trash_days} days"
+    return f" The server keeps what was deleted {trash}, and of older versions: {found.versions}."
 
 
 def _overall(engine: Engine, states: list[str]) -> str:

@@ -28,6 +28,7 @@ def test_what_cannot_be_synced_is_named_and_the_rest_goes_on(corner: Together) -
     assert set(problems) == {"d/pipe", "d/socket", "d/not-\\xff-text"}
     assert corner.a.status()["state"] == "attention"
     assert corner.b.status()["state"] == "synced"
+    assert "The server keeps what was deleted for 30 days" in corner.b.status()["retention"]
     for path in ("d/pipe", "d/socket"):
         corner.a.at(path).unlink()
     os.unlink(os.fsencode(corner.a.at("d")) + b"/not-\xff-text")
