@@ -21,7 +21,7 @@ from msgspec.structs import replace
 from protocol.http import ServerApi
 from protocol.ids import Cursor, NodeId, uuid7
 from protocol.manifests import content_digest
-from protocol.messages import Changes, Kind, Reset
+from protocol.messages import Changes, Kind, Reset, ResetCause
 from protocol.messages import Content as WireContent
 from sync_client.engine.binding import Bound, bind
 from sync_client.engine.database import Followed, StateDatabase
@@ -31,6 +31,7 @@ from sync_client.engine.ignoring import Ignoring
 from sync_client.engine.intake import FeedCheck, Refusals
 from sync_client.engine.judgement import is_folder, is_settled
 from sync_client.engine.manifests import Manifests
+from sync_client.engine.putting_back import PuttingBack
 from sync_client.engine.reading import ReadFile, Unreadable, read_files
 from sync_client.engine.scan import FolderListing, Odd, list_folders, list_tree
 from sync_client.engine.stored_trees import KnownLocally, StoredTrees
@@ -49,6 +50,10 @@ FOLDERS_AT_ONCE = 16
 TOO_MANY_FOLDERS = 500  # from here on a scan of everything is the simpler look
 
 
+_RESTORED_NOTE = "The server came back from a backup: what it lacks is put back, nothing is deleted."
+_LISTED_NOTE = "The server asked for a new listing."
+
+
 class Looker:
     """The eyes of one followed folder."""
 
@@ -63,6 +68,7 @@ class Looker:
         self.odd: dict[Parts, list[Odd]] = {}  # what cannot be followed, by folder
         self.notes: list[str] = []
         self.refused = Refusals(state, folder)
+        self.putting_back = PuttingBack(folder, state, trees, api)
         self._folder = folder
         self._state = state
         self._trees = trees
@@ -118,7 +124,7 @@ class Looker:
 
     @property
     def root_is_gone(self) -> bool:
-        return self.window.root_is_gone()
+        return self._folder.at_head and self.window.root_is_gone()
 
     def take_missing(self) -> set[Side]:
         """The sides on which something was found to be gone since this was asked last.  What was found before a
@@ -188,18 +194,25 @@ class Looker:
         return bool(page.nodes or page.gone)
 
     def list_again(self, reset: Reset) -> None:
-        """The cursor is of no use.  Whatever the cause, no absence is believed: what this side has and the new
-        listing lacks goes up again, equal bytes are adopted, and nothing is deleted."""
+        """The cursor is of no use, and all is listed anew.  After a restore no absence is believed: what both held is
+        put back, the rest goes up or comes down, nothing is deleted.  Else what the whole new listing lacks is
+        gone, as if the feed had told it, with all guards."""
         log.warning("feed reset folder=%d cause=%s", self._folder.id, reset.cause)
-        self.notes.append("The server asked for a new listing; nothing is deleted by it.")
+        restored = reset.cause is ResetCause.RESTORED
+        self.notes.append(_RESTORED_NOTE if restored else _LISTED_NOTE)
         with self._trees.transaction():
+            if restored:
+                self.putting_back.begin(self.window)
+            else:
+                for row in list(self._trees.all_rows()):
+                    if row.node != self._folder.root:
+                        self._trees.save(Row(row.node, None, row.local, row.agreed), dirty=True)
             self.window.forget()
             self.refused.forget()
-            for row in list(self._trees.all_rows()):
-                if row.node != self._folder.root:
-                    self._trees.save(replace(row, remote=None, agreed=None), dirty=True)
             self._folder.cursor = Cursor(reset.cursor)
             self._folder.at_head = False
+            self._buried = True
+            self._missing.add(Side.REMOTE)
             self._state.save_folder(self._folder)
         self._server_moved = True
 

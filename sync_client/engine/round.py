@@ -288,6 +288,12 @@ class FolderSync:
             looked = await self.looker.look(self._root)
             if looked:  # while it was looked at, the disk may have been taken away
                 await in_thread(still_there, self._root, self.folder)
+            if self.folder.at_head and self.looker.putting_back.is_due:
+                reset = await self.looker.putting_back.run(self._contents)
+                self.looker.at_server()
+                if reset is not None:
+                    self.looker.list_again(reset)
+                continue
             if self.looker.root_is_gone:
                 raise LocalProblem(
                     f"{self.folder.remote} was deleted on the server",

@@ -182,10 +182,13 @@ class Window:
         return list(coming.values()), leaving
 
     def root_is_gone(self) -> bool:
-        """The followed folder itself is deleted on the server, or something above it is."""
-        if self._whole:
+        """Asked at the head: the followed folder is deleted on the server or not told of, or something above it is
+        deleted."""
+        if self._of_whole_view:
             return False
         state = self._state_of(self._root)
+        if state is None:
+            return True
         depth = 0
         while state is not None and depth < _DEEPEST:
             if state.deleted:
@@ -193,6 +196,15 @@ class Window:
             state = self._state_of(NodeId(state.parent))
             depth += 1
         return False
+
+    def above_root(self) -> list[NodeState]:
+        """The followed folder and those that it lies in, upwards, as far as the view goes."""
+        found: list[NodeState] = []
+        state = None if self._whole else self._state_of(self._root)
+        while state is not None and not state.deleted and len(found) < _DEEPEST:
+            found.append(state)
+            state = self._state_of(NodeId(state.parent))
+        return found
 
     def _bring(self, state: NodeState, coming: dict[NodeId, NodeState], *, with_all_below: bool) -> None:
         above: list[NodeState] = []

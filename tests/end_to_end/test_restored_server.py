@@ -1,0 +1,74 @@
+"""A server that came back from a backup of yesterday: what its clients still have comes back, nothing is deleted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.computers import Computer, Together
+from tests.support.server import RunningServer
+
+pytestmark = pytest.mark.timeout(300)
+
+
+def back_to(server: RunningServer, backup: Path) -> None:
+    server.stop()
+    done = server.command("restore", str(backup))
+    assert done.returncode == 0, done.stderr
+    server.start()
+
+
+def test_a_day_of_work_comes_back_to_a_restored_server(pair: Together, tmp_path: Path) -> None:
+    server = pair.server
+    for name in ("stays", "edited", "twice", "moves/old", "deleted", "renamed/inner"):
+        pair.a.write(name, f"{name} of yesterday".encode())
+    pair.settle()
+    done = server.command("backup", str(tmp_path / "backup"))
+    assert done.returncode == 0, done.stderr
+    pair.a.write("edited", b"edited today")
+    pair.a.write("twice", b"edited today for the first time")
+    pair.a.move("moves/old", "moves/new")
+    pair.a.move("renamed", "other name")
+    pair.a.write("new folder/deep/new", b"new today" * 100_000)
+    pair.b.delete("deleted")
+    before = pair.settle()
+    pair.a.write("twice", b"edited today for the second time")
+    pair.a.once()  # the other computer holds the first edit still
+    pair.a.write("not sent", b"never acknowledged")
+    pair.b.write("stays", b"edited and not sent")
+    back_to(server, tmp_path / "backup")
+    pair.b.once()  # the one that knows less comes first
+    after = pair.settle()
+    assert pair.conflict_copies() == []
+    assert pair.a.read("twice") == b"edited today for the second time"
+    assert pair.a.read("stays") == b"edited and not sent"
+    came_back = set(after) - set(before)
+    assert came_back == {"not sent", "deleted"}  # a delete that the backup does not know is not repeated
+    assert set(before) <= set(after)
+    assert pair.a.mb_sync.json("guard") == pair.b.mb_sync.json("guard") == []
+    versions = {one["size"] for one in pair.a.mb_sync.json("revs", pair.a.at("twice"))}
+    assert len(b"edited today for the first time") in versions
+    pair.sound()
+    assert pair.a.once()["state"] == "synced"
+
+
+def test_a_followed_folder_that_the_backup_never_knew_comes_back_as_a_whole(
+    server: RunningServer, tmp_path: Path
+) -> None:
+    user = "made-before-the-backup"
+    server.add_user(user)
+    alone = Together(server, user, [Computer(tmp_path, "anvil")])
+    alone.a.login(server, user)
+    done = server.command("backup", str(tmp_path / "backup"))
+    assert done.returncode == 0, done.stderr
+    alone.a.follow("/Home/one/two", create=True)
+    for number in range(20):
+        alone.a.write(f"series/{number}.dcm", b"DICM %d" % number)
+    before = alone.settle()
+    assert len(before) == 21
+    back_to(server, tmp_path / "backup")
+    assert alone.settle() == before
+    listed = {path for _, _, state, path in server.manifest() if state == "current"}
+    assert f"{user}/Home/one/two/series/7.dcm" in listed
+    alone.sound()
