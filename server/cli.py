@@ -17,6 +17,7 @@ from pathlib import Path
 import click
 
 from protocol.errors import LocalProblem, MedicalBlocksError
+from server.cli_blocks import block
 from server.cli_care import backup, gc, restore, scrub, thin, user_quota
 from server.cli_sharing import project, team
 from server.cli_words import (
@@ -341,5 +342,6 @@ commands.add_command(thin)
 commands.add_command(scrub)
 commands.add_command(backup)
 commands.add_command(restore)
+commands.add_command(block)
 for subcommand in (user_add, user_list, user_disable, user_enable, user_passwd, user_quota):
     user.add_command(subcommand)
