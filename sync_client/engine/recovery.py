@@ -14,12 +14,12 @@ import os
 import re
 import stat
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from uuid import UUID
 
 from protocol.ids import NodeId
-from sync_client.engine.disk import TMP, FollowedRoot, Parts, same_thing
+from sync_client.engine.disk import TMP, FollowedRoot, Parts, parked_parts, same_thing
 from sync_client.engine.incoming import PARKED_SUFFIX, SWAP
 from sync_client.engine.reading import digest_of
 from sync_client.engine.system_calls import ASIDE, look, rename_noreplace
@@ -81,6 +81,20 @@ def parked_nodes(root: FollowedRoot) -> list[tuple[NodeId, Fingerprint]]:
         if match is not None and seen is not None:
             found.append((NodeId(UUID(match[1])), seen))
     return found
+
+
+def drop_second_name(root: FollowedRoot, node: NodeId, places: Iterable[Parts]) -> bool:
+    """A rename by link was cut short: what is parked stands in one of these places as well.  It stays there."""
+    name = parked_parts(node)[-1]
+    if not any(_is_second_link(root, name, parts) for parts in places):
+        return False
+    os.unlink(name, dir_fd=root.tmp())
+    return True
+
+
+def bring_back_parked(root: FollowedRoot, node: NodeId, parts: Parts, name_beside: NameBeside) -> Parts:
+    """What is parked and known to nobody any more comes back into the folder."""
+    return _bring_back(root, parked_parts(node)[-1], parts, name_beside)
 
 
 def _is_second_link(root: FollowedRoot, name: str, parts: Parts) -> bool:

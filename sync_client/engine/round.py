@@ -14,7 +14,7 @@ import logging
 import os
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -42,7 +42,7 @@ from sync_client.engine.looking import Looker, fresh_node
 from sync_client.engine.marker import Marker, read_marker, write_marker
 from sync_client.engine.planner import Plan, Surroundings, plan
 from sync_client.engine.reading import ReadFile, read_files
-from sync_client.engine.recovery import parked_nodes, recover
+from sync_client.engine.recovery import bring_back_parked, drop_second_name, parked_nodes, recover
 from sync_client.engine.steps import Fetch, Problem, Remove, Replace
 from sync_client.engine.stored_trees import StoredTrees
 from sync_client.engine.threads import in_thread
@@ -238,11 +238,27 @@ class FolderSync:
         changes: list[tuple[NodeId, Local | None]] = []
         for node, seen in parked_nodes(root):
             row = self.trees.row(node)
-            if row is not None and row.local is not None and row.local.place.parent != PARKED:
+            places = self._places_of(row)
+            if drop_second_name(root, node, places):
+                continue
+            if row is None or row.local is None:
+                bring_back_parked(root, node, (*places, (node.hex,))[0], self._name_beside)
+            elif row.local.place.parent != PARKED:
                 place = Place(PARKED, row.local.place.name)
                 changes.append((node, replace(row.local, place=place, fingerprint=seen)))
         with self.trees.transaction():
             take_local(self.trees, changes)
+
+    def _places_of(self, row: Row | None) -> list[tuple[str, ...]]:
+        """Where on this disk it may stand: as it was seen last, or on its way to where the server has it."""
+        if row is None:
+            return []
+        known = [side.place for side in (row.local, row.remote, row.agreed) if side is not None]
+        paths = [self.trees.path_of_place(Side.LOCAL, place) for place in known if place.parent != PARKED]
+        return [path for path in paths if path is not None]
+
+    def _name_beside(self, name: str, taken: Callable[[str], bool]) -> str:
+        return conflict_name(name, device=self._account.device_name, when=local_time(), taken=taken)
 
     def _drop_agreed(self) -> None:
         """The folder or the database was put back from elsewhere: equal bytes agree again, others are kept twice."""
@@ -260,9 +276,7 @@ class FolderSync:
             root,
             is_on_server,
             lambda node: self._state.intent(self.folder.id, node),
-            lambda name, taken: conflict_name(
-                name, device=self._account.device_name, when=local_time(), taken=taken
-            ),
+            self._name_beside,
         )
         if recovered:
             log.info("recovered folder=%d files=%d", self.folder.id, len(recovered))

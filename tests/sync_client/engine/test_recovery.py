@@ -16,10 +16,10 @@ from protocol.errors import LocalProblem
 from protocol.ids import NodeId
 from protocol.messages import Kind
 from sync_client.engine import system_calls
-from sync_client.engine.disk import FollowedRoot, Parts
+from sync_client.engine.disk import FollowedRoot, Parts, parked_parts
 from sync_client.engine.incoming import SmallFile, discard_leftovers, write_small
 from sync_client.engine.placement import Target, place
-from sync_client.engine.recovery import recover
+from sync_client.engine.recovery import bring_back_parked, drop_second_name, parked_nodes, recover
 from sync_client.engine.trash import drop, list_trash, restore_trashed
 from sync_client.engine.trees import Content
 from tests.support.followed import a_node
@@ -152,6 +152,30 @@ def test_a_second_link_of_the_fallback_is_only_taken_away(root: FollowedRoot) ->
     os.link(root.path / "a", root.path / f".mb-sync/tmp/{a_node().hex}.swap.aside")
     assert recovered(root, parts=("a",)) == []
     assert os.listdir(root.path / ".mb-sync/tmp") == []
+
+
+def test_a_file_that_was_parked_by_half_stays_where_it_stands(root: FollowedRoot) -> None:
+    """Without exchange a rename is a link and a removal; the crash came in between."""
+    node = a_node()
+    (root.path / "a").write_text("mine")
+    root.tmp()
+    parked = root.path.joinpath(*parked_parts(node))
+    parked.hardlink_to(root.path / "a")
+    assert not drop_second_name(root, node, [("elsewhere",)])
+    assert drop_second_name(root, node, [("elsewhere",), ("a",)])
+    assert not parked.exists()
+    assert (root.path / "a").read_text() == "mine"
+
+
+def test_what_is_parked_and_known_to_nobody_comes_back_and_replaces_nothing(root: FollowedRoot) -> None:
+    node = a_node()
+    root.tmp()
+    root.path.joinpath(*parked_parts(node)).write_text("mine")
+    (root.path / "a").write_text("another")
+    parts = bring_back_parked(root, node, ("a",), beside)
+    assert (root.path / "a").read_text() == "another"
+    assert root.path.joinpath(*parts).read_text() == "mine"
+    assert not parked_nodes(root)
 
 
 def test_parked_nodes_are_left_alone(root: FollowedRoot) -> None:
