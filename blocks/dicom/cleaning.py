@@ -193,6 +193,8 @@ class Cleaner:
             case Act.KEEP_NUMBER:
                 if vr not in NUMBERS_AS_TEXT or not is_valid(vr, raw_bytes(dataset, tag)):
                     self._set(dataset, tag, vr, b"", path, "emptied", "value is not of its VR")
+            case Act.KEEP_TEXT if vr == "UI" and not is_valid(vr, raw_bytes(dataset, tag)):
+                self._set(dataset, tag, vr, b"", path, "emptied", "value is not of its VR")
             case Act.KEEP_TEXT | Act.KEEP_CODE:
                 text = text_of(dataset.get_item(tag), charset)
                 if text and not (act is Act.KEEP_CODE and text in ENUMERATED.get(int(tag), ())):

@@ -21,6 +21,7 @@ _VALID = {
     "TM": re.compile(rb"[0-9.: \-\\\0]*"),
     "DA": re.compile(rb"[0-9. \-\\\0]*"),
     "DT": re.compile(rb"[0-9.+\- \\\0]*"),
+    "UI": re.compile(rb"[0-9. \\\0]*"),
 }
 
 _DUMMIES = {
@@ -51,7 +52,7 @@ _DUMMIES = {
 
 
 def is_valid(vr: str, value: bytes) -> bool:
-    """May these bytes stand in an element of this VR, one of NUMBERS_AS_TEXT?  Letters of a name may not."""
+    """May these bytes stand in an element of this VR, one of NUMBERS_AS_TEXT, or UI?  Letters of a name may not."""
     return _VALID[vr].fullmatch(value) is not None
 
 

@@ -76,6 +76,17 @@ def test_a_date_that_is_none_does_not_pass(tmp_path: Path) -> None:
     assert result.StudyDate == ""
 
 
+def test_letters_in_a_uid_or_a_number_do_not_pass(tmp_path: Path) -> None:
+    image = an_image(EchoTime="11.5", ContextUID="1.2.3")
+    raw = file_bytes(image)
+    assert raw.count(b"11.5") == 1
+
+    result = reread(cleaned(tmp_path, raw.replace(b"11.5", b"Meie").replace(b"1.2.3\0", b"Meier\0")))
+
+    assert not result.get("EchoTime")
+    assert not result.get("ContextUID")
+
+
 def test_the_basic_profile_leaves_no_date_and_the_paper_s_a_birth_date_of_1900(tmp_path: Path) -> None:
     basic, paper = (
         reread(cleaned(tmp_path, an_image(), "basic")),

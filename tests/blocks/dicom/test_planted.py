@@ -86,10 +86,10 @@ def table_attributes() -> list[tuple[int, str]]:
     return known
 
 
-def plant(dataset: Dataset, *, kept: set[int], at: int) -> list[str]:
-    """Every attribute of the table; returns what to look for.  kept: attributes that the options keep."""
+def plant(dataset: Dataset, *, kept: set[int], at: int, every: int = 1) -> list[str]:
+    """Every (n-th) attribute of the table; returns what to look for.  kept: attributes that the options keep."""
     canaries = []
-    for number, (tag, vr) in enumerate(table_attributes(), start=at):
+    for number, (tag, vr) in enumerate(table_attributes()[at % every :: every], start=at):
         canary = a_canary(tag, vr, number)
         if canary is None or tag in kept:
             continue
@@ -137,7 +137,7 @@ def test_nothing_planted_in_any_attribute_of_the_table_comes_out(
     inner = dataset
     for depth, sequence in enumerate((0x00081140, 0x00401012, 0x00400260, 0x0040A170, 0x00082218)):
         below = Dataset()
-        canaries += plant(below, kept=kept_by(preset), at=2_000 + 1_000 * depth)
+        canaries += plant(below, kept=kept_by(preset), at=2_001 + 1_001 * depth, every=1 if depth == 4 else 4)
         canaries += plant_more(below)
         inner[sequence] = DataElement(sequence, "SQ", [below])
         inner = below
@@ -146,7 +146,7 @@ def test_nothing_planted_in_any_attribute_of_the_table_comes_out(
     result = cleaned(tmp_path, file_bytes(dataset, syntax), preset)
 
     assert result.data is not None, result.reasons
-    assert len(canaries) > 3_000
+    assert len(canaries) > 1_500
     assert_clean(result, canaries, caplog.text)
     assert reread(result)["PixelData"].value == PIXELS
 
