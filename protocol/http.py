@@ -70,6 +70,7 @@ from protocol.messages import (
     Problem,
     Reset,
     Revision,
+    Share,
     SignedIn,
     Stored,
     ToUpload,
@@ -78,6 +79,7 @@ from protocol.messages import (
     Views,
     Wait,
     WantedContent,
+    WhoSees,
     to_msgpack,
 )
 from protocol.names import shown
@@ -223,6 +225,17 @@ class ServerApi:
     async def listing(self, view: UUID, path: str, after: str = "") -> Listing:
         """The children of the folder at `path` (like "/a/b"; "/" or "" is the root), a page at a time."""
         return await self._ask("GET", f"/views/{view}/list", Listing, query={"path": path, "after": after})
+
+    # ---- who may see what --------------------------------------------------------------------------------
+
+    async def who_sees(self, view: UUID, node: UUID) -> WhoSees:
+        return await self._ask("GET", f"/views/{view}/nodes/{node}/grants", WhoSees)
+
+    async def share(self, view: UUID, node: UUID, share: Share) -> WhoSees:
+        return await self._ask("PUT", f"/views/{view}/nodes/{node}/grants", WhoSees, share)
+
+    async def unshare(self, view: UUID, node: UUID, principal: UUID) -> WhoSees:
+        return await self._ask("DELETE", f"/views/{view}/nodes/{node}/grants/{principal}", WhoSees)
 
     # ---- chunks ----------------------------------------------------------------------------------------
 

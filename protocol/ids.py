@@ -62,6 +62,11 @@ def parse_device_id(text: str) -> DeviceId:
     return DeviceId(_parse_uuid(text, "device id"))
 
 
+def parse_principal_id(text: str) -> UUID:
+    """Of a user, a team or a project."""
+    return _parse_uuid(text, "id of a user, team or project")
+
+
 def _parse_uuid(text: str, what: str) -> UUID:
     with suppress(ValueError):
         if len(text) in {32, 36}:

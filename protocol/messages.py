@@ -163,13 +163,14 @@ class SignedIn(Answer):
 class View(Answer):
     """A node as root, the subtree below it, rights: all that a token may see of one tree.
 
-    name: as people know it, `/Home`.  rights: of "read", "write", "versions", "share".
-    cursor: where a client that knows nothing starts.  quota_bytes: None if there is no limit.
+    name: as people know it, `/Home`.  rights: of "metadata", "read", "write", "versions", "share".
+    cursor: where a client that knows nothing starts.  used_bytes: 0 for a folder in somebody's space.
+    quota_bytes: None if there is no limit.
     """
 
     view: UUID
     name: str
-    kind: str  # "home"; later "project", "folder", "code"
+    kind: str  # "home", "project", "intake" or "folder" (one that somebody shared)
     root: UUID
     rights: list[str]
     cursor: str
@@ -195,7 +196,8 @@ class ResetCause(StrEnum):
 class Changes(Answer, tag="changes", kw_only=True):
     """One page.  Only the page with `more` false makes what was taken in a tree.
 
-    gone: nodes that left the view (which is not deleted).
+    gone: nodes that left the view (which is not deleted), with all that was known below them.  They count before
+    `nodes`: what is named in both came back.
     """
 
     nodes: list[NodeState]
@@ -477,6 +479,38 @@ class Listing(Answer):
     node: UUID
     items: list[Listed]
     next: str = ""
+
+
+class Share(Request):
+    """A role for somebody on a folder and all below it, in place of the one they had there.
+
+    who: `user:NAME`, `team:NAME` or `project:NAME`.  role: "editor", "reader" or "metadata"; on the root of a
+    project also "owner".
+    """
+
+    who: Annotated[str, Meta(min_length=1, max_length=300)]
+    role: Annotated[str, Meta(min_length=1, max_length=20)]
+
+
+class Seer(Answer):
+    """One line of who can see a folder now.
+
+    who: `user:NAME`, `team:NAME` or `project:NAME`; people: whom that reaches, where it is no single user.
+    principal: names the grant that can be taken back; None for the owner of a home, who needs none.
+    here: it was given on this very folder; else on one above, `on`, as the view sees it: "" is above the view.
+    """
+
+    who: str
+    role: str
+    here: bool
+    on: str = ""
+    principal: UUID | None = None
+    people: list[str] = []
+
+
+class WhoSees(Answer):
+    node: UUID
+    seers: list[Seer]
 
 
 class Device(Answer):

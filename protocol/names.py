@@ -176,6 +176,7 @@ def _spell_out(found: re.Match[str]) -> str:
 # ---- conflict copies -------------------------------------------------------------------------------------
 
 _CONFLICT = re.compile(r" \(conflict [^()]* \d{4}-\d\d-\d\d \d\d-\d\d(?: \d+)?\)$", re.DOTALL)
+_MY_COPY = re.compile(r" \(my copy(?: \d+)?\)$")
 _EXTENSION = re.compile(r"(?<=[^.])\.(?=[^.]*[^\W\d_])[^\W_]{1,12}$")
 _PACKED_EXTENSION = re.compile(
     r"(?<=[^.])\.(?=[^.]*[^\W\d_])[^\W_]{1,12}\.(?:gz|bz2|xz|zst|lz4|z)$", re.IGNORECASE
@@ -195,6 +196,18 @@ def conflict_name(name: str, *, device: str, when: datetime, taken: Callable[[st
     mark = f"conflict {safe_device_name(device)} {when:%Y-%m-%d %H-%M}"
     for count in itertools.count(1):
         suffix = f" ({mark} {count}){extension}" if count > 1 else f" ({mark}){extension}"
+        candidate = _cut(stem, MAX_NAME_BYTES - len(suffix.encode())) + suffix
+        if not taken(candidate):
+            return candidate
+    raise AssertionError  # there is always a next number
+
+
+def my_copy_name(name: str, *, taken: Callable[[str], bool]) -> str:
+    """`name (my copy).ext`: what somebody changed in a folder that is read only for them; not `taken`."""
+    stem, extension = _split_extension(name)
+    stem = _MY_COPY.sub("", stem) or stem
+    for count in itertools.count(1):
+        suffix = f" (my copy {count}){extension}" if count > 1 else f" (my copy){extension}"
         candidate = _cut(stem, MAX_NAME_BYTES - len(suffix.encode())) + suffix
         if not taken(candidate):
             return candidate

@@ -1,7 +1,7 @@
 """The running service: every room opened, wired and closed in its order.
 
 Owns: that order, the listening socket, signals, the watch for tokens that died.
-May import: aiohttp, protocol, server.
+May import: aiohttp, sqlalchemy, protocol, server.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import asyncio
 import logging
 import signal
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
@@ -18,26 +18,28 @@ from importlib.metadata import version
 from pathlib import Path
 
 from aiohttp import web
+from sqlalchemy.orm import Session
 
-from protocol.errors import LocalProblem, MedicalBlocksError
+from protocol.errors import AccessDenied, LocalProblem, MedicalBlocksError, NotFound
 from protocol.ids import DeviceId
 from server.access.admission import Admissions
 from server.access.cursors import CURSOR_KEY_INFO, Cursors
 from server.access.devices import dead_among
 from server.access.passwords import Passwords
 from server.access.throttle import forget_old_tries
+from server.access.views import readable_view
 from server.chunks.keys import open_keys, wrapped_store_key
 from server.chunks.packs import FolderPacks
 from server.chunks.possession import forget_old_leases
 from server.chunks.store import ChunkStore
 from server.config import Settings, listen_address, uses_tls
 from server.data_folder import DataFolder
-from server.database.facts import keep_store_key, kept_store_key, server_id_of
+from server.database.facts import keep_store_key, kept_store_key, rights_number, server_id_of
 from server.database.session import Database
 from server.http.connections import READ_BUFFER_BYTES, GuardedSite, connection_limit
 from server.http.crowd import Crowd
 from server.http.middleware import around, mark
-from server.http.open_requests import OpenRequests
+from server.http.open_requests import Needed, OpenRequests
 from server.http.routes import add_routes, check_declared
 from server.http.service import SERVICE, Service
 from server.http.table import ROUTES
@@ -262,8 +264,9 @@ async def _keep_revocations(folder: DataFolder, service: Service, kept: Revocati
 
 
 async def _end_what_is_revoked(service: Service) -> None:
-    """A token may die by a command beside the server: end what it has open within a second."""
+    """A token may die, or a right end, by a command beside the server: end what goes on with it within a second."""
     seen, looked_at = service.database.data_version(), frozenset[DeviceId]()
+    rights = await service.database.read(rights_number)
     while True:
         await asyncio.sleep(WATCH_SECONDS)
         devices = service.open_requests.devices()
@@ -274,9 +277,26 @@ async def _end_what_is_revoked(service: Service) -> None:
             service.open_requests.end(
                 await service.database.read(lambda session: dead_among(session, devices))  # noqa: B023 - done before the next turn
             )
+            if (number := await service.database.read(rights_number)) != rights:
+                lost = partial(_lost, needed=service.open_requests.needed())
+                for needed, error in await service.database.read(lost):
+                    service.open_requests.end_right(needed, error)
+                rights = number
             seen, looked_at = now, frozenset(devices)
         except MedicalBlocksError as error:  # busy for a moment: `seen` stays, so we look again
             log.warning("could not look for revoked tokens code=%s", error.code)
+
+
+def _lost(session: Session, needed: Sequence[Needed]) -> list[tuple[Needed, MedicalBlocksError]]:
+    """Those of these rights that are no more, and what is to be said of each."""
+    lost: list[tuple[Needed, MedicalBlocksError]] = []
+    for one in needed:
+        principal, view, action = one
+        try:
+            readable_view(session, principal, view.id, action)
+        except (NotFound, AccessDenied) as error:
+            lost.append((one, error))
+    return lost
 
 
 async def _forget_what_is_old(service: Service) -> None:

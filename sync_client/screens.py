@@ -199,6 +199,10 @@ def _folder_words(folder: Json) -> str:
     words = [f"{count_of(folder['files'], 'file')}, {size(folder['bytes'])}"]
     if folder["waiting"]:
         words.append(f"{folder['waiting']:,} waiting")
+    if folder.get("read_only"):
+        words.append("read only")
+    if own := folder.get("own_files"):
+        words.append(f"{count_of(own, 'file')} of your own, on this computer only")
     if folder["state"] in ("offline", "paused", "starting"):
         words.append(shown(folder["words"]))
     return " · ".join(words)
@@ -391,3 +395,21 @@ def listing_screen(items: list[Json]) -> str:
             indent="",
         )
     )
+
+
+def who_screen(items: list[Json]) -> str:
+    if not items:
+        return "Nobody can see it."
+    rows = table(
+        (
+            (
+                shown(item["who"]),
+                item["role"],
+                "" if item["here"] else f"from {shown_remote(item['on']) or 'a folder above'}",
+                ", ".join(shown(name) for name in item["people"]),
+            )
+            for item in items
+        ),
+        indent="",
+    )
+    return "\n".join(["Who can see this now:", *rows])

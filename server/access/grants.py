@@ -42,6 +42,17 @@ _MY_INTAKES = (
     f"{_MINE} SELECT DISTINCT spaces.id FROM mine JOIN grants ON grants.principal = mine.id"  # noqa: S608 - constants
     " AND grants.role = 'clinician' JOIN spaces ON spaces.id = grants.space AND spaces.kind = 'intake'"
 )
+_TEAM_PEOPLE = (
+    'SELECT users.name FROM team_members JOIN users ON users.id = team_members."user"'
+    " WHERE team_members.team = ? ORDER BY users.name_key"
+)
+_PROJECT_PEOPLE = (
+    "WITH given(id) AS (SELECT grants.principal FROM projects JOIN spaces ON spaces.id = projects.space"
+    " JOIN grants ON grants.space = spaces.id AND grants.node = spaces.root WHERE projects.id = ?)"
+    " SELECT users.name FROM users WHERE users.id IN (SELECT id FROM given UNION"
+    ' SELECT team_members."user" FROM given JOIN team_members ON team_members.team = given.id)'
+    " ORDER BY users.name_key"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,8 +237,17 @@ def who_sees(session: Session, space: SpaceId, node: NodeId) -> list[Seer]:
     return seers
 
 
+def people_of(session: Session, kind: str, principal: UUID) -> list[str]:
+    """The names of those whom a team or a project reaches."""
+    if kind == "user":
+        return []
+    members = _TEAM_PEOPLE if kind == "team" else _PROJECT_PEOPLE
+    return [name for (name,) in rows_of_sql(session, members, principal.bytes)]
+
+
 def _names(session: Session, ids: list[bytes]) -> dict[bytes, str]:
     found: dict[bytes, str] = {}
     for table in (UserRow, TeamRow, ProjectRow):
-        found.update(session.execute(select(table.id, table.name).where(table.id.in_(ids))).tuples().all())
+        rows = session.execute(select(table.id, table.name).where(table.id.in_(ids)))
+        found.update((principal, name) for principal, name in rows)
     return found

@@ -13,10 +13,9 @@ import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, bindparam, or_, select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from protocol.ids import NodeId, SpaceId, UserId, ViewId
@@ -27,12 +26,16 @@ from server.access.cursors import START, Cursors
 from server.access.grants import Roles, roles_held
 from server.access.rights import FOLDER, HOME, Action, Principal, ReadableView, Role, authorise, rights_of
 from server.database.facts import epoch_of
-from server.database.session import in_groups
+from server.database.session import AnyRow, in_groups, rows_of_sql
 from server.database.tables import ProjectRow, SpaceRow, UserRow, ViewRow
 
 SHARED = "/Shared"
 _COLUMNS = (ViewRow.id, ViewRow.space, ViewRow.root, ViewRow.kind, ViewRow.name, ViewRow.owner)
-_NAMED = select(*_COLUMNS).where(ViewRow.id == bindparam("view"))
+_NAMED = (  # always a row, so that it takes no longer to find one
+    "SELECT id, space, root, kind, name, owner FROM views WHERE id = ?"
+    " UNION ALL SELECT x'', 0, x'', '', '', x'' LIMIT 1"
+)
+_NONE: frozenset[Role] = frozenset()
 _LISTED = (
     select(
         *_COLUMNS,
@@ -51,25 +54,35 @@ def readable_view(
     session: Session, principal: Principal, view: ViewId, action: Action = Action.METADATA
 ) -> ReadableView:
     """Raises NotFound: absent, deleted or not yours.  Raises AccessDenied: yours, but not for this action."""
-    row = session.execute(_NAMED, {"view": view.bytes}).one_or_none()
-    found = None if row is None else _value(row)
-    if found is not None and found.kind != HOME:  # a home belongs to one person, whatever was granted in it
-        found = _with_roles(session, found, roles_held(session, principal.user))
+    [row] = rows_of_sql(session, _NAMED, view.bytes)
+    kind, is_owner, roles = row.kind, row.owner == principal.user.bytes, _NONE
+    if kind == HOME and is_owner:
+        is_there = True
+    else:  # the same work for what is absent and for what is not theirs
+        roles = _roles_in(session, row, roles_held(session, principal.user))
+        is_there = bool(roles) or (kind == FOLDER and is_owner and _is_there(session, row))
+    found = replace(_value(row), roles=roles) if is_there else None
     authorise(principal, action, found)
     assert found is not None
     return found
 
 
-def _with_roles(session: Session, view: ReadableView, held: Roles) -> ReadableView | None:
-    """None: its root, or a folder above it, is deleted."""
-    if view.is_whole:
-        return replace(view, roles=held.get((view.space, view.root.bytes), frozenset()))
-    chain = folders_above(session, view.space, view.root)
-    return replace(view, roles=_roles_on(view.space, chain, held)) if is_live(chain) else None
+def _roles_in(session: Session, row: AnyRow, held: Roles) -> frozenset[Role]:
+    """Those that count on the root of this view; none if it is deleted, or a folder above it is."""
+    if row.kind != FOLDER:
+        return held.get((row.space, row.root), _NONE)
+    if not any(space == row.space for space, _ in held):
+        return _NONE
+    chain = folders_above(session, SpaceId(row.space), NodeId(UUID(bytes=row.root)))
+    return _roles_on(row.space, chain, held) if is_live(chain) else _NONE
+
+
+def _is_there(session: Session, row: AnyRow) -> bool:
+    return is_live(folders_above(session, SpaceId(row.space), NodeId(UUID(bytes=row.root))))
 
 
 def _roles_on(space: SpaceId, chain: Sequence[Above], held: Roles) -> frozenset[Role]:
-    return frozenset().union(*(held.get((space, folder.id), frozenset()) for folder in chain))
+    return _NONE.union(*(held.get((space, folder.id), _NONE) for folder in chain))
 
 
 # ---- the list --------------------------------------------------------------------------------------------
@@ -168,7 +181,7 @@ def _generation(views: list[View]) -> str:
     return hashlib.sha256(seen.encode()).hexdigest()[:32]
 
 
-def _value(row: Row[*tuple[Any, ...]]) -> ReadableView:
+def _value(row: AnyRow) -> ReadableView:
     return ReadableView(
         id=ViewId(UUID(bytes=row.id)),
         space=SpaceId(row.space),

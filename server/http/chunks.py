@@ -52,7 +52,7 @@ async def post_missing(call: Call, asked: Missing) -> ToUpload:
 )
 async def post_chunks(call: Call) -> Stored:
     """Take a stream of frames.  Each chunk is verified; what is answered as stored lies on the disk."""
-    async with call.service.open_requests.track(call.principal.device):
+    async with call.service.open_requests.track(call.principal, call.view, Action.WRITE):
         return await call.service.store.take(call.principal.device, received_frames(call.request))
 
 

@@ -50,5 +50,5 @@ async def get_changes(call: Call) -> Feed:
 async def post_wait(call: Call, wait: Wait) -> Moved:
     """A long poll: answered when one of these views moved, or the list of views did, or the time is up."""
     service = call.service
-    async with service.open_requests.track(call.principal.device):
+    async with service.open_requests.track(call.principal):
         return await wait_for_moves(service.database, service.wakeups, service.cursors, call.principal, wait)

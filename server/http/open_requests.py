@@ -1,7 +1,8 @@
 """Requests that last: long polls and streams.
 
-Owns: which of them are open and for which device; ending them when the token dies or the server stops.
-May import: the standard library, protocol.
+Owns: which of them are open, for whom and with which right; ending them when the token dies, the right ends or the
+server stops.
+May import: the standard library, protocol, server.access.
 """
 
 from __future__ import annotations
@@ -13,15 +14,19 @@ from contextlib import asynccontextmanager
 
 from protocol.errors import MedicalBlocksError, NotSignedIn, Unavailable
 from protocol.ids import DeviceId
+from server.access.rights import Action, Principal, ReadableView
+
+Needed = tuple[Principal, ReadableView, Action]  # the right that a request goes on with
 
 
 class _Open:
     """One request.  Its scope is ended by moving the deadline to now."""
 
-    __slots__ = ("reason", "scope")
+    __slots__ = ("needs", "reason", "scope")
 
-    def __init__(self, scope: asyncio.Timeout) -> None:
+    def __init__(self, scope: asyncio.Timeout, needs: Needed | None) -> None:
         self.scope = scope
+        self.needs = needs
         self.reason: MedicalBlocksError | None = None
 
     def end(self, reason: MedicalBlocksError) -> None:
@@ -38,17 +43,22 @@ class OpenRequests:
         self._stopping = False
 
     @asynccontextmanager
-    async def track(self, device: DeviceId) -> AsyncIterator[None]:
-        """Let the body run until it is done, its device is ended, or the server stops.
+    async def track(
+        self, principal: Principal, view: ReadableView | None = None, action: Action | None = None
+    ) -> AsyncIterator[None]:
+        """Let the body run until it is done, its device or its right is ended, or the server stops.
 
-        Raises NotSignedIn: the token was revoked meanwhile.  Raises Unavailable: the server stops.
+        action: what it does with `view`.
+        Raises NotSignedIn: the token was revoked meanwhile.  Raises NotFound, AccessDenied: so was the right.
+        Raises Unavailable: the server stops.
         """
+        device = principal.device
         if self._stopping:
             raise _stopping()
         mine: _Open | None = None
         try:
             async with asyncio.timeout(None) as scope:
-                mine = _Open(scope)
+                mine = _Open(scope, None if view is None or action is None else (principal, view, action))
                 self._open[device].add(mine)
                 yield
         except TimeoutError as error:
@@ -69,6 +79,16 @@ class OpenRequests:
         for device in devices:
             for request in list(self._open.get(device, ())):
                 request.end(NotSignedIn("This device was signed out", hint="Sign in again."))
+
+    def needed(self) -> list[Needed]:
+        """The rights that open requests go on with."""
+        return [request.needs for requests in self._open.values() for request in requests if request.needs]
+
+    def end_right(self, needed: Needed, reason: MedicalBlocksError) -> None:
+        """This right is no more: what goes on with it ends now."""
+        for request in list(self._open.get(needed[0].device, ())):
+            if request.needs == needed:
+                request.end(reason)
 
     def end_all(self) -> None:
         """The server stops: nothing new lasts, what lasts ends."""

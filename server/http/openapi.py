@@ -20,6 +20,7 @@ _PATH_MEANINGS = {
     "view": "id of a view",
     "node": "id of a node",
     "device": "id of a device",
+    "principal": "id of a user, a team or a project",
     "revision": "EPOCH.NUMBER",
 }
 

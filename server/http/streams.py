@@ -1,7 +1,7 @@
 """Streams of frames through HTTP bodies, both ways, in bounded memory.
 
 Owns: how many bytes go into one write, what happens when a stream that has begun cannot go on.
-May import: aiohttp, protocol, server.http.
+May import: aiohttp, protocol, server.access, server.http.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from protocol.errors import BadRequest, MedicalBlocksError, Unavailable
 from protocol.frames import HEAD, Frame, FrameReader, encode_frames, end_of_stream
 from protocol.limits import PACE_BYTES, PACE_SECONDS
 from protocol.messages import FRAMES
+from server.access.rights import Action
 from server.http.exchange import REQUEST_ID, paced_body
 from server.http.routes import Call
 
@@ -100,7 +101,7 @@ async def sending(call: Call, response: web.StreamResponse) -> AsyncIterator[Non
     nobody then takes what was sent for all of it.
     """
     try:
-        async with call.service.open_requests.track(call.principal.device):
+        async with call.service.open_requests.track(call.principal, call.view, Action.READ):
             yield
     except Exception as error:
         if response.prepared and call.request.transport is not None:

@@ -29,6 +29,7 @@ from protocol.messages import (
     Copy,
     Delete,
     DeleteTree,
+    Kind,
     Make,
     Move,
     Put,
@@ -48,9 +49,12 @@ from server.chunks.store import ChunkStore
 from server.database.facts import EPOCH, epoch_value
 from server.database.session import in_groups, insert_rows, rows_of_sql
 from server.database.tables import BatchRow, NodeRow, VersionRow
+from server.spaces.borders import Borders
 from server.spaces.content import version_of
 from server.spaces.deciding import Circumstances, Holding, decide
 from server.spaces.holdings import holdings_of, resolve
+from server.spaces.identified import IDENTIFIED, identified_among
+from server.spaces.inside import below_or_at
 from server.spaces.rows import (
     CONTENT_COLUMNS,
     IS_CURRENT_VERSION,
@@ -66,7 +70,9 @@ from server.spaces.writing import write_tree
 BATCHES_KEPT_MS = 7 * 24 * 3_600_000
 MAX_NEWER = 1_000  # of these a refused delete_tree names at most so many
 _BEGINNING = (  # one statement; SQLite has locked all before it, PostgreSQL would need FOR UPDATE OF spaces
-    f"SELECT stamp, used_bytes, quota_bytes, ({EPOCH}), batches.operation, batches.answer FROM spaces"  # noqa: S608 - constants
+    f"SELECT spaces.stamp, used_bytes, quota_bytes, ({EPOCH}), batches.operation, batches.answer,"  # noqa: S608 - constants
+    " (SELECT count(*) > 1 FROM views WHERE views.space = spaces.id),"
+    " EXISTS (SELECT 1 FROM projects WHERE intake IS NOT NULL) FROM spaces"
     " LEFT JOIN batches ON batches.device = ? AND batches.number = ? WHERE spaces.id = ?"
 )
 _CHILDREN = (
@@ -98,9 +104,18 @@ def commit(
     number.  Raises BadRequest: a cursor of another view, or a group that does not stand together.
     """
     authorise(principal, Action.WRITE, view)
-    [(stamp, used_bytes, quota_bytes, epoch_text, operation, first_answer)] = rows_of_sql(
-        session, _BEGINNING, principal.device.bytes, batch.number, view.space
-    )
+    [
+        (
+            stamp,
+            used_bytes,
+            quota_bytes,
+            epoch_text,
+            operation,
+            first_answer,
+            has_borders,
+            has_intakes,
+        )
+    ] = rows_of_sql(session, _BEGINNING, principal.device.bytes, batch.number, view.space)
     epoch = epoch_value(epoch_text)
     if operation is not None:
         return _repeated(batch, operation, first_answer)
@@ -114,21 +129,29 @@ def commit(
         return Reset(cause=ResetCause.RESTORED, cursor=start_of(cursors, view.id, epoch))
     newer = _newer_inside(session, view.space, batch.ops, positions)
     tree = _read_tree(session, view, batch.ops, newer)
+    borders = Borders(session, view.space) if has_borders else None
+    if borders is not None:
+        borders.take(tree.nodes)
     around = Circumstances(
         epoch=epoch,
         operation=batch.operation.bytes,
         device=principal.device.bytes,
         device_name=principal.device_name,
         now_ms=now_ms,
-        holdings=_holdings(session, store, principal, view, batch.ops, now_ms),
+        holdings=_holdings(session, store, principal, view, batch.ops, now_ms, has_intakes=bool(has_intakes)),
         newer=newer,
         room=_room_in_folders(session, view.space, batch.ops, stamp),
         room_bytes=room_of(used_bytes, quota_bytes, default_quota),
+        outside=_outside(view, tree, batch.ops),
     )
     results = decide(tree, batch.ops, around)
-    behind = _behind(cursors, view.id, batch.ops, seen, Position(epoch, stamp), changed=len(tree.changed))
+    moved = stamp if borders is None or view.is_whole else borders.views[view.root.bytes].stamp
+    head = Position(epoch, stamp)
+    behind = _behind(cursors, view.id, batch.ops, seen, head, moved=moved, changed=len(tree.changed))
     answer = Committed(operation=batch.operation, results=results, cursor=behind)
     write_tree(session, view.space, tree, around, stamp=stamp)
+    if borders is not None:
+        borders.record(tree.nodes, tree.changed, stamp=stamp)
     _keep_answer(session, principal, batch, answer, now_ms)
     return answer
 
@@ -151,17 +174,19 @@ def _behind(
     position: Position | None,
     head: Position,
     *,
+    moved: int,
     changed: int,
 ) -> str:
     """The position behind this batch, for a client that stood at the head before it: it knows what it did.
 
-    position: where it says it stood.  "" if the client is to read the feed: others were at work too, or a
-    restore, a copy or a put-back brought what the client may not know.
+    position: where it says it stood.  moved: the stamp of the last change in this view.  "" if the client is to
+    read the feed: others were at work too, or a restore, a copy or a put-back brought what it may not know.
     """
     if (
         position is None
         or position.arrival_stamp
-        or (position.epoch, position.stamp) != (head.epoch, head.stamp)
+        or position.epoch != head.epoch
+        or not moved <= position.stamp <= head.stamp
     ):
         return ""
     if any(isinstance(op, Restore | Copy | PutBack) for op in ops):
@@ -214,6 +239,15 @@ def _revisions(op: AnyOp) -> tuple[Revision, ...]:
             return (op.place_revision, op.content_revision)
         case Make() | Resolve():
             return ()
+
+
+def _outside(view: ReadableView, tree: StagedTree, ops: Sequence[AnyOp]) -> Collection[bytes]:
+    """The nodes of these operations that are there and do not lie in the view."""
+    if view.is_whole:
+        return ()
+    named = {op.node.bytes for op in ops} & tree.nodes.keys()
+    parents = {node.id: node.parent for node in tree.nodes.values()}
+    return named - below_or_at(view.root.bytes, named, parents)
 
 
 # ---- what a decision needs -------------------------------------------------------------------------------
@@ -321,7 +355,10 @@ def _holdings(
     view: ReadableView,
     ops: Sequence[AnyOp],
     now_ms: int,
+    *,
+    has_intakes: bool,
 ) -> dict[int, Holding]:
+    """has_intakes: some project of this server has one."""
     manifests = {
         index: op.content.manifest
         for index, op in enumerate(ops)
@@ -331,7 +368,12 @@ def _holdings(
     _mark_kept(session, view.space, ops, holdings)
     for index, op in enumerate(ops):
         if isinstance(op, Copy):
-            holdings[index] = _copied(session, store, principal, op)
+            holdings[index] = found = _copied(session, store, principal, view, op)
+            if found.copied is not None:
+                manifests[index] = found.copied.manifest
+    if has_intakes:
+        for index in identified_among(session, principal, view, manifests):
+            holdings[index] = holdings.get(index, Holding())._replace(problem=IDENTIFIED)
     return holdings
 
 
@@ -350,10 +392,15 @@ def _mark_kept(session: Session, space: SpaceId, ops: Sequence[AnyOp], holdings:
             holdings[index] = holdings.get(index, Holding())._replace(is_kept=True)
 
 
-def _copied(session: Session, store: ChunkStore, principal: Principal, op: Copy) -> Holding:
-    """The source of a copy, in any view that this principal may read; one answer for all that is absent."""
+def _copied(
+    session: Session, store: ChunkStore, principal: Principal, view: ReadableView, op: Copy
+) -> Holding:
+    """The source of a copy, in any view that this principal may read; one answer for all that is absent.  Out of
+    an intake nothing is copied."""
     try:
         source = readable_view(session, principal, ViewId(op.from_view))
+        if source.is_restricted and source.space != view.space:
+            return Holding(problem=IDENTIFIED, copied=Content(kind=Kind.FILE))
         content = version_of(session, principal, source, NodeId(op.from_node), op.from_revision)
     except (NotFound, AccessDenied):
         return Holding()

@@ -20,6 +20,7 @@ from server.access.rights import Action, Principal, ReadableView, authorise
 from server.chunks.store import ChunkStore
 from server.database.tables import NodeRow
 from server.spaces.holdings import resolve
+from server.spaces.inside import inside
 from server.spaces.rows import FoundVersion, VersionName, versions_named
 
 
@@ -109,7 +110,8 @@ def _versions(
     Raises NotFound: one is missing, or that right is.
     """
     found = versions_named(session, view.space, names)
-    if not all(name in found for name in names):
+    mine = inside(session, view, {name[0] for name in names})
+    if not all(name in found and name[0] in mine for name in names):
         raise _nothing()
     if any(version.is_past for version in found.values()):
         authorise(principal, Action.VERSIONS, view)

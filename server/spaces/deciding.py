@@ -6,7 +6,7 @@ Pure: no clock, disk or database.  May import: protocol, server.spaces.staging, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import NamedTuple
@@ -56,7 +56,8 @@ class Circumstances:
 
     holdings, newer: by the position of the operation in the batch; newer: what stands in the folder and was
     stamped after the cursor of its delete_tree.  room: how many children a folder may still get, where that
-    may matter.  room_bytes: by how much the space may grow; None: no limit.
+    may matter.  room_bytes: by how much the space may grow; None: no limit.  outside: nodes of the space that lie in
+    no reach of this batch.
     """
 
     epoch: int
@@ -68,9 +69,11 @@ class Circumstances:
     newer: Mapping[int, Sequence[bytes]] = field(default_factory=dict)
     room: Mapping[bytes, int] = field(default_factory=dict)
     room_bytes: int | None = None
+    outside: Collection[bytes] = ()
 
 
 _UNPROBLEMATIC = Holding()
+_ABSENT = "the node is deleted, or was never there"
 _GROUP_FAILED = OpResult(status=Status.GROUP_FAILED)
 
 
@@ -170,6 +173,10 @@ class _Batch:
 
     def _apply(self, index: int, op: AnyOp) -> OpResult | None:
         """Do it, or say why not.  Names and ways to the root are judged when the group is complete."""
+        if op.node.bytes in self._around.outside:
+            return (
+                _refused(Status.ID_TAKEN) if isinstance(op, Make | Copy) else _refused(Status.STALE, _ABSENT)
+            )
         match op:
             case Make():
                 return self._make(index, op)
@@ -259,7 +266,7 @@ class _Batch:
         tree, around = self._tree, self._around
         row = self._live(op.node.bytes)
         if row is None:
-            return _refused(Status.STALE, "the node is deleted, or was never there")
+            return _refused(Status.STALE, _ABSENT)
         if row.kind is Kind.FOLDER or row.kind is not op.content.kind:
             return _refused(Status.CONTENT_REFUSED, f"a {row.kind.value} takes no {op.content.kind.value}")
         if same_content(tree.contents.get(row.id), op.content):
@@ -281,7 +288,7 @@ class _Batch:
     def _move(self, op: Move) -> OpResult | None:
         row = self._live(op.node.bytes)
         if row is None:
-            return _refused(Status.STALE, "the node is deleted, or was never there")
+            return _refused(Status.STALE, _ABSENT)
         if row.id == self._tree.root:
             return _refused(Status.DENIED, "the root of a view stays where it is")
         parent = op.parent.bytes
@@ -374,7 +381,7 @@ class _Batch:
     def _resolve(self, op: Resolve) -> OpResult | None:
         row = self._live(op.node.bytes)
         if row is None:
-            return _refused(Status.STALE, "the node is deleted, or was never there")
+            return _refused(Status.STALE, _ABSENT)
         if row.conflict_of is not None:
             self._tree.save(row._replace(conflict_of=None, conflict_device=""))
         return None

@@ -21,6 +21,7 @@ from server.chunks.possession import leased
 from server.chunks.store import ChunkStore
 from server.database.session import rows_in
 from server.spaces.deciding import Holding
+from server.spaces.inside import inside
 
 _MISSING = OpResult(status=Status.MISSING_CHUNKS)
 _TOO_MUCH = OpResult(
@@ -38,6 +39,8 @@ def possessed(
     All nodes of a home's space lie in its view, the trash and old versions too.
     """
     found = leased(session, device, chunks, now_ms)
+    if not view.is_whole:
+        return found | _held_inside(session, view, [chunk for chunk in chunks if chunk not in found])
     used = rows_in(
         session,
         "SELECT DISTINCT chunk FROM chunk_uses WHERE space = ? AND chunk IN",
@@ -46,6 +49,14 @@ def possessed(
     )
     found.update(chunk for (chunk,) in used)
     return found
+
+
+def _held_inside(session: Session, view: ReadableView, chunks: Sequence[ChunkId]) -> set[ChunkId]:
+    """Those of `chunks` that some node of a view holds which is a part of its space."""
+    sql = "SELECT DISTINCT chunk, node FROM chunk_uses WHERE space = ? AND chunk IN"
+    uses = [(chunk, node) for chunk, node in rows_in(session, sql, view.space, among=chunks)]
+    mine = inside(session, view, {node for _, node in uses})
+    return {chunk for chunk, node in uses if node in mine}
 
 
 def holdings_of(

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from uuid import UUID
 
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from protocol.errors import BadRequest
@@ -18,6 +18,7 @@ from protocol.messages import Revision, Trash, Trashed
 from server.access.rights import ReadableView
 from server.database.session import AnyRow
 from server.database.tables import DeviceRow, NodeRow, UserRow, VersionRow
+from server.spaces.inside import inside
 from server.spaces.rows import IS_CURRENT_VERSION, kind_of, load_with_ancestors
 from server.spaces.staging import StagedNode
 
@@ -29,7 +30,7 @@ def trash_of(session: Session, view: ReadableView, *, after: str = "") -> Trash:
 
     Raises BadRequest: `after` was not made here.
     """
-    query = (
+    base = (
         select(
             NodeRow.id,
             NodeRow.kind,
@@ -47,18 +48,26 @@ def trash_of(session: Session, view: ReadableView, *, after: str = "") -> Trash:
         .order_by(NodeRow.deleted_at_ms.desc(), NodeRow.id)
         .limit(PAGE + 1)
     )
-    if after:
-        at_ms, node = _position(after)
-        query = query.where(
-            or_(NodeRow.deleted_at_ms < at_ms, and_(NodeRow.deleted_at_ms == at_ms, NodeRow.id > node))
-        )
-    rows = session.execute(query).all()
+    query = base.where(_later_than(*_position(after))) if after else base
+    rows: list[AnyRow] = []
+    while True:
+        found = session.execute(query).all()
+        mine = inside(session, view, [row.id for row in found])
+        rows += [row for row in found if row.id in mine]
+        if len(rows) > PAGE or len(found) <= PAGE:
+            break
+        query = base.where(_later_than(found[-1].deleted_at_ms, found[-1].id))
     page = rows[:PAGE]
     nodes = load_with_ancestors(session, view.space, (row.id for row in page))
     return Trash(
         items=[_item(row, path_of(nodes, row.id, view.root.bytes)) for row in page],
         next=f"{page[-1].deleted_at_ms}-{page[-1].id.hex()}" if len(rows) > PAGE else "",
     )
+
+
+def _later_than(at_ms: int, node: bytes) -> ColumnElement[bool]:
+    """Further down in the list."""
+    return or_(NodeRow.deleted_at_ms < at_ms, and_(NodeRow.deleted_at_ms == at_ms, NodeRow.id > node))
 
 
 def path_of(nodes: Mapping[bytes, StagedNode], node: bytes, root: bytes) -> str:

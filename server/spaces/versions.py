@@ -14,6 +14,7 @@ from protocol.ids import NodeId
 from protocol.messages import Content, Kind, Revision, Version, Versions
 from server.access.rights import ReadableView
 from server.database.tables import DeviceRow, NodeRow, UserRow, VersionRow
+from server.spaces.inside import inside
 from server.spaces.rows import versions_named
 
 MAX_LISTED = 1_000  # the newest
@@ -28,7 +29,8 @@ def versions_of(session: Session, view: ReadableView, node: NodeId) -> Versions:
             )
         )
     ).one_or_none()
-    if current is None or current.kind == Kind.FOLDER.value:
+    is_mine = node.bytes in inside(session, view, [node.bytes])
+    if current is None or not is_mine or current.kind == Kind.FOLDER.value:
         raise NotFound("There is no such file", hint="Look at the folder again.")
     rows = session.execute(
         select(
@@ -69,6 +71,6 @@ def version_content(session: Session, view: ReadableView, node: NodeId, revision
     """Raises NotFound."""
     name = (node.bytes, revision.epoch, revision.number)
     found = versions_named(session, view.space, [name])
-    if name not in found:
+    if name not in found or node.bytes not in inside(session, view, [node.bytes]):
         raise NotFound("There is no such version", hint="Look at the list of versions.")
     return found[name].content

@@ -70,7 +70,7 @@ _RULES = (
         "view-root",
         "View {} has no live folder as its root",
         "SELECT v.id FROM views v LEFT JOIN nodes n ON n.space = v.space AND n.id = v.root"
-        " WHERE n.id IS NULL OR n.kind <> 'folder' OR (n.deleted_at_ms IS NOT NULL AND v.kind <> 'folder')",
+        " WHERE n.kind <> 'folder' OR (v.kind <> 'folder' AND (n.id IS NULL OR n.deleted_at_ms IS NOT NULL))",
     ),
     _Rule(
         "view-of-space",
@@ -85,17 +85,16 @@ _RULES = (
     ),
     _Rule(
         "border-crossing",
-        "A border crossing of view {} names node {}, which is not there, or a stamp that was not given yet",
-        "SELECT c.view, c.node FROM border_crossings c JOIN views v ON v.id = c.view"
-        " JOIN spaces s ON s.id = v.space LEFT JOIN nodes n ON n.space = v.space AND n.id = c.node"
-        " WHERE n.id IS NULL OR c.stamp > s.stamp",
+        "A border crossing of view {} has stamp {}, which was not given yet",
+        "SELECT c.view, c.stamp FROM border_crossings c JOIN views v ON v.id = c.view"
+        " JOIN spaces s ON s.id = v.space WHERE c.stamp > s.stamp",
     ),
     # ---- rights
     _Rule(
         "grant-node",
         "A role was given on node {} of space {}, which is no folder",
-        "SELECT g.node, g.space FROM grants g LEFT JOIN nodes n ON n.space = g.space AND n.id = g.node"
-        " WHERE n.id IS NULL OR n.kind <> 'folder'",
+        "SELECT g.node, g.space FROM grants g JOIN nodes n ON n.space = g.space AND n.id = g.node"
+        " WHERE n.kind <> 'folder'",
     ),
     _Rule(
         "grant-principal",

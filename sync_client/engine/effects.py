@@ -175,11 +175,13 @@ def take_remote(
 ) -> None:
     """A page of the feed.  A half (place, content) older than what is known is ignored.
 
-    head: this page is the last.  Only then is it judged what lies below a tombstone, for until then it may yet
-    be told that it was moved out before.  alone: the page before this one was the head too, so only what this
-    page tells is to be judged; else all that is dirty is.
+    gone: left the view with all below it, before what `states` tells.  head: this page is the last.  Only then
+    is it judged what lies below a tombstone, for until then it may yet be told that it was moved out before.
+    alone: the page before this one was the head too, so only what this page tells is to be judged; else all that
+    is dirty is.
     """
-    buried: list[NodeId] = [NodeId(left) for left in gone]
+    below = [child for node in gone for child in _leave(trees, NodeId(node))]
+    buried: list[NodeId] = []
     for state in states:
         node = NodeId(state.node)
         if node == trees.root:
@@ -197,9 +199,9 @@ def take_remote(
             newer = _newer(known, seen)
             if newer != known:
                 _save(trees, Row(node, newer, _decided(row.local, known, newer), row.agreed))
-    below = [child for node in buried for child in _bury(trees, node)]
+    below += [child for node in buried for child in _bury(trees, node)]
     if head and alone:
-        _drop_orphans(trees, [*below, *(NodeId(state.node) for state in states)] if buried else ())
+        _drop_orphans(trees, [*below, *(NodeId(state.node) for state in states)] if buried or below else ())
     elif head:
         _drop_orphans(trees, trees.dirty())
 
@@ -289,6 +291,20 @@ def _decided(local: Local | None, known: Remote | None, newer: Remote) -> Local 
     ):
         return replace(local, conflict_of=None)
     return local
+
+
+def _leave(trees: Trees, node: NodeId) -> list[NodeId]:
+    """Out of the view with all below it: what of that lies elsewhere in the view by now is told anew."""
+    if node == trees.root:
+        return []
+    left = [node]
+    for one in left:  # grows while it is walked
+        left.extend(trees.children(Side.REMOTE, one))
+    for one in left:
+        row = trees.row(one)
+        if row is not None and row.remote is not None:
+            trees.save(_without_remote(row), dirty=True)
+    return left
 
 
 def _bury(trees: Trees, node: NodeId) -> list[NodeId]:

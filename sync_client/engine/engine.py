@@ -19,7 +19,14 @@ from typing import Any
 from uuid import uuid4
 
 from protocol.chunking import CUTTER
-from protocol.errors import DeviceCloned, LocalProblem, MedicalBlocksError, NotSignedIn, Unavailable
+from protocol.errors import (
+    AccessDenied,
+    DeviceCloned,
+    LocalProblem,
+    MedicalBlocksError,
+    NotSignedIn,
+    Unavailable,
+)
 from protocol.http import ServerApi
 from protocol.ids import Cursor, ViewId
 from protocol.messages import WAIT_SECONDS, Hello, Moved, Retention, Wait, Watched
@@ -34,6 +41,7 @@ from sync_client.engine.remote_folders import find_remote
 from sync_client.engine.round import FolderSync
 from sync_client.engine.stored_trees import StoredTrees
 from sync_client.engine.trees import root_row
+from sync_client.engine.view_rights import WRITE, ViewRights
 from sync_client.engine.watcher import Watcher, watcher_for
 
 log = logging.getLogger(__name__)
@@ -61,6 +69,7 @@ class Engine:
         self._group: asyncio.TaskGroup | None = None
         self._greeted = False
         self.server_retention: Retention | None = None  # not heard yet
+        self._rights = ViewRights(api)
         self._resumed = asyncio.Event()
         self._cursor_moved = asyncio.Event()
         self._round_ended = asyncio.Event()
@@ -149,6 +158,8 @@ class Engine:
                 self._sign_out(error)
                 return
             except (MedicalBlocksError, OSError) as error:
+                if await self._is_explained(error, sync):
+                    continue
                 self._stop_folder(sync, error)
                 pause = LOOK_AGAIN_AT_FOLDER_SECONDS
             except Exception as error:  # ours, perhaps provoked: the other folders and the client go on
@@ -173,7 +184,15 @@ class Engine:
             hello = await self.api.hello()
             _check_cutter(hello)
             self.server_retention = hello.retention
+            await self._rights.learn(self.syncs.values())
             self._greeted = True
+
+    async def _is_explained(self, error: MedicalBlocksError | OSError, sync: FolderSync) -> bool:
+        """By a right that changed: the folder goes on with the one it has now."""
+        try:
+            return await self._rights.explains(error, sync, self.syncs.values())
+        except MedicalBlocksError:
+            return False  # the next round meets it too
 
     def _sign_out(self, error: MedicalBlocksError) -> None:
         """Nothing goes on before a new sign-in, which comes with a new engine."""
@@ -241,6 +260,8 @@ class Engine:
                 if moved is None:
                     continue
                 self.offline = None
+                if moved.generation != self._rights.generation:
+                    await self._rights.learn(self.syncs.values())
             except Unavailable as error:
                 self.offline = error
                 await asyncio.sleep(OFFLINE_SECONDS[min(failures, len(OFFLINE_SECONDS) - 1)])
@@ -267,7 +288,9 @@ class Engine:
 
     async def _who_moved(self, watched: list[Watched], asked: Collection[int]) -> Moved | None:
         """The answer of one long poll; None if by now another folder is to be listened for as well."""
-        poll = asyncio.create_task(self.api.wait(Wait(views=watched)), name="long poll")
+        poll = asyncio.create_task(
+            self.api.wait(Wait(views=watched, generation=self._rights.generation)), name="long poll"
+        )
         try:
             while True:
                 ended = asyncio.create_task(self._cursor_moved.wait(), name="a round ended")
@@ -328,7 +351,12 @@ class Engine:
         sync.look_at_all()
         try:
             while True:
-                await sync.round()
+                try:
+                    await sync.round()
+                except AccessDenied as error:
+                    if not await self._is_explained(error, sync):
+                        raise
+                    continue
                 if sync.is_at_rest:
                     return
                 await asyncio.sleep(min(sync.seconds_to_next(), 5.0))
@@ -400,6 +428,11 @@ class Engine:
         hello = await self.api.hello()
         _check_cutter(hello)
         view, node = await find_remote(self.api, self.state, remote, create=create)
+        if "read" not in view.rights:
+            raise LocalProblem(
+                f"Of {remote} you may see names only, not the files",
+                hint="Ask its owner for the right to read.",
+            )
         existing = [
             folder for folder in self.state.folders() if folder.root == node and folder.view == view.view
         ]
@@ -439,6 +472,7 @@ class Engine:
             with trees.transaction():
                 trees.save(root_row(node), dirty=False)
         sync = self.syncs[followed.id] = FolderSync(followed, self.state, self.api, self.account)
+        sync.set_read_only(read_only=WRITE not in view.rights)
         self._start(sync)
         return {"remote": remote, "local": str(folder), "files": max(0, files)}
 

@@ -13,9 +13,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from protocol.errors import LocalProblem
+from protocol.errors import AccessDenied, LocalProblem, NotFound
 from protocol.ids import NodeId, parse_node_id
-from protocol.messages import Kind, Make, OpResult, Put, Restore, Revision, Status
+from protocol.messages import Kind, Make, OpResult, Put, Restore, Revision, Status, Trash
 from sync_client.engine.batches import commit
 from sync_client.engine.disk import FollowedRoot
 from sync_client.engine.looking import fresh_node
@@ -142,7 +142,7 @@ async def trash_list(engine: Engine) -> list[Answer]:
         seen_views.add(sync.folder.view)
         after = ""
         while True:
-            page = await engine.api.trash(sync.folder.view, after)
+            page = await _trash_there(engine, sync, after)
             items += [
                 {
                     "id": f"server-{item.node}",
@@ -158,6 +158,14 @@ async def trash_list(engine: Engine) -> list[Answer]:
                 break
             after = page.next
     return sorted(items, key=lambda item: -item["at"])
+
+
+async def _trash_there(engine: Engine, sync: FolderSync, after: str) -> Trash:
+    """A page of the server's trash; empty where one may not look into it, or the folder is not shared any more."""
+    try:
+        return await engine.api.trash(sync.folder.view, after)
+    except (AccessDenied, NotFound):
+        return Trash(items=[])
 
 
 async def _trash_here(sync: FolderSync) -> list[Answer]:
@@ -220,7 +228,7 @@ async def trash_restore(engine: Engine, item: str, to: Path | None = None) -> An
         for sync in engine.syncs.values():
             after = ""
             while True:
-                page = await engine.api.trash(sync.folder.view, after)
+                page = await _trash_there(engine, sync, after)
                 for found in page.items:
                     if found.node == node:
                         op = Restore(node=node, place_revision=found.place_revision)

@@ -18,6 +18,7 @@ from collections.abc import Callable, Sequence
 
 from msgspec.structs import replace
 
+from protocol.errors import LocalProblem, NotFound
 from protocol.http import ServerApi
 from protocol.ids import Cursor, NodeId, uuid7
 from protocol.manifests import content_digest
@@ -154,7 +155,7 @@ class Looker:
         check = FeedCheck(self._folder.cursor)
         try:
             while True:
-                answer = await self._api.changes(self._folder.view, self._folder.cursor, PAGE_NODES)
+                answer = await self._page()
                 if isinstance(answer, Reset):
                     check.reset(answer.cursor)
                     self.list_again(answer)
@@ -167,6 +168,17 @@ class Looker:
             self._server_moved = True
             raise
 
+    async def _page(self) -> Changes | Reset:
+        """Raises LocalProblem: the view is not there for us any more."""
+        try:
+            return await self._api.changes(self._folder.view, self._folder.cursor, PAGE_NODES)
+        except NotFound as error:
+            raise LocalProblem(
+                f"{self._folder.remote} is not shared with you any more, or was deleted on the server",
+                hint=f"Your files stay in {self._folder.local}. Ask whoever shared it; if it is over, run"
+                " `mb-sync remove`.",
+            ) from error
+
     def _take_page(self, page: Changes) -> bool:
         with self._trees.transaction(lasting=False):
             believed = self.refused.sift(page.nodes, page.gone)
@@ -174,6 +186,8 @@ class Looker:
                 content = state.content
                 if content is not None:
                     self._manifests.keep(content_digest(content.manifest), content.manifest)
+            if page.gone:
+                self.window.leave(page.gone)
             states = self.window.take(believed)
             self._trees.load(NodeId(state.node) for state in states)
             alone = self._folder.at_head  # until this page, and that is known after a crash too

@@ -7,6 +7,9 @@ engine.plan_down.
 Place and content merge each by itself.  An edit or a move beats a delete; two edits are both kept; of two moves
 the server's wins; equal bytes are never a conflict.  Whatever cannot be done yet waits, and is planned again when
 the steps that could be done are folded into the trees.
+
+In a folder that is read only nothing goes up: what is new here stays, what was edited here goes on beside the
+server's as one's own copy, what was moved or deleted here comes back.
 """
 
 from __future__ import annotations
@@ -80,10 +83,10 @@ def _judge(planning: Planning, row: Row) -> int:
             planning.stepped.add(row.node)
             return FREE
         if agreed is None:
-            return plan_up.make(planning, row, local)
+            return _stay(planning, row, local) if planning.read_only else plan_up.make(planning, row, local)
         return plan_down.follow_delete(planning, row, local, agreed)
     if local is None:
-        if agreed is not None and untouched_there(remote, agreed):
+        if agreed is not None and untouched_there(remote, agreed) and not planning.read_only:
             return plan_up.pass_on_delete(planning, row, remote)
         return plan_down.bring(planning, row)
     low = _judge_place(planning, row, local, remote)
@@ -92,10 +95,19 @@ def _judge(planning: Planning, row: Row) -> int:
     return low
 
 
+def _stay(planning: Planning, row: Row, local: Local) -> int:
+    """New here, in a folder that is read only: it stays on this disk, and on no other."""
+    if is_parked(local):
+        return planning.unpark(row, local)
+    if local.content is not None:  # else it is read first: it may be what the server has
+        planning.settled.add(row.node)
+    return FREE
+
+
 def _judge_place(planning: Planning, row: Row, local: Local, remote: Remote) -> int:
     if same_place(local.place, remote.place):
         return FREE
-    if wants_move_there(row):
+    if wants_move_there(row) and not planning.read_only:
         return plan_up.move(planning, row, local, remote)
     return plan_down.relocate(planning, row)
 
@@ -109,7 +121,7 @@ def _judge_content(planning: Planning, row: Row, local: Local, remote: Remote) -
         if settled_place:
             planning.tree.append(Agree(row.node))
             planning.stepped.add(row.node)
-    elif agreed is not None and agreed.content == remote.content:
+    elif agreed is not None and agreed.content == remote.content and not planning.read_only:
         plan_up.put(planning, row, local, remote)
     elif agreed is not None and not edited_here(local, agreed):
         plan_down.replace(planning, row, local, remote)

@@ -17,7 +17,7 @@ from datetime import datetime
 from enum import Enum, auto
 
 from protocol.ids import NodeId
-from protocol.names import conflict_name, name_key
+from protocol.names import conflict_name, my_copy_name, name_key
 from sync_client.engine.guards import Mass
 from sync_client.engine.steps import DiskStep, Problem, Relocate, Renew, Step, TreeStep, WireStep
 from sync_client.engine.trees import NO_NODE, PARKED, Local, Place, Row, Side, Trees
@@ -154,7 +154,8 @@ class Planning:
         return FREE
 
     def free_name(self, parent: NodeId, name: str) -> str:
-        """A conflict name that is free on both sides."""
+        """A name beside this one that is free on both sides: that of a conflict, or of one's own copy in a folder
+        that is read only."""
 
         def taken(candidate: str) -> bool:
             key = name_key(candidate)
@@ -165,7 +166,10 @@ class Planning:
                 or any(True for _ in self.trees.named(Side.REMOTE, parent, key))
             )
 
-        chosen = conflict_name(name, device=self.around.device, when=self.around.when, taken=taken)
+        if self.read_only:
+            chosen = my_copy_name(name, taken=taken)
+        else:
+            chosen = conflict_name(name, device=self.around.device, when=self.around.when, taken=taken)
         key = name_key(chosen)
         self.taken_here.add((parent, key))
         self.taken_there.add((parent, key))

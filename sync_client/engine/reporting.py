@@ -121,6 +121,8 @@ def _folder(engine: Engine, sync: FolderSync) -> Answer:
         "files": files,
         "bytes": size,
         "waiting": 0 if state == "synced" else sync.trees.count_dirty(),
+        "read_only": sync.read_only,
+        "own_files": sync.trees.count_own() if sync.read_only else 0,
         "problems": problems(sync),
         "not_portable": _not_portable(engine, sync),
         "paused_until": None if sync.resumed.is_set() else engine.paused_until(sync),

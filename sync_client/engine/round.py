@@ -38,6 +38,7 @@ from sync_client.engine.guarding import Guard
 from sync_client.engine.guards import DELETES, tally
 from sync_client.engine.ignoring import IGNORE_FILE
 from sync_client.engine.incoming import discard_leftovers
+from sync_client.engine.judgement import is_settled
 from sync_client.engine.looking import Looker, fresh_node
 from sync_client.engine.marker import Marker, read_marker, write_marker
 from sync_client.engine.planner import Plan, Surroundings, plan
@@ -85,6 +86,7 @@ class FolderSync:
         self.rounds_ended = 0
         self.disk_events = 0  # how often the watcher spoke
         self.watch_note = ""
+        self.read_only = False
         self.woken = asyncio.Event()
         self.resumed = asyncio.Event()  # not paused by itself
         self.resumed.set()
@@ -125,6 +127,17 @@ class FolderSync:
         self.looker.at_everything()
         self.disk_events += 1
         self._wake()
+
+    def set_read_only(self, *, read_only: bool) -> None:
+        """What the server says of our right to write here; a change of it makes everything be looked at again."""
+        if read_only == self.read_only:
+            return
+        self.read_only = read_only
+        with self.trees.transaction():
+            for row in list(self.trees.all_rows()):
+                if row.node != self.folder.root and not is_settled(row):
+                    self.trees.save(row, dirty=True)
+        self.look_at_all()
 
     async def batch_answered(self) -> None:
         """Until no batch of ours is under way: what the server then tells is not our own work."""
@@ -366,7 +379,8 @@ class FolderSync:
         read = await in_thread(read_files, root, wanted, keep=True) if wanted else []
         read += [await contents.read_copy(one) for one in restless]
         self.looker.take_read(read)
-        await contents.bring_beforehand(nodes, [one for one in read if isinstance(one, ReadFile)])
+        to_send = [] if self.read_only else [one for one in read if isinstance(one, ReadFile)]
+        await contents.bring_beforehand(nodes, to_send)
 
     def _next_slice(self, after: int, end: int) -> list[tuple[int, NodeId]]:
         """Dirty nodes that may be tried now, about SLICE_BYTES to be moved."""
@@ -425,7 +439,14 @@ class FolderSync:
 
     def _plan(self, nodes: Sequence[NodeId]) -> Plan:
         around = Surroundings(device=self._account.device_name, when=local_time(), fresh=fresh_node)
-        return plan(self.trees, nodes, around, held=self.guard.held, ignores=self.looker.ignores)
+        return plan(
+            self.trees,
+            nodes,
+            around,
+            read_only=self.read_only,
+            held=self.guard.held,
+            ignores=self.looker.ignores,
+        )
 
     def _take_carried(self, carried: Carried) -> None:
         if carried.look_for_swaps and self._root is not None:

@@ -357,6 +357,16 @@ class StoredTrees:
         ).fetchone()
         return int(found[0])
 
+    def count_own(self) -> int:
+        """Files on this disk that the server does not have."""
+        self._write()
+        found = self._db.execute(
+            "SELECT count(*) FROM nodes WHERE folder = ? AND r_parent IS NULL AND l_parent IS NOT NULL"
+            " AND size IS NOT NULL",
+            (self._folder,),
+        ).fetchone()
+        return int(found[0])
+
     def dirty_rows(self, *, missing: Side | None) -> list[Row]:
         """Of what is to be planned, the rows that this side lacks and the other has; None: that both have."""
         self._write()

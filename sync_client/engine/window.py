@@ -28,6 +28,12 @@ from sync_client.engine.trees import Content, Place, Remote
 _DEEPEST = 256
 _NOT_TOLD = UUID(int=0)
 
+_WITH_ALL_BELOW = (
+    "WITH RECURSIVE below(node) AS (SELECT ? UNION SELECT seen_states.node FROM below JOIN seen_states"
+    " ON seen_states.folder = ? AND seen_states.parent = below.node)"
+    " SELECT state FROM seen_states JOIN below ON seen_states.node = below.node WHERE seen_states.folder = ?"
+)
+
 
 class Window:
     """For the whole of a view nothing is stored and everything is inside."""
@@ -134,6 +140,16 @@ class Window:
             return [state for state in states if state.node != self._root]
         self._keep(states, fresh=True)
         return []
+
+    def leave(self, gone: Iterable[UUID]) -> None:
+        """These left the view with all below them; what of that is still in the view is told anew."""
+        if self._whole:
+            return
+        for node in gone:
+            rows = self._db.execute(_WITH_ALL_BELOW, (node.bytes, self._folder, self._folder)).fetchall()
+            states = [self._decode(packed) for (packed,) in rows]
+            left = [msgspec.structs.replace(state, deleted=True, content=None) for state in states]
+            self._keep(left, fresh=True)
 
     def take_own(self, nodes: Iterable[NodeId], content_of: Callable[[Content], WireContent]) -> None:
         """What this client did itself and the feed will not tell: these nodes, as the remote tree has them now."""

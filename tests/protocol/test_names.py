@@ -15,6 +15,7 @@ from protocol.names import (
     conflict_name,
     from_disk,
     is_junk,
+    my_copy_name,
     name_key,
     path_refusal,
     refusal,
@@ -316,3 +317,11 @@ def test_droppings_of_systems_and_editors_are_junk(name: str) -> None:
 )
 def test_what_a_person_may_have_made_is_no_junk(name: str) -> None:
     assert not is_junk(name)
+
+
+def test_ones_own_copy_keeps_its_extension_gets_a_number_and_is_no_copy_of_a_copy() -> None:
+    assert my_copy_name("brain.nii.gz", taken=no_names) == "brain (my copy).nii.gz"
+    assert my_copy_name("notes (my copy).txt", taken=lambda name: name == "notes (my copy).txt") == (
+        "notes (my copy 2).txt"
+    )
+    assert len(my_copy_name("é" * 127, taken=no_names).encode()) <= MAX_NAME_BYTES

@@ -38,6 +38,9 @@ EXPECTED = {  # what each route acts on, and the right it asks for
     "GET /api/v1/views/{view}/nodes/{node}/versions/{revision}": "view versions",
     "GET /api/v1/views/{view}/trash": "view versions",
     "GET /api/v1/views/{view}/list": "view metadata",
+    "GET /api/v1/views/{view}/nodes/{node}/grants": "view read",
+    "PUT /api/v1/views/{view}/nodes/{node}/grants": "view share",
+    "DELETE /api/v1/views/{view}/nodes/{node}/grants/{principal}": "view share",
 }
 
 
@@ -113,5 +116,11 @@ async def test_another_users_view_is_not_there_in_the_same_words_as_one_that_nev
 
 
 def _filled(path: str, view: str) -> str:
-    known = {"view": view, "node": str(uuid4()), "device": str(uuid4()), "revision": "1.1"}
+    known = {
+        "view": view,
+        "node": str(uuid4()),
+        "device": str(uuid4()),
+        "revision": "1.1",
+        "principal": str(uuid4()),
+    }
     return path.format(**known).removeprefix("/api/v1")

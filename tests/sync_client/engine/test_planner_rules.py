@@ -15,6 +15,7 @@ from sync_client.engine.planner import Plan, Surroundings, plan
 from sync_client.engine.steps import (
     DeleteTreeRemote,
     Fetch,
+    KeepBoth,
     MakeRemote,
     MoveRemote,
     Problem,
@@ -476,8 +477,12 @@ def test_a_read_only_folder_sends_nothing() -> None:
     two.write(two.a, "x", "2")
     two.delete(two.a, "y")
     two.a.scan()
+    two.write(two.a, "new", "3")
+    two.a.scan()
     planned = plan(two.a.trees, list(two.a.trees.dirty()), around(), read_only=True)
-    assert [type(step) for step in planned.steps] == [Problem, Problem]
+    assert [type(step) for step in planned.steps] == [KeepBoth, Fetch]
+    assert [step.name for step in planned.steps if isinstance(step, KeepBoth)] == ["x (my copy)"]
+    assert len(planned.settled) == 1
 
 
 def test_a_touch_alone_is_nothing_to_do() -> None:

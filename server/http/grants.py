@@ -1,0 +1,46 @@
+"""Who may see a folder, and sharing it.
+
+Owns: `grants` of a node.  May import: aiohttp, protocol, server.access, server.spaces, server.http.
+"""
+
+from __future__ import annotations
+
+from protocol.ids import parse_principal_id
+from protocol.messages import Share, WhoSees
+from server.access.rights import Action
+from server.http.routes import Call, On, route
+from server.spaces import sharing
+
+_PATH = "/views/{view}/nodes/{node}/grants"
+
+
+@route("GET", _PATH, on=On.VIEW, action=Action.READ, answer=WhoSees)
+async def get_grants(call: Call) -> WhoSees:
+    """Everyone who can see a folder now, and where that came from."""
+    node = call.node()
+    return await call.service.database.read(
+        lambda session: sharing.who_sees(session, call.principal, call.view, node)
+    )
+
+
+@route("PUT", _PATH, on=On.VIEW, action=Action.SHARE, request=Share, answer=WhoSees)
+async def put_grant(call: Call, asked: Share) -> WhoSees:
+    """Give somebody a role on a folder, in place of the one they had there; who can see it then."""
+    node, now_ms = call.node(), call.service.clock()
+    answer = await call.service.database.write(
+        lambda session: sharing.share(session, call.principal, call.view, node, asked, now_ms=now_ms)
+    )
+    call.service.wakeups.notify_rights()
+    return answer
+
+
+@route("DELETE", _PATH + "/{principal}", on=On.VIEW, action=Action.SHARE, answer=WhoSees)
+async def delete_grant(call: Call) -> WhoSees:
+    """Take a role back; it ends within a second, also for what is under way."""
+    node = call.node()
+    principal = parse_principal_id(call.request.match_info["principal"])
+    answer = await call.service.database.write(
+        lambda session: sharing.unshare(session, call.principal, call.view, node, principal)
+    )
+    call.service.wakeups.notify_rights()
+    return answer

@@ -1,0 +1,44 @@
+"""What this account may do in the views that its folders follow.
+
+Owns: asking for it, and when it is asked for again.  May import: protocol, engine.round.
+
+A share may end or change at any time.  That a view is not there any more is told by its feed; here it is learned
+whether one may still write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from protocol.errors import AccessDenied, MedicalBlocksError
+from protocol.http import ServerApi
+from sync_client.engine.round import FolderSync
+
+WRITE = "write"
+
+
+class ViewRights:
+    """Of one account.  generation: of the list of views, as it was when it was asked for last."""
+
+    def __init__(self, api: ServerApi) -> None:
+        self.generation = ""
+        self._api = api
+
+    async def learn(self, syncs: Collection[FolderSync]) -> None:
+        """Ask anew, and let each folder know."""
+        answer = await self._api.views()
+        rights = {view.view: view.rights for view in answer.views}
+        for sync in syncs:
+            if sync.folder.view in rights:
+                sync.set_read_only(read_only=WRITE not in rights[sync.folder.view])
+        self.generation = answer.generation
+
+    async def explains(
+        self, error: MedicalBlocksError | OSError, sync: FolderSync, syncs: Collection[FolderSync]
+    ) -> bool:
+        """Whether this refusal only says that a right of ours changed: now the folder knows, and may go on."""
+        if not isinstance(error, AccessDenied):
+            return False
+        before = sync.read_only
+        await self.learn(syncs)
+        return sync.read_only != before

@@ -1,0 +1,290 @@
+"""Every route, asked by everybody, about everything: each answer is the one that this table says.
+
+A route that has no row here fails the test.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import pytest
+
+from protocol.errors import NotFound
+from protocol.frames import HEAD, end_of_stream
+from protocol.ids import ViewId
+from protocol.messages import (
+    FRAMES,
+    Commit,
+    Content,
+    Kind,
+    Login,
+    Make,
+    Missing,
+    Part,
+    Problem,
+    Revision,
+    Share,
+    Wait,
+    WantedContent,
+)
+from server.access.devices import principal_of
+from server.access.views import readable_view
+from server.http.table import ROUTES
+from tests.server.http.test_sharing import Person
+from tests.support.server import PASSWORD, mb_server
+from tests.support.service import Caller, ServiceUnderTest, a_service
+
+FIRST = Revision(1, 1)
+
+# ---- the table -------------------------------------------------------------------------------------------
+
+OPEN, SIGNED_IN = "open", "signed in"
+NEEDS = {  # each route: open to all, to whoever is signed in, or to who has this right in the view
+    "GET /openapi.json": OPEN,
+    "GET /api/v1/hello": OPEN,
+    "POST /api/v1/login": OPEN,
+    "POST /api/v1/logout": SIGNED_IN,
+    "GET /api/v1/devices": SIGNED_IN,
+    "DELETE /api/v1/devices/{device}": SIGNED_IN,
+    "GET /api/v1/views": SIGNED_IN,
+    "POST /api/v1/wait": SIGNED_IN,
+    "GET /api/v1/views/{view}/changes": "metadata",
+    "GET /api/v1/views/{view}/list": "metadata",
+    "POST /api/v1/views/{view}/content": "read",
+    "GET /api/v1/views/{view}/files/{node}": "read",
+    "HEAD /api/v1/views/{view}/files/{node}": "read",
+    "GET /api/v1/views/{view}/nodes/{node}/grants": "read",
+    "POST /api/v1/views/{view}/missing": "write",
+    "POST /api/v1/views/{view}/chunks": "write",
+    "POST /api/v1/views/{view}/commit": "write",
+    "GET /api/v1/views/{view}/nodes/{node}/versions": "versions",
+    "GET /api/v1/views/{view}/nodes/{node}/versions/{revision}": "versions",
+    "GET /api/v1/views/{view}/trash": "versions",
+    "PUT /api/v1/views/{view}/nodes/{node}/grants": "share",
+    "DELETE /api/v1/views/{view}/nodes/{node}/grants/{principal}": "share",
+}
+NOTHING: set[str] = set()
+NAMES = {"metadata"}
+READS = NAMES | {"read"}
+WORKS = READS | {"write", "versions"}
+ALL = WORKS | {"share"}
+NOBODY = None  # no token that counts
+OBJECTS = ("home", "shared", "project", "intake", "absent")
+HAS: dict[str, tuple[set[str], ...] | None] = {  # everybody: their rights in each of OBJECTS
+    "anonymous": NOBODY,
+    "wrong token": NOBODY,
+    "owner": (ALL, ALL, ALL, NOTHING, NOTHING),
+    "editor": (NOTHING, WORKS, WORKS, NOTHING, NOTHING),
+    "reader": (NOTHING, READS, READS, NOTHING, NOTHING),
+    "names": (NOTHING, NAMES, NAMES, NOTHING, NOTHING),
+    "clinician": (NOTHING, NOTHING, NOTHING, WORKS, NOTHING),
+    "both": (NOTHING, READS, READS, WORKS, NOTHING),  # a reader, and a clinician
+    "stranger": (NOTHING, NOTHING, NOTHING, NOTHING, NOTHING),
+    "administrator": (NOTHING, NOTHING, NOTHING, NOTHING, NOTHING),
+    "revoked device": NOBODY,  # of the owner
+    "disabled": NOBODY,  # an editor
+}
+GRANTED = {  # roles on the shared folder and on the project alike
+    "editor": "editor",
+    "reader": "reader",
+    "names": "metadata",
+    "both": "reader",
+    "disabled": "editor",
+}
+
+
+# ---- everybody and everything ----------------------------------------------------------------------------
+
+
+@dataclass
+class Thing:
+    view: UUID
+    folder: UUID
+    file: UUID
+
+
+def ask_for(route: str, thing: Thing, numbers: Callable[[], int]) -> dict[str, object]:
+    """A request that does something where it is allowed, and harms no other cell of the table."""
+    match route:
+        case "POST /api/v1/login":
+            return {"body": Login(user="stranger", password=PASSWORD, device=uuid4(), device_name="another")}
+        case "POST /api/v1/wait":
+            return {"body": Wait(views=[], timeout_seconds=0)}
+        case "POST /api/v1/views/{view}/content":
+            return {"body": WantedContent(parts=[Part(node=thing.file, revision=FIRST)])}
+        case "POST /api/v1/views/{view}/missing":
+            return {"body": Missing(chunks=bytes(32))}
+        case "POST /api/v1/views/{view}/chunks":
+            return {"data": HEAD + end_of_stream(0), "headers": {"Content-Type": FRAMES}}
+        case "POST /api/v1/views/{view}/commit":
+            make = Make(
+                node=uuid4(), parent=thing.folder, name=uuid4().hex, content=Content(kind=Kind.FOLDER)
+            )
+            return {"body": Commit(operation=uuid4(), number=numbers(), ops=[make])}
+        case "PUT /api/v1/views/{view}/nodes/{node}/grants":
+            return {"body": Share(who="user:stranger2", role="reader")}
+        case _:
+            return {}
+
+
+def filled(route: str, thing: Thing) -> tuple[str, str]:
+    method, _, path = route.partition(" ")
+    on_folder = "grants" in path
+    node = thing.folder if on_folder else thing.file
+    names = {
+        "view": thing.view,
+        "node": node,
+        "device": uuid4(),
+        "revision": "1.1",
+        "principal": uuid4(),
+    }
+    return method, path.format(**names).removeprefix("/api/v1")
+
+
+async def outcome(caller: Caller, route: str, thing: Thing, numbers: Callable[[], int]) -> str:
+    method, path = filled(route, thing)
+    status, body, headers = await caller.raw(method, path, **ask_for(route, thing, numbers))  # type: ignore[arg-type]
+    if method == "HEAD":
+        return {401: "not signed in", 403: "denied", 404: "not there"}.get(status, "done")
+    if status < 400:
+        return "done"
+    told = caller.decode(body, headers, Problem)
+    if told.error == "not-signed-in":
+        return "not signed in"
+    if told.error == "denied":
+        return "denied"
+    if told.error == "not-found" and told.message == "There is no such view. Look at the list of your views.":
+        return "not there"
+    return "done" if told.error == "not-found" else f"{status} {told.message}"
+
+
+def expected(route: str, rights: tuple[set[str], ...] | None, thing: int) -> str:
+    needs = NEEDS[route]
+    if needs == OPEN:
+        return "done"
+    if rights is NOBODY:
+        return "not signed in"
+    if needs == SIGNED_IN or needs in rights[thing]:
+        return "done"
+    return "denied" if rights[thing] else "not there"
+
+
+async def operator(server: ServiceUnderTest, *words: str) -> None:
+    done = await asyncio.to_thread(mb_server, *words, "--data", server.data)
+    assert done.returncode == 0, done.stderr
+
+
+async def a_thing(person: Person, name: str, *, below: UUID | None = None) -> Thing:
+    """Something to read in this view, in a folder of it."""
+    assert person.caller.view is not None
+    folder = await person.folder("a folder", below)
+    return Thing(person.caller.view.view, folder, await person.file("a file", name.encode(), folder))
+
+
+async def everything(server: ServiceUnderTest, owner: Person, clinician: Caller) -> list[Thing]:
+    await operator(server, "project", "create", "Nerves", "--template", "imaging")
+    await operator(server, "project", "grant", "Nerves", "user:owner", "--role", "owner")
+    for who in ("clinician", "both"):
+        await operator(server, "project", "grant", "Nerves", f"user:{who}", "--role", "clinician")
+    home = await a_thing(owner, "home")
+    shared_root = await owner.folder("Study")
+    inside = await a_thing(owner, "shared", below=shared_root)
+    for name, role in GRANTED.items():
+        await owner.share(shared_root, f"user:{name}", role)
+        await operator(server, "project", "grant", "Nerves", f"user:{name}", "--role", role)
+    editor = Person(await server.sign_in("editor"))
+    shared = Thing((await editor.views())["/Shared/Study"].view, inside.folder, inside.file)
+    project = await a_thing(await owner.look_at("/Projects/Nerves"), "project")
+    intake = await a_thing(await Person(clinician).look_at("/Projects/Nerves/Intake"), "intake")
+    return [home, shared, project, intake, Thing(uuid4(), uuid4(), uuid4())]
+
+
+async def test_every_cell_of_the_table(tmp_path: Path) -> None:
+    assert set(NEEDS) == {f"{one.method} {one.path}" for one in ROUTES}, (
+        "a route without a row, or a row too many"
+    )
+    names = (
+        "administrator",
+        *(name for name in HAS if " " not in name and name not in ("anonymous", "administrator")),
+    )
+    async with a_service(tmp_path / "data", users=(*names, "stranger2")) as server:
+        people = {name: await server.sign_in(name) for name in names}
+        people["revoked device"] = await server.sign_in("owner")
+        people["anonymous"] = server.nobody()
+        people["wrong token"] = server.nobody()
+        people["wrong token"].token = "mbt_" + "x" * 43
+        things = await everything(server, Person(people["owner"]), people["clinician"])
+        revoked = people["revoked device"].signed_in
+        assert revoked is not None
+        await people["owner"].raw("DELETE", f"/devices/{revoked.device}")
+        await operator(server, "user", "disable", "disabled")
+        numbers = itertools.count(1_000_000).__next__
+        wrong = []
+        in_order = sorted(NEEDS, key=lambda route: "logout" in route)
+        for name, rights in HAS.items():
+            for route in in_order:
+                per_view = "{view}" in route
+                for index, thing in enumerate(things if per_view else things[:1]):
+                    found = await outcome(people[name], route, thing, numbers)
+                    wanted = expected(route, rights, index)
+                    if found != wanted:
+                        wrong.append(f"{name}, {route}, {OBJECTS[index]}: {found}, not {wanted}")
+        assert not wrong, "\n".join(wrong)
+
+
+# ---- absent, or not yours --------------------------------------------------------------------------------
+
+
+def differ(absent: list[float], hidden: list[float]) -> bool:
+    """Whether these times tell the two apart: medians more than 5 % apart, and a rank test that is sure of it."""
+    if abs(statistics.median(absent) / statistics.median(hidden) - 1) <= 0.05:
+        return False
+    ranked = sorted([(time, 0) for time in absent] + [(time, 1) for time in hidden])
+    n, m = len(absent), len(hidden)
+    u = sum(rank for rank, (_, which) in enumerate(ranked, start=1) if which) - m * (m + 1) / 2
+    z = (u - n * m / 2) / (n * m * (n + m + 1) / 12) ** 0.5
+    return 2 * (1 - statistics.NormalDist().cdf(abs(z))) <= 0.001
+
+
+@pytest.mark.parametrize("what", ["home", "shared", "project"])
+async def test_absent_and_not_yours_take_the_same_time_to_say(tmp_path: Path, what: str) -> None:
+    async with a_service(tmp_path / "data", users=("ada", "ben", "cleo")) as server:
+        ada, cleo = Person(await server.sign_in("ada")), await server.sign_in("cleo")
+        ben = Person(await server.sign_in("ben"))
+        study = await ada.folder("Study")
+        await ada.share(study, "user:ben", "reader")
+        await operator(server, "project", "create", "Nerves")
+        await operator(server, "project", "grant", "Nerves", "user:ben", "--role", "reader")
+        seen = {"shared": "/Shared/Study", "project": "/Projects/Nerves"}
+        assert ada.caller.view is not None
+        hidden = ada.caller.view.view if what == "home" else (await ben.views())[seen[what]].view
+        assert cleo.token is not None
+
+        def measured() -> tuple[list[float], list[float]]:
+            times: tuple[list[float], list[float]] = ([], [])
+            with server.service.database.reading() as session:
+                cleos = principal_of(session, cleo.token or "")
+                for _ in range(1_000):
+                    for which, view in enumerate((uuid4(), hidden)):
+                        began = time.perf_counter()
+                        with pytest.raises(NotFound):
+                            readable_view(session, cleos, ViewId(view))
+                        times[which].append(time.perf_counter() - began)
+            return times
+
+        tries = 0
+        while differ(*await asyncio.to_thread(measured)):
+            tries += 1
+            assert tries < 2, "the time tells what is there"
+        told = []
+        for view in (uuid4(), hidden):
+            status, body, headers = await cleo.raw("GET", f"/views/{view}/changes")
+            told.append((status, cleo.decode(body, headers, Problem).message))
+        assert told[0] == told[1]
