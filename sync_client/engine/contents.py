@@ -44,6 +44,7 @@ class Contents:
         self._root = root
         self._api = api
         self._manifests = Manifests(state)
+        self._both_new = False
         self._sent: dict[NodeId, tuple[Content, Fingerprint]] = {}
         self._brought: dict[NodeId, Revision] = {}  # whole and verified in .mb-sync/tmp
         self._copies: dict[NodeId, Snapshot] = {}  # of files that never become quiet
@@ -58,7 +59,7 @@ class Contents:
         sending: list[Outgoing] = []
         for file in read:
             row = self._trees.row(file.node)
-            if row is not None and _is_to_be_sent(row, file):
+            if row is not None and _is_to_be_sent(row, file) and not self._has_twin(row, Side.REMOTE):
                 outgoing = self._outgoing(file.node, file.content, file.fingerprint, file)
                 if outgoing is not None:
                     sending.append(outgoing)
@@ -67,7 +68,11 @@ class Contents:
             for file in read:
                 if file.node not in failed:
                     self._sent[file.node] = (file.content, file.fingerprint)
-        coming = [row for row in map(self._trees.row, nodes) if row is not None and _is_to_be_brought(row)]
+        coming = [
+            row
+            for row in map(self._trees.row, nodes)
+            if row is not None and _is_to_be_brought(row) and not self._has_twin(row, Side.LOCAL)
+        ]
         if coming:
             brought = await self._fetch(
                 [(row.node, row.remote.content_revision, row.remote.content) for row in coming if row.remote]
@@ -82,6 +87,25 @@ class Contents:
             return copy
         self._copies[copy.read.node] = copy
         return copy.read
+
+    def begin(self) -> None:
+        """Before a sweep: only where both sides have something new can the two be the same."""
+        self._both_new = self._trees.has_dirty(missing=Side.LOCAL) and self._trees.has_dirty(
+            missing=Side.REMOTE
+        )
+
+    def _has_twin(self, row: Row, side: Side) -> bool:
+        """Whether a node with the same path and content, or not read yet, is new on that other side: the two will
+        be one, as when a folder is followed again."""
+        if not self._both_new:
+            return False
+        mine = row.remote if side is Side.LOCAL else row.local
+        path = self._trees.path(Side.REMOTE if side is Side.LOCAL else Side.LOCAL, row.node)
+        twin = self._trees.row(node) if path and (node := self._trees.at_path(side, path)) else None
+        if mine is None or twin is None or twin.node == row.node:
+            return False
+        there = twin.local if side is Side.LOCAL else twin.remote
+        return there is not None and there.content in (None, mine.content)
 
     async def drop_unused(self) -> None:
         """After a sweep: what no plan asked for."""

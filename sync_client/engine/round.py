@@ -352,6 +352,7 @@ class FolderSync:
             return False
         self._quiet = False
         self._count_progress()
+        contents.begin()
         did = False
         preparing = asyncio.ensure_future(self._prepare(root, contents, slice_))
         try:

@@ -379,6 +379,17 @@ class StoredTrees:
         )
         return [unpack(NodeId(UUID(bytes=node)), row) for node, row in found]
 
+    def has_dirty(self, *, missing: Side) -> bool:
+        """Whether something is to be planned that this side lacks and the other has."""
+        self._write()
+        here, there = ("l_parent", "r_parent") if missing is Side.LOCAL else ("r_parent", "l_parent")
+        found = self._db.execute(
+            "SELECT 1 FROM nodes WHERE folder = ? AND dirty IS NOT NULL"  # noqa: S608 - our own column names
+            f" AND {here} IS NULL AND {there} IS NOT NULL LIMIT 1",
+            (self._folder,),
+        ).fetchone()
+        return found is not None
+
     def count_on(self, side: Side) -> int:
         """How many nodes this side has, without the root."""
         self._write()
