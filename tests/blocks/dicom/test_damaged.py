@@ -27,6 +27,8 @@ NAMES = ["zweistein", "pid-4711", "quacksalver"]
 def test_damage_never_brings_a_name_out(tmp_path: Path) -> None:
     named = Dataset()
     named.PatientName, named.CodeMeaning = "Zweistein^Jane", "Zweistein"
+    # said more than once: an id that stands only in a damaged tag is a word like any other
+    named.PatientID, named.ReferringPhysicianName = "PID-4711-X", "Quacksalver^Hubert"
     image = an_image(AnatomicRegionSequence=[named], ReferencedStudySequence=[named])
     sources = [
         file_bytes(image, kind)
