@@ -10,6 +10,7 @@ import asyncio
 import logging
 import os
 import signal
+import sqlite3
 import time
 from typing import TYPE_CHECKING
 
@@ -74,12 +75,19 @@ class Daemon:
             case "status":
                 return self._status() | {"pid": os.getpid()}
             case "wait":
+                self._hurry()
                 await self._engine_there()
         if self._engine is None:
             raise Unavailable(
                 "MB-Sync cannot do that now", hint=self._trouble or "It is starting: try again in a moment."
             )
         return await perform(self._engine, do, arguments)
+
+    def _hurry(self) -> None:
+        """Whoever waits wants the next try now, not when it is due."""
+        if self._engine is None and self._trouble is not None:
+            self._known.clear()
+            self._reload.set()
 
     async def _engine_there(self) -> None:
         """`wait` waits for an engine that is on its way; its caller sets the limit."""
@@ -153,6 +161,11 @@ class Daemon:
             case MedicalBlocksError():
                 log.error("engine: stopped code=%s", error.code)
                 return str(error)
+            case sqlite3.Error():
+                from sync_client.engine.database import state_trouble  # noqa: PLC0415 - with the engine
+
+                log.error("engine: state.db failed code=%s", error.sqlite_errorname)
+                return str(state_trouble(error))
             case _:
                 log.error("engine: met a fault", exc_info=error)
                 return (

@@ -44,6 +44,7 @@ BULK = 5_000  # values in one statement
 _ROW_VALUES = 1_000
 BUSY_SECONDS = 30  # how long a transaction waits for the write lock of another process
 READERS = 4  # threads; more would only wait for each other on the few cores there are
+_DISK_TROUBLE = ("SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_PERM")
 _PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "cache_size=-65536")
 
 
@@ -255,3 +256,8 @@ class _told_plainly:  # noqa: N801 - read as a verb where it stands
             ) from error
         if "locked" in words:
             raise Unavailable("The server's database is busy", hint="Try again in a minute.") from error
+        if getattr(error.orig, "sqlite_errorname", "").startswith(_DISK_TROUBLE):
+            raise Unavailable(
+                "The server's disk failed",
+                hint="Its operator must look at it; the client tries again by itself.",
+            ) from error

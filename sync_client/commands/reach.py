@@ -7,6 +7,7 @@ May import: protocol, engine, control, home, lock, operations.
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
@@ -76,11 +77,14 @@ async def _alone(home: ClientHome, do: str, arguments: dict[str, Json]) -> Json:
 @asynccontextmanager
 async def opened_engine(home: ClientHome) -> AsyncIterator[Engine]:
     """The engine of a home whose lock the caller holds."""
+    from sync_client.engine.database import state_trouble  # noqa: PLC0415 - as below
     from sync_client.engine.engine import Engine  # noqa: PLC0415 - not needed where a client runs
 
     engine = await Engine.open(home.path, read_account(home))
     try:
         yield engine
+    except sqlite3.Error as error:
+        raise state_trouble(error) from error
     finally:
         await engine.close()
 

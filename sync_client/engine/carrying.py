@@ -96,6 +96,7 @@ class Carried:
     look_for_swaps: bool = (
         False  # an exchange was not carried out: what it moved may lie under a name of ours
     )
+    look_for_parked: bool = False  # a move was not carried out, or its sync failed: it may lie parked
     problems: dict[NodeId, tuple[str, str]] = field(default_factory=dict)  # node → code, words
     notes: list[tuple[str, str, str, int]] = field(default_factory=list)  # activity
     reset: Reset | None = None
@@ -227,6 +228,7 @@ class Carrier:
         if isinstance(moved, NotPlaced):
             self._not_placed(step.node, moved, from_parts, carried)
             carried.look_at.add(to_parts[:-1])
+            carried.look_for_parked |= PARKED in (step.source.parent, target.parent)
             return
         with self._folding():
             local = Local(target, row.local.content, moved, row.local.conflict_of)

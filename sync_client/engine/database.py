@@ -11,6 +11,7 @@ Rows of nodes are in `engine.stored_trees`.
 from __future__ import annotations
 
 import contextlib
+import logging
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -23,6 +24,8 @@ from msgspec import msgpack
 from protocol.errors import LocalProblem
 from protocol.ids import Cursor, NodeId, ViewId
 from protocol.messages import Manifest
+
+log = logging.getLogger(__name__)
 
 FORMAT = 2
 ACTIVITY_KEPT = 1_000
@@ -98,6 +101,26 @@ sqlite3.register_adapter(bool, int)
 sqlite3.register_adapter(type(None), lambda nothing: nothing)
 
 
+def state_trouble(error: sqlite3.Error) -> LocalProblem:
+    """What SQLite says about a disk, for a person.  The engine that met it is opened anew: its trees may be ahead of
+    the database, which holds whole transactions only."""
+    code = getattr(error, "sqlite_errorname", "") or ""
+    if code.startswith("SQLITE_FULL"):
+        return LocalProblem(
+            "There is no room left on the disk for MB-Sync's own records",
+            hint="Make some; it goes on by itself.",
+        )
+    if code.startswith(("SQLITE_READONLY", "SQLITE_PERM", "SQLITE_CANTOPEN")):
+        return LocalProblem(
+            "MB-Sync's own records (state.db) cannot be opened for writing",
+            hint="See that the disk has room and that you may write in the client home; it goes on by itself.",
+        )
+    return LocalProblem(
+        f"MB-Sync's own records (state.db) cannot be read or written ({error})",
+        hint="Check the disk; it goes on by itself.",
+    )
+
+
 @dataclass(slots=True)
 class Followed:
     """A followed folder, as it is remembered."""
@@ -118,13 +141,19 @@ class StateDatabase:
     """One connection; all of the engine's memory."""
 
     def __init__(self, path: Path) -> None:
-        self._db = sqlite3.connect(path, isolation_level=None, cached_statements=256)
+        try:
+            self._db = sqlite3.connect(path, isolation_level=None, cached_statements=256)
+        except sqlite3.Error as error:
+            raise state_trouble(error) from error
         self._depth = 0
         self._lasting = False
         try:
             for pragma in ("journal_mode=WAL", "synchronous=FULL", "cache_size=-32768", "temp_store=MEMORY"):
                 self._db.execute("PRAGMA " + pragma)
             version = self._db.execute("PRAGMA user_version").fetchone()[0]
+        except sqlite3.OperationalError as error:
+            self._db.close()
+            raise state_trouble(error) from error
         except sqlite3.DatabaseError as error:
             self._db.close()
             raise LocalProblem(
@@ -158,9 +187,14 @@ class StateDatabase:
                 statement = ""
 
     def close(self) -> None:
-        if self._db.in_transaction:
-            self._db.execute("COMMIT")
-        self._db.close()
+        """What was only observed is lost if the disk fails now: it is observed again."""
+        try:
+            if self._db.in_transaction:
+                self._db.execute("COMMIT")
+        except sqlite3.Error as error:
+            log.warning("state.db: the last observations were not written code=%s", error.sqlite_errorname)
+        finally:
+            self._db.close()
 
     @property
     def connection(self) -> sqlite3.Connection:
@@ -192,8 +226,9 @@ class StateDatabase:
         try:
             yield
         except BaseException:
-            self._db.execute("ROLLBACK TO block")
-            self._db.execute("RELEASE block")
+            if self._db.in_transaction:  # a full or failing disk ends the whole transaction by itself
+                self._db.execute("ROLLBACK TO block")
+                self._db.execute("RELEASE block")
             raise
         else:
             self._db.execute("RELEASE block")

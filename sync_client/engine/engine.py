@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sqlite3
 import time
 from collections.abc import Callable, Collection
 from contextlib import suppress
@@ -87,6 +88,7 @@ class Engine:
     async def open(cls, state: Path, account: Account) -> Engine:
         """state: the client home.  Opens `state.db`; nothing is asked of the network yet."""
         api = await ServerApi(account.server, account.token, trust=account.trust).__aenter__()
+        database = None
         try:
             database = StateDatabase(state / "state.db")
             known = database.fact("account")
@@ -99,10 +101,12 @@ class Engine:
             with database.transaction():
                 database.set_fact("account", mine)
                 note_device(database, account.device)
+            return cls(database, account, api)
         except BaseException:
             await api.__aexit__(None, None, None)
+            if database is not None:
+                database.close()
             raise
-        return cls(database, account, api)
 
     async def close(self) -> None:
         for watcher in self._watchers.values():
@@ -162,6 +166,8 @@ class Engine:
                     continue
                 self._stop_folder(sync, error)
                 pause = LOOK_AGAIN_AT_FOLDER_SECONDS
+            except sqlite3.Error:  # the trees may be ahead of `state.db` now: only a fresh engine may go on
+                raise
             except Exception as error:  # ours, perhaps provoked: the other folders and the client go on
                 log.exception("folder=%d met a fault", sync.folder.id)
                 self._stop_folder(sync, _fault(error))

@@ -190,7 +190,7 @@ def _swap(root: FollowedRoot, target: Target, expected: Fingerprint, ours: Finge
     tmp, folder, name = root.tmp(), root.folder_fd(target.parts[:-1]), root.spell(target.parts[-1])
     temporary = tmp_name(target.node)
     swap = temporary + SWAP
-    os.rename(temporary, swap, src_dir_fd=tmp, dst_dir_fd=tmp)
+    rename_noreplace(tmp, temporary, tmp, swap)  # one that is there already may be an edit: `recover` first
     try:
         exchange(tmp, swap, folder, name)
     except FileNotFoundError:

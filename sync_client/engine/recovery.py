@@ -1,4 +1,4 @@
-"""After a crash: what an exchange left under a name of ours.
+"""After a crash, or a step that failed half-way: what an exchange left under a name of ours.
 
 Owns: what becomes of each `.swap`.
 May import: protocol, sync_client.engine.{disk,incoming,reading,system_calls,trash}.
@@ -46,7 +46,7 @@ def recover(
     intent_of: Callable[[NodeId], Parts | None],
     name_beside: NameBeside,
 ) -> list[Recovered]:
-    """Bring back what a crash left; run at start, before the first scan.
+    """Bring back what a crash or a failed step left; run before the next look at the folder.
 
     is_on_server: of a content digest.  intent_of: where the exchange was to happen, if that is still known
     (else it comes back to the top of the folder).  name_beside: a conflict name for (name, is it taken?).

@@ -282,8 +282,7 @@ class FolderSync:
 
     def _recover(self, root: FollowedRoot) -> None:
         def is_on_server(digest: bytes) -> bool:
-            rows = [self.trees.row(node) for node in self.trees.holding_remotely(digest)]
-            return any(row and row.remote and row.remote.content.digest == digest for row in rows)
+            return any(True for _ in self.trees.holding_remotely(digest))
 
         recovered = recover(
             root,
@@ -452,6 +451,8 @@ class FolderSync:
     def _take_carried(self, carried: Carried) -> None:
         if carried.look_for_swaps and self._root is not None:
             self._recover(self._root)
+        if carried.look_for_parked and self._root is not None:
+            self._find_parked(self._root)  # before a look takes it for deleted
         if carried.look_at:
             self.looker.at_folders(carried.look_at)
         if carried.look_later:

@@ -508,8 +508,16 @@ class StoredTrees:
         return [NodeId(UUID(bytes=node)) for (node,) in found]
 
     def holding_remotely(self, digest: bytes) -> Iterator[NodeId]:
-        """Nodes whose remote content this is.  Goes over every row: for the rare question after a crash."""
-        return (row.node for row in self.all_rows() if row.remote and row.remote.content.digest == digest)
+        """Nodes of which the server holds this, as their content or, if it was agreed on, as an older version.
+
+        Goes over every row: for the rare question after a crash.
+        """
+        return (
+            row.node
+            for row in self.all_rows()
+            for side in (row.remote, row.agreed)
+            if side is not None and side.content.digest == digest
+        )
 
 
 class KnownLocally:
