@@ -201,8 +201,10 @@ def _swap(root: FollowedRoot, target: Target, expected: Fingerprint, ours: Finge
         return True
     exchange(tmp, swap, folder, name)
     back = look(tmp, swap)
-    if back is not None and same_bytes(ours, back):
-        os.rename(swap, temporary, src_dir_fd=tmp, dst_dir_fd=tmp)
+    if back is not None and same_bytes(ours, back):  # it stood there for a moment: a program may have it open
+        line = announced(target.parts, back, Why.RECOVERED, _now_ms())
+        announce(root, [line])
+        os.rename(swap, line.name, src_dir_fd=tmp, dst_dir_fd=root.trash())
     return False  # else a second edit came between: it stays a `.swap`, and `recover` brings it back
 
 

@@ -20,6 +20,7 @@ from protocol.errors import LocalProblem, MedicalBlocksError
 from sync_client.control import NotRunning, ask
 from tests.support.computers import Together, until
 from tests.support.faults.control import ANSWERS, CHANGING, Calls, Faults
+from tests.support.faults.power import Loss, Snapshot, power_cut
 from tests.support.faults.programs import KILLED, QuickComputer
 from tests.support.faults.story import Story, differences, points, seeded, torn, wanted_points
 
@@ -57,11 +58,15 @@ class World:
             computer.wait()
         wanted = self.story.wanted
         for computer in self.both.computers:
-            assert differences(computer, wanted) == [], f"{computer.name} after {why}\n{self.ours.log()}"
+            found = differences(computer, wanted)
+            assert not found, f"{computer.name} after {why}\n{found}\n{self.ours.log()}"
             assert computer.left_lying_about() == [], f"{computer.name} after {why}"
         self.steps += 1
         if self.steps % SOUND_EVERY == 0:
             self.both.sound()
+            for computer in self.both.computers:  # so many deletes in a few minutes would ask first
+                computer.stop()
+                computer.start()
 
     def calls_in_a_step(self, classes: Calls) -> int:
         """How many there are when nothing goes wrong."""
@@ -84,11 +89,19 @@ def world(both: Together, tmp_path: Path, request: pytest.FixtureRequest) -> Ite
         both.sound()
 
 
-def test_killed_before_any_call_it_starts_again_and_nothing_is_lost_or_doubled(world: World) -> None:
+@pytest.mark.parametrize("power", [False, True], ids=["killed", "without power"])
+def test_ended_before_any_call_it_starts_again_and_nothing_is_lost_or_doubled(
+    world: World, tmp_path: Path, power: bool
+) -> None:
+    """Without power: what was not synced by then is lost, in one way or another."""
     count = world.calls_in_a_step(CHANGING)
-    for number in points(count, wanted_points(60), world.chance):
+    roots = world.ours.roots
+    for number in points(count, wanted_points(30), world.chance):
         world.ours.stop()
         world.act()
+        journal = tmp_path / f"journal-{number}"
+        before = Snapshot.of(roots) if power else None
+        world.ours.watch(world.faults, str(journal) if power else "")
         world.faults.kill_at(number)
         world.ours.start()
         try:
@@ -98,7 +111,13 @@ def test_killed_before_any_call_it_starts_again_and_nothing_is_lost_or_doubled(w
             assert world.ours.reap() == KILLED
         else:
             world.ours.stop()  # a step may need fewer calls than another one
-        why = f"a kill before call {number} of {count}: {world.faults.hit}"
+        why = f"the end before call {number} of {count}: {world.faults.hit}"
+        if before is not None and world.faults.hits:
+            loss = world.chance.choice(list(Loss))
+            unsafe = power_cut(before, journal, roots, loss, world.chance)
+            why += f", {loss.value}: {unsafe} were not synced"
+        journal.unlink(missing_ok=True)
+        world.ours.watch(world.faults)
         world.faults.disarm()
         assert torn(world.ours, world.both.ever) == [], why
         began = time.monotonic()

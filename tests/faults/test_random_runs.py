@@ -27,7 +27,7 @@ from tests.support.server import PASSWORD
 pytestmark = pytest.mark.timeout(300)
 
 RUNS = int(os.environ.get("MB_RANDOM_RUNS") or 40)
-TURNS = 28
+TURNS = 22
 FOLDERS = ("", "study", "study/series", "other")
 NAMES = tuple(f"{letter}.dcm" for letter in "abcdef")
 

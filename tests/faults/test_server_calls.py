@@ -20,6 +20,7 @@ from protocol.errors import MedicalBlocksError
 from sync_client.control import ask
 from tests.support.computers import Together, until
 from tests.support.faults.control import ANSWERS, CHANGING, Calls, Faults
+from tests.support.faults.power import Loss, Snapshot, power_cut
 from tests.support.faults.programs import KILLED, Programs, QuickComputer, QuickServer, Watched
 from tests.support.faults.story import Story, differences, points, seeded, wanted_points
 
@@ -57,6 +58,9 @@ class World:
         self.steps += 1
         if self.steps % CHECKED_EVERY == 0:
             self.server.check_deep()
+            for computer in self.both.computers:  # so many deletes in a few minutes would ask first
+                computer.stop()
+                computer.start()
 
     def log(self) -> str:
         return self.server.log()[-3_000:]
@@ -105,20 +109,39 @@ def world(programs: Programs, tmp_path: Path, request: pytest.FixtureRequest) ->
             server.__exit__()
 
 
-def test_killed_before_any_call_it_starts_again_and_holds_what_it_acknowledged(world: World) -> None:
+@pytest.mark.parametrize("power", [False, True], ids=["killed", "without power"])
+def test_ended_before_any_call_it_starts_again_and_holds_what_it_acknowledged(
+    world: World, tmp_path: Path, power: bool
+) -> None:
+    """Without power: what was not synced by then is lost, in one way or another."""
     count = world.calls_in_a_step(CHANGING)
-    for number in points(count, wanted_points(60), world.chance):
+    assert world.server.watched is not None
+    roots = world.server.watched.roots
+    for number in points(count, wanted_points(30), world.chance):
+        journal = tmp_path / f"journal-{number}"
+        before = None
+        if power:
+            world.server.stop()
+            before = Snapshot.of(roots)
+            world.server.watched = Watched(world.faults, roots, str(journal))
+            world.server.start()
         world.faults.kill_at(number)
         world.step()
-        why = f"a kill before call {number} of {count}: {world.faults.hit}"
+        why = f"the end before call {number} of {count}: {world.faults.hit}"
         if world.faults.hits:
             until(lambda: world.server.has_ended, "it is dead", 10.0)
             assert world.server.reap() == KILLED
+            if before is not None:
+                loss = world.chance.choice(list(Loss))
+                unsafe = power_cut(before, journal, roots, loss, world.chance)
+                why += f", {loss.value}: {unsafe} were not synced"
+                world.server.watched = Watched(world.faults, roots)
             world.faults.disarm()
             began = time.monotonic()
             world.server.start()
             assert not world.server.has_ended, f"{why}\n{world.log()}"
             assert time.monotonic() - began < RESTART_SECONDS, why
+        journal.unlink(missing_ok=True)
         world.faults.disarm()
         heals(world, why)
 

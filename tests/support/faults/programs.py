@@ -250,8 +250,13 @@ class QuickComputer(Computer):
         super().__post_init__()
         self.mb_sync = QuickMbSync(self.mb_sync.home, programs=self.programs)
 
+    @property
+    def roots(self) -> tuple[Path, ...]:
+        """Where its files lie."""
+        return (self.folder, self.mb_sync.home)
+
     def watch(self, faults: Faults, journal: str = "") -> None:
-        self.watched = Watched(faults, (self.folder, self.mb_sync.home), journal)
+        self.watched = Watched(faults, self.roots, journal)
 
     def start(self) -> None:
         """In the background; it answers when this returns (or it has ended)."""

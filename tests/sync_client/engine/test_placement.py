@@ -160,6 +160,29 @@ def test_an_edit_between_look_and_exchange_is_put_back(
 
 
 @pytest.mark.parametrize("way", ["by rename", "in place"])
+def test_a_program_that_opened_ours_before_it_gave_way_writes_into_the_trash(
+    root: FollowedRoot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (root.path / "a").write_text("old")
+    target = fetched(root, "a", b"new", over=seen(root, "a"))
+    real = placement.exchange
+    held = []
+
+    def exchange_between_an_edit_and_an_opening(*names: object) -> None:
+        if not held:
+            _edit_by_rename(root.path / "a")
+        real(*names)  # type: ignore[arg-type]  # the four of the real one
+        held.append((root.path / "a").open("a"))
+
+    monkeypatch.setattr(placement, "exchange", exchange_between_an_edit_and_an_opening)
+    assert the_code(place(root, [target])[0]) == "changed"
+    with held[0] as ours, held[1]:
+        ours.write("+late")
+    assert (root.path / "a").read_text() == "old+edit"
+    [line] = list_trash(root)
+    assert (root.path / ".mb-sync/trash" / line.name).read_text() == "new+late"
+
+
 def test_a_second_edit_while_the_first_is_put_back_is_kept_for_recovery(
     root: FollowedRoot, monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
