@@ -24,7 +24,7 @@ from tests.support.faults.power import Loss, Snapshot, power_cut
 from tests.support.faults.programs import KILLED, QuickComputer
 from tests.support.faults.story import Story, differences, points, seeded, torn, wanted_points
 
-pytestmark = pytest.mark.timeout(3_600 if os.environ.get("MB_FAULT_POINTS") else 300)
+pytestmark = pytest.mark.timeout(3_600 if os.environ.get("MB_FAULT_POINTS") else 600)
 
 RESTART_SECONDS = 5.0  # to start and be equal again, after a kill
 HEAL_SECONDS = 40.0

@@ -24,7 +24,7 @@ from tests.support.faults.power import Loss, Snapshot, power_cut
 from tests.support.faults.programs import KILLED, Programs, QuickComputer, QuickServer, Watched
 from tests.support.faults.story import Story, differences, points, seeded, wanted_points
 
-pytestmark = pytest.mark.timeout(3_600 if os.environ.get("MB_FAULT_POINTS") else 300)
+pytestmark = pytest.mark.timeout(3_600 if os.environ.get("MB_FAULT_POINTS") else 600)
 
 RESTART_SECONDS = 5.0
 HEAL_SECONDS = 40.0

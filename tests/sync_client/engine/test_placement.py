@@ -159,7 +159,6 @@ def test_an_edit_between_look_and_exchange_is_put_back(
     assert not temporary_names(root)
 
 
-@pytest.mark.parametrize("way", ["by rename", "in place"])
 def test_a_program_that_opened_ours_before_it_gave_way_writes_into_the_trash(
     root: FollowedRoot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -183,6 +182,7 @@ def test_a_program_that_opened_ours_before_it_gave_way_writes_into_the_trash(
     assert (root.path / ".mb-sync/trash" / line.name).read_text() == "new+late"
 
 
+@pytest.mark.parametrize("way", ["by rename", "in place"])
 def test_a_second_edit_while_the_first_is_put_back_is_kept_for_recovery(
     root: FollowedRoot, monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
