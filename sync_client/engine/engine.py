@@ -150,6 +150,8 @@ class Engine:
             pause: float | None = None
             try:
                 await self._greet()
+                if not sync.may_read:
+                    await self._rights.learn(self.syncs.values())
                 await sync.round()
                 failures = 0
                 self.offline = None

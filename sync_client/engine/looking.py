@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 
 from msgspec.structs import replace
 
-from protocol.errors import LocalProblem, NotFound
+from protocol.errors import AccessDenied, LocalProblem, NotFound
 from protocol.http import ServerApi
 from protocol.ids import Cursor, NodeId, uuid7
 from protocol.manifests import content_digest
@@ -68,6 +68,7 @@ class Looker:
     ) -> None:
         self.odd: dict[Parts, list[Odd]] = {}  # what cannot be followed, by folder
         self.notes: list[str] = []
+        self.knows_rights = False  # they were asked for since the feed said that they changed
         self.refused = Refusals(state, folder)
         self.putting_back = PuttingBack(folder, state, trees, api)
         self._folder = folder
@@ -157,6 +158,7 @@ class Looker:
             while True:
                 answer = await self._page()
                 if isinstance(answer, Reset):
+                    self._check_rights(answer)
                     check.reset(answer.cursor)
                     self.list_again(answer)
                     continue
@@ -167,6 +169,17 @@ class Looker:
         except BaseException:
             self._server_moved = True
             raise
+
+    def _check_rights(self, reset: Reset) -> None:
+        """A listing for other rights proves an absence only to those who may still read.
+
+        Raises AccessDenied: it is not known yet what we may do here.
+        """
+        if reset.cause is ResetCause.RIGHTS and not self.knows_rights:
+            raise AccessDenied(
+                "What you may see of this folder has changed", hint="It is looked at again by itself."
+            )
+        self.knows_rights = False
 
     async def _page(self) -> Changes | Reset:
         """Raises LocalProblem: the view is not there for us any more."""

@@ -87,6 +87,7 @@ class FolderSync:
         self.disk_events = 0  # how often the watcher spoke
         self.watch_note = ""
         self.read_only = False
+        self.may_read = True
         self.woken = asyncio.Event()
         self.resumed = asyncio.Event()  # not paused by itself
         self.resumed.set()
@@ -302,6 +303,11 @@ class FolderSync:
         """Look and do, until nothing is left that can be done now."""
         self.woken.clear()
         self.rounds_begun += 1
+        if not self.may_read:
+            raise LocalProblem(
+                f"Of {self.folder.remote} you may see names only by now, not the files",
+                hint=f"Your files stay in {self.folder.local}. Ask its owner for the right to read.",
+            )
         if self._root is None:
             await self.open()
         assert self._root is not None

@@ -3,7 +3,7 @@
 Owns: asking for it, and when it is asked for again.  May import: protocol, engine.round.
 
 A share may end or change at any time.  That a view is not there any more is told by its feed; here it is learned
-whether one may still write.
+whether one may still read and write.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from protocol.errors import AccessDenied, MedicalBlocksError
 from protocol.http import ServerApi
 from sync_client.engine.round import FolderSync
 
-WRITE = "write"
+READ, WRITE = "read", "write"
 
 
 class ViewRights:
@@ -30,6 +30,7 @@ class ViewRights:
         rights = {view.view: view.rights for view in answer.views}
         for sync in syncs:
             if sync.folder.view in rights:
+                sync.may_read = READ in rights[sync.folder.view]
                 sync.set_read_only(read_only=WRITE not in rights[sync.folder.view])
         self.generation = answer.generation
 
@@ -39,6 +40,11 @@ class ViewRights:
         """Whether this refusal only says that a right of ours changed: now the folder knows, and may go on."""
         if not isinstance(error, AccessDenied):
             return False
-        before = sync.read_only
+        before = _known(sync)
         await self.learn(syncs)
-        return sync.read_only != before
+        sync.looker.knows_rights = True
+        return _known(sync) != before
+
+
+def _known(sync: FolderSync) -> tuple[bool, bool, bool]:
+    return sync.may_read, sync.read_only, sync.looker.knows_rights

@@ -147,3 +147,18 @@ def test_the_end_of_a_share_is_said_and_every_file_stays(everyone: Everyone) -> 
     ada.mb_sync.done("share", "/Home/Study", "--with", "user:cleo", "--role", "reader")
     until(lambda: files(cleo).get("later") == b"not for cleo", "shared again, it goes on")
     assert files(cleo)["after.txt"] == b"written after it"
+
+
+def test_who_may_see_names_only_by_now_keeps_every_file_too(everyone: Everyone) -> None:
+    ada, _, cleo, _ = everyone.values()
+    settle(cleo)
+    before = files(cleo)
+    ada.mb_sync.done("share", "/Home/Study", "--with", "user:cleo", "--role", "metadata")
+    until(lambda: folder_of(cleo)["state"] == "error", "cleo's folder says that it may not be read")
+    assert "names only by now" in str(folder_of(cleo)["words"])
+    ada.write("Study/later still", b"not for cleo yet")
+    settle(ada)
+    assert files(cleo) == before
+    ada.mb_sync.done("share", "/Home/Study", "--with", "user:cleo", "--role", "reader")
+    until(lambda: "later still" in files(cleo), "she may read again, and it goes on")
+    assert files(cleo) == before | {"later still": b"not for cleo yet"}
