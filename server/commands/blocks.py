@@ -19,7 +19,7 @@ import click
 
 from protocol.errors import BadRequest, LocalProblem
 from protocol.names import shown
-from server.cli_words import command, json_option
+from server.commands.words import command, json_option
 
 if TYPE_CHECKING:
     from server.hooks.authors import Tried
@@ -133,3 +133,6 @@ def _show(tried: Tried, files: tuple[Path, ...]) -> None:
 
 block.add_command(new)
 block.add_command(try_)
+
+
+COMMANDS = (block,)

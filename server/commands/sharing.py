@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from server.cli_words import command, data_option, json_option, now_ms, open_database
+from server.commands.words import command, data_option, json_option, now_ms, open_database
 
 if TYPE_CHECKING:
     from server.access.projects import Project
@@ -184,3 +184,6 @@ for _subcommand in (project_create, project_grant, project_revoke, project_list)
     project.add_command(_subcommand)
 for _subcommand in (team_create, team_add, team_remove, team_list):
     team.add_command(_subcommand)
+
+
+COMMANDS = (team, project)

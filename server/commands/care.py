@@ -14,7 +14,7 @@ from pathlib import Path
 
 import click
 
-from server.cli_words import (
+from server.commands.words import (
     command,
     data_option,
     folder_at,
@@ -253,3 +253,6 @@ def restore(source: Path, data: Path, *, recovery_key_stdin: bool, as_json: bool
         words + " Start it with `mb-server serve`; clients put back what they hold by themselves.", err=True
     )
     sys.exit(1 if done.copies.broken else 0)
+
+
+COMMANDS = (gc, thin, scrub, backup, restore)
