@@ -246,13 +246,12 @@ async def _keep_revocations_again(folder: DataFolder, service: Service) -> None:
     """Beside the database, for a restore from a backup that does not know them yet."""
     kept, seen = Revocations(epoch=0), -1
     while True:
-        now = service.database.data_version()
-        if now != seen:
-            try:
+        try:
+            if (now := service.database.data_version()) != seen:
                 kept = await _keep_revocations(folder, service, kept)
                 seen = now
-            except (MedicalBlocksError, OSError) as error:  # looked at again
-                log.warning("could not keep who is shut out: %s", error)
+        except (MedicalBlocksError, OSError) as error:  # looked at again
+            log.warning("could not keep who is shut out: %s", error)
         await asyncio.sleep(REVOCATIONS_SECONDS)
 
 
@@ -270,10 +269,10 @@ async def _end_what_is_revoked(service: Service) -> None:
     while True:
         await asyncio.sleep(WATCH_SECONDS)
         devices = service.open_requests.devices()
-        now = service.database.data_version()
-        if now == seen and devices <= looked_at:
-            continue
         try:
+            now = service.database.data_version()
+            if now == seen and devices <= looked_at:
+                continue
             service.open_requests.end(
                 await service.database.read(lambda session: dead_among(session, devices))  # noqa: B023 - done before the next turn
             )

@@ -30,7 +30,7 @@ from threading import Lock
 from typing import Any, Self, TypeVar, cast
 
 from sqlalchemy import Connection, Engine, Row, Table, create_engine, event, inspect, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
 from protocol.errors import LocalProblem, Unavailable
@@ -44,7 +44,11 @@ BULK = 5_000  # values in one statement
 _ROW_VALUES = 1_000
 BUSY_SECONDS = 30  # how long a transaction waits for the write lock of another process
 READERS = 4  # threads; more would only wait for each other on the few cores there are
-_DISK_TROUBLE = ("SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_PERM")
+# A disk that fails in the middle of the write-ahead log can look like a damaged database, until it works again.
+_DISK_TROUBLE = (
+    *("SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_PERM"),
+    *("SQLITE_CORRUPT", "SQLITE_NOTADB"),
+)
 _PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "cache_size=-65536")
 
 
@@ -125,8 +129,14 @@ class Database:
             yield session
 
     def data_version(self) -> int:
-        """A number that changes when anyone, in this process or another, committed a change (3 µs)."""
-        number: int = self._watch.execute("PRAGMA data_version").fetchone()[0]
+        """A number that changes when anyone, in this process or another, committed a change (3 µs).
+
+        Raises Unavailable: the disk does not answer.
+        """
+        try:
+            number: int = self._watch.execute("PRAGMA data_version").fetchone()[0]
+        except sqlite3.DatabaseError as error:
+            raise Unavailable("The server's disk failed", hint="Its operator must look at it.") from error
         return number
 
     def close(self) -> None:
@@ -246,9 +256,9 @@ class _told_plainly:  # noqa: N801 - read as a verb where it stands
         return None
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        if not isinstance(error, OperationalError):
+        if not isinstance(error, DatabaseError):
             return
-        words = str(error.orig)
+        words = str(error.orig) if isinstance(error, OperationalError) else ""
         if "full" in words:
             raise Unavailable(
                 "The server's disk is full",
@@ -259,5 +269,5 @@ class _told_plainly:  # noqa: N801 - read as a verb where it stands
         if getattr(error.orig, "sqlite_errorname", "").startswith(_DISK_TROUBLE):
             raise Unavailable(
                 "The server's disk failed",
-                hint="Its operator must look at it; the client tries again by itself.",
+                hint="Its operator must look at it (`mb-server check`); the client tries again by itself.",
             ) from error

@@ -108,13 +108,13 @@ class Wakeups:
         known = self._database.data_version()
         while True:
             await asyncio.sleep(LOOK_SECONDS)
-            version = self._database.data_version()
-            if version != known and self._all:
-                try:
+            try:
+                version = self._database.data_version()
+                if version != known and self._all:
                     await self._wake_moved()
-                except Unavailable:
-                    log.warning("the database is busy; looking again")
-                    continue
+            except Unavailable:
+                log.warning("the database is busy, or its disk failed; looking again")
+                continue
             known = version
 
     async def _wake_moved(self) -> None:

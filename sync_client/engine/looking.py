@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import os
 import random
 import secrets
 import time
@@ -503,3 +504,5 @@ def fresh_node() -> NodeId:
 
 
 _chance = random.Random(secrets.randbits(256))  # noqa: S311 - ids are no secrets, and the system's source is slow
+if hasattr(os, "register_at_fork"):  # two processes that went on with one state would give two nodes one id
+    os.register_at_fork(after_in_child=lambda: _chance.seed(secrets.randbits(256)))

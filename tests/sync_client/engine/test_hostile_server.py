@@ -413,7 +413,7 @@ async def test_a_feed_that_goes_in_circles_is_told(server: HostileServer, tmp_pa
     async with an_engine(server, tmp_path) as engine:
         await soon(lambda: "circles" in " ".join(told(engine).values()))
         assert len(server.asked) < 100
-        server.pages = lambda cursor: Reset(cause=ResetCause.RIGHTS, cursor=cursor)
+        server.pages = lambda cursor: Reset(cause=ResetCause.PURGED, cursor=cursor)
         await soon(lambda: "anew" in " ".join(told(engine).values()))
         assert len(server.asked) < 200
         server.pages = None
