@@ -23,6 +23,7 @@ def test_a_mass_delete_waits_over_a_kill_until_somebody_decides(pair: Together, 
     pair.a.start_working()
     pair.a.delete("series")
     until(lambda: pair.a.status()["state"] == "attention", "it asks")
+    until(lambda: pair.a.mb_sync.json("guard")[0]["count"] == MANY + 1, "it has seen all of it")
     words = pair.a.mb_sync.done("status")
     assert "mb-sync guard" in words
     [waiting] = pair.a.mb_sync.json("guard")
