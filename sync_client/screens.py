@@ -159,7 +159,7 @@ def status_screen(status: Json, paint: Paint) -> str:
     if conflicts := status.get("conflicts"):
         notes.append(f"{count_of(conflicts, 'conflict')} to decide: mb-sync conflicts")
     if retention := status.get("retention"):
-        notes.append(retention)
+        notes.extend(retention.splitlines())
     traffic = status.get("traffic") or {}
     if any(traffic.values()):
         notes.append(

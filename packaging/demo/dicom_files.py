@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+import pydicom.data
 from pydicom import Dataset, dcmread
 from pydicom.data import get_testdata_files
 from pydicom.errors import InvalidDicomError
@@ -61,7 +62,10 @@ def lay_out_dicom(folder: Path) -> Layout:
     seen_uids: set[str] = set()
     files: list[str] = []
     size_bytes = 0
-    for source in sorted(get_testdata_files()):
+    own = Path(
+        pydicom.data.__file__
+    ).parent  # it also lists the files of pydicom-data, where that is installed
+    for source in sorted(path for path in get_testdata_files() if Path(path).is_relative_to(own)):
         image = _read(Path(source))
         if image is None:
             continue

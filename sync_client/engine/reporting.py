@@ -39,8 +39,8 @@ WORDS = {
     "error": "Not syncing",
 }
 RETENTION = (
-    f"What was deleted or replaced here stays in the local trash for {KEEP_DAYS} days, or a day where that is more than"
-    f" {SHARE:.0%} of the folder; what the server does not hold stays longer: mb-sync trash."
+    f"Deleted and replaced files stay in the local trash for {KEEP_DAYS} days,"
+    f" or a day where they are more than {SHARE:.0%} of the folder: mb-sync trash."
 )
 _WORST_FIRST = ("error", "offline", "paused", "starting", "syncing", "attention", "synced")
 _WATCH_NOTES = {
@@ -85,7 +85,7 @@ def _kept_by_the_server(engine: Engine) -> str:
     if found is None:
         return ""
     trash = "for ever" if found.trash_days is None else f"for {found.trash_days} days"
-    return f" The server keeps what was deleted {trash}, and of older versions: {found.versions}."
+    return f"\nThe server keeps what was deleted {trash}, and of older versions: {found.versions}."
 
 
 def _overall(engine: Engine, states: list[str]) -> str:
