@@ -131,6 +131,9 @@ RECORDS = write_records([(ChunkId(CHUNK), 5), (ChunkId(CHUNK), 4 * MIB)])
 # ---- decoders --------------------------------------------------------------------------------------------
 
 
+TOO_LONG = refusal("x" * 256)
+
+
 def names(data: bytes) -> object:
     name = text_of(data[:1_000])  # one of more than 255 is refused before anything else is done with it
     why = refusal(name)
@@ -139,7 +142,11 @@ def names(data: bytes) -> object:
         assert name_key(name)
         for system in Os:
             spelled = to_disk(name, system)
-            assert refusal(spelled) is None
+            if system is Os.WINDOWS:  # limits units of UTF-16; a quoted sign costs more bytes than units
+                assert len(spelled.encode("utf-16-le")) // 2 <= 255
+                assert refusal(spelled) in (None, TOO_LONG)
+            else:
+                assert refusal(spelled) is None
             assert from_disk(spelled, system) == name
     assert path_refusal(name.split("/")) is None or len(data) > 127
     assert not re.search("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", shown(name))
