@@ -361,3 +361,26 @@ def test_marking_again_what_is_dirty_keeps_its_turn(tmp_path: Path) -> None:
             trees.save(replace(one), dirty=False)
             trees.save(replace(one), dirty=True)
         assert list(trees.dirty()) == [two.node, one.node]
+
+
+def test_no_question_of_a_round_or_of_status_walks_the_whole_folder(tmp_path: Path) -> None:
+    asked: list[str] = []
+    with closing(StateDatabase(tmp_path / "state.db")) as state:
+        trees = StoredTrees(state, 1, ROOT)
+        trees.save(root_row(ROOT), dirty=False)
+        trees.save(a_new_file(1), dirty=True)
+        trees.count_dirty()  # written
+        trees._db.set_trace_callback(asked.append)
+        trees.conflict_copies()
+        trees.count_dirty()
+        trees.is_empty()
+        trees.by_inode(1, 1)
+        trees.holding(DIGESTS[0])
+        trees.local_children(ROOT)
+        list(trees.dirty())
+        trees._db.set_trace_callback(None)
+        questions = [sql for sql in asked if sql.startswith("SELECT") and "LIMIT 2" not in sql]
+        assert len(questions) >= 6
+        for sql in questions:
+            for *_, step in trees._db.execute(f"EXPLAIN QUERY PLAN {sql}"):
+                assert "SCAN nodes" not in step and not step.endswith("PRIMARY KEY (folder=?)"), sql
