@@ -52,10 +52,16 @@ def possessed(
 
 
 def _held_inside(session: Session, view: ReadableView, chunks: Sequence[ChunkId]) -> set[ChunkId]:
-    """Those of `chunks` that some node of a view holds which is a part of its space."""
+    """Those of `chunks` that some node of a view holds which is a part of its space.
+
+    The way up is walked in any case, so that the time does not tell what the rest of the space holds (but for
+    some 2 µs a folder where it lies deeper: a request takes a thousand).
+    """
+    if not chunks:
+        return set()
     sql = "SELECT DISTINCT chunk, node FROM chunk_uses WHERE space = ? AND chunk IN"
     uses = [(chunk, node) for chunk, node in rows_in(session, sql, view.space, among=chunks)]
-    mine = inside(session, view, {node for _, node in uses})
+    mine = inside(session, view, {node for _, node in uses} or {view.root.bytes})
     return {chunk for chunk, node in uses if node in mine}
 
 
