@@ -10,25 +10,27 @@ from uuid import uuid4
 import pytest
 
 from tests.support.computers import Together
-from tests.support.faults.programs import Programs, QuickComputer, QuickServer
+from tests.support.faults.programs import QuickComputer, faulty_programs
+from tests.support.forks import Programs
+from tests.support.server import RunningServer
 
 
 @pytest.fixture(scope="module")
 def programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Programs]:
     if shutil.which("gcc") is None:
         pytest.skip("the shim that makes calls fail needs gcc")
-    with Programs(tmp_path_factory.mktemp("programs")) as programs:
+    with faulty_programs(tmp_path_factory.mktemp("programs")) as programs:
         yield programs
 
 
 @pytest.fixture(scope="module")
-def server(programs: Programs, tmp_path_factory: pytest.TempPathFactory) -> Iterator[QuickServer]:
-    with QuickServer(tmp_path_factory.mktemp("server") / "data", programs=programs) as running:
+def server(programs: Programs, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    with RunningServer(tmp_path_factory.mktemp("server") / "data", programs=programs) as running:
         yield running
 
 
 @pytest.fixture
-def both(programs: Programs, server: QuickServer, tmp_path: Path) -> Iterator[Together]:
+def both(programs: Programs, server: RunningServer, tmp_path: Path) -> Iterator[Together]:
     """Not started; a new user's, following the same folder."""
     user = f"u{uuid4().hex[:8]}"
     server.add_user(user)

@@ -20,9 +20,10 @@ import pytest
 
 from tests.support.computers import Together
 from tests.support.faults.bad_network import BadNetwork, State
-from tests.support.faults.programs import Programs, QuickComputer, QuickServer
+from tests.support.faults.programs import QuickComputer
 from tests.support.faults.story import seeded
-from tests.support.server import PASSWORD
+from tests.support.forks import Programs
+from tests.support.server import PASSWORD, RunningServer
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -41,7 +42,6 @@ class Run:
         self.trace: list[str] = []
         self.stopped: set[int] = set()  # processes that were told SIGSTOP
         self.server = both.server
-        assert isinstance(self.server, QuickServer)
 
     def computer(self) -> QuickComputer:
         found = self.chance.choice(self.both.computers)
@@ -177,7 +177,7 @@ class Run:
 
 @pytest.fixture
 def run(
-    programs: Programs, server: QuickServer, tmp_path: Path, request: pytest.FixtureRequest
+    programs: Programs, server: RunningServer, tmp_path: Path, request: pytest.FixtureRequest
 ) -> Iterator[Callable[[int], Run]]:
     """A run by its number."""
     with ExitStack() as ended:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import socket
@@ -15,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.server import ADMIN, PASSWORD, RunningServer, mb_server
+from tests.support.server import ADMIN, PASSWORD, RunningServer, mb_server, mb_server_process
 
 
 @pytest.fixture(scope="module")
@@ -179,11 +180,20 @@ def test_a_signal_ends_it_cleanly_and_the_next_one_takes_the_same_port(
     tmp_path: Path, number: signal.Signals
 ) -> None:
     with RunningServer(tmp_path / "data") as running:
-        process = running._process
-        assert process is not None
-        process.send_signal(number)
-        assert running._ended() == 0
+        os.kill(running.pid, number)
+        assert running.reap() == 0
         running.start()
+
+
+def test_the_installed_program_serves_and_says_where(tmp_path: Path) -> None:
+    """The console script itself; elsewhere a fork of a process that has imported it."""
+    made = RunningServer(tmp_path / "data")
+    made.init()
+    with mb_server_process("serve", "--data", made.data, "--listen", "127.0.0.1:0") as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("listening on http://127.0.0.1:")
+        process.terminate()
+        assert process.wait(20) == 0
 
 
 def test_a_killed_server_starts_again_within_seconds(tmp_path: Path) -> None:

@@ -20,8 +20,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import uuid4
 
-from sync_client.control import ask
+from sync_client.control import ask, is_running
 from sync_client.lock import holder, is_held
+from tests.support.forks import common
 from tests.support.mb_sync import MbSync
 from tests.support.server import PASSWORD, RunningServer
 
@@ -103,7 +104,14 @@ class Computer:
         self.mb_sync.done("add", remote, self.folder, *(["--create"] if create else []))
 
     def start(self) -> None:
-        self.mb_sync.done("start")
+        """In the background, as `mb-sync start` does it; it answers when this returns."""
+        if self.is_running:
+            return
+        said = self.base / self.name / "said"
+        common().start(
+            "mb-sync", ["--home", str(self.mb_sync.home), "run", "--background"], out=said, err=said
+        )
+        until(lambda: is_running(self.mb_sync.home), f"{self.name} answers")
 
     def start_working(self) -> None:
         """Start, and wait until its engine is there: on a slow machine it takes its time to load."""

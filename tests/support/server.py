@@ -1,4 +1,4 @@
-"""A real `mb-server` for tests: the console script as a process, on a data folder of its own.
+"""A real `mb-server` for tests: a process, on a data folder of its own.
 
 with RunningServer(tmp_path / "server") as server:
     server.add_user("ada", "correct horse battery")
@@ -10,51 +10,39 @@ with RunningServer(tmp_path / "server") as server:
 from __future__ import annotations
 
 import os
-import select
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Self
+from typing import Self
+
+from tests.support.forks import Programs, common, environment
 
 ADMIN = "root-admin"
 PASSWORD = "a long enough passphrase"
 START_SECONDS = 20.0
+STOP_SECONDS = 20.0
 
 
 def mb_server(*arguments: str | Path, stdin: str = "") -> subprocess.CompletedProcess[str]:
     """Run one command of `mb-server` to its end."""
-    return subprocess.run(
-        [_script(), *map(str, arguments)],
-        input=stdin,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        env=_environment(),
-    )
+    return common().run("mb-server", *arguments, stdin=stdin)
 
 
 def mb_server_process(*arguments: str | Path) -> subprocess.Popen[str]:
-    """Begin one command of `mb-server`."""
+    """Begin one command of `mb-server`, the console script as an operator starts it."""
     return subprocess.Popen(
-        [_script(), *map(str, arguments)],
+        [Path(sys.executable).with_name("mb-server"), *map(str, arguments)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=_environment(),
+        env=environment(),
     )
-
-
-def _script() -> str:
-    return str(Path(sys.executable).with_name("mb-server"))
-
-
-def _environment() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if not name.startswith("MB_SERVER_")}
 
 
 @dataclass
@@ -65,8 +53,9 @@ class RunningServer:
     url: str = ""
     log_level: str = "warning"
     options: tuple[str, ...] = ()  # more words for `serve`
-    _process: subprocess.Popen[str] | None = None
-    _log: IO[str] | None = field(default=None, repr=False)
+    programs: Programs = field(default_factory=common, repr=False)
+    faults: Mapping[str, str] | None = None  # what its shim is told: tests/support/faults
+    _pid: int | None = None
 
     def __enter__(self) -> Self:
         if not self.data.exists():
@@ -75,69 +64,71 @@ class RunningServer:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._process is not None:
+        if self._pid is not None:
             self.stop()
 
     # ---- its life ----------------------------------------------------------------------------------------
 
     def init(self) -> None:
-        done = mb_server("init", "--data", self.data, "--admin", ADMIN, "--password-stdin", stdin=PASSWORD)
+        done = self.command("init", "--admin", ADMIN, "--password-stdin", stdin=PASSWORD)
         assert done.returncode == 0, done.stderr
 
     def start(self) -> None:
-        assert self._process is None
+        assert self._pid is None
+        out = self.data / "test.out"
+        out.unlink(missing_ok=True)
         listen = self.url.removeprefix("http://").removeprefix("https://") or "127.0.0.1:0"
-        self._log = (self.data / "test.log").open("a", encoding="utf-8")
-        self._process = subprocess.Popen(
+        self._pid = self.programs.start(
+            "mb-server",
             [
-                *(_script(), "serve", "--data", str(self.data), "--listen", listen),
+                *("serve", "--data", str(self.data), "--listen", listen),
                 *("--log-level", self.log_level, *self.options),
             ],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=self._log,
-            text=True,
-            env=_environment(),
+            out=out,
+            err=self.data / "test.log",
+            faults=self.faults,
         )
-        line = _first_line(self._process, START_SECONDS)
-        if not line.startswith("listening on "):
-            self._process.kill()
-            self._process.wait()
-            self._process = None
-            raise AssertionError(f"the server did not start: {line!r}\n{self.log()}")
+        ends = time.monotonic() + START_SECONDS
+        while not (line := _line(out)).endswith("\n"):
+            if self.has_ended or time.monotonic() > ends:
+                self.kill9()
+                raise AssertionError(f"the server did not start: {line!r}\n{self.log()}")
+            time.sleep(0.02)
         self.url = line.removeprefix("listening on ").strip()
 
     def stop(self) -> int:
         """SIGTERM, and the exit code."""
-        assert self._process is not None
-        self._process.send_signal(signal.SIGTERM)
-        return self._ended()
+        return self._end(signal.SIGTERM)
 
     def kill9(self) -> None:
-        assert self._process is not None
-        self._process.kill()
-        self._ended()
+        self._end(signal.SIGKILL)
 
     def restart(self) -> None:
         """Start again on the same port, also after `kill9`."""
-        if self._process is not None:
+        if self._pid is not None:
             self.stop()
         self.start()
 
     @property
     def pid(self) -> int:
-        assert self._process is not None
-        return self._process.pid
+        assert self._pid is not None
+        return self._pid
 
-    def _ended(self) -> int:
-        assert self._process is not None
-        code = self._process.wait(timeout=20)
-        assert self._process.stdout is not None
-        self._process.stdout.close()
-        self._process = None
-        if self._log is not None:
-            self._log.close()
+    @property
+    def has_ended(self) -> bool:
+        """By itself, or because it was killed.  `reap` then."""
+        return self._pid is not None and self.programs.has_ended(self._pid)
+
+    def reap(self) -> int:
+        """The exit code, when it has ended."""
+        code = self.programs.wait(self.pid, STOP_SECONDS)
+        self._pid = None
         return code
+
+    def _end(self, how: signal.Signals) -> int:
+        with suppress(ProcessLookupError):  # something else was faster
+            os.kill(self.pid, how)
+        return self.reap()
 
     # ---- what its operator does --------------------------------------------------------------------------
 
@@ -147,7 +138,7 @@ class RunningServer:
 
     def command(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
         """Any `mb-server` command on this server's data."""
-        return mb_server(*arguments, "--data", self.data, stdin=stdin)
+        return self.programs.run("mb-server", *arguments, "--data", self.data, stdin=stdin)
 
     def check_deep(self) -> None:
         """Assert that every invariant holds, beside the running server or without it."""
@@ -167,10 +158,5 @@ class RunningServer:
         return (self.data / "test.log").read_text(encoding="utf-8")
 
 
-def _first_line(process: subprocess.Popen[str], seconds: float) -> str:
-    assert process.stdout is not None
-    ends = time.monotonic() + seconds
-    while time.monotonic() < ends and process.poll() is None:
-        if select.select([process.stdout], [], [], 0.1)[0]:
-            return process.stdout.readline()
-    return process.stdout.readline() if process.poll() is not None else ""
+def _line(out: Path) -> str:
+    return out.read_text("utf-8") if out.exists() else ""

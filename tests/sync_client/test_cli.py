@@ -31,7 +31,7 @@ def user(server: RunningServer) -> str:
 
 @pytest.fixture
 def here(server: RunningServer, user: str, tmp_path: Path) -> Iterator[MbSync]:
-    mb_sync = MbSync(tmp_path / "home here")
+    mb_sync = MbSync(tmp_path / "home here", as_installed=True)
     mb_sync.login(server.url, user, PASSWORD, device_name="laptop")
     yield mb_sync
     mb_sync("stop")

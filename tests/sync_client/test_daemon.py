@@ -33,7 +33,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
 
 @pytest.fixture
 def ana(server: RunningServer, tmp_path: Path) -> Iterator[MbSync]:
-    mb_sync = MbSync(tmp_path / "home")
+    mb_sync = MbSync(tmp_path / "home", as_installed=True)
     mb_sync.login(server.url, "ana", PASSWORD)
     yield mb_sync
     mb_sync("stop")

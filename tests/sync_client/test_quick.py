@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.mb_sync import MbSync, environment
+from tests.support.forks import environment
+from tests.support.mb_sync import MbSync
 
 HEAVY = {
     *("click", "msgspec", "asyncio", "aiohttp", "rich", "tomlkit", "watchdog", "sqlite3", "zstandard"),
@@ -54,14 +55,14 @@ print(*sys.modules, file=sys.stderr)
 
 
 def test_status_without_a_client_says_so_and_is_no_error(tmp_path: Path) -> None:
-    status = MbSync(tmp_path / "home").json("status")
+    status = MbSync(tmp_path / "home", as_installed=True).json("status")
     assert (status["state"], status["running"], status["folders"]) == ("offline", False, [])
     assert "mb-sync login" in status["words"]
 
 
 @pytest.mark.parametrize("command", ["wait", "pause", "resume", "activity", "conflicts"])
 def test_what_needs_a_running_client_ends_with_five(tmp_path: Path, command: str) -> None:
-    ran = MbSync(tmp_path / "home")(command)
+    ran = MbSync(tmp_path / "home", as_installed=True)(command)
     assert (ran.returncode, ran.stdout) == (5, "")
     assert ran.stderr == "mb-sync: MB-Sync is not running. Start it with `mb-sync start`.\n"
 
@@ -70,13 +71,13 @@ def test_what_needs_a_running_client_ends_with_five(tmp_path: Path, command: str
     "arguments", [["wait", "--timeout", "soon"], ["wait", "--timeout", "-1"], ["filestatus"], ["sync"]]
 )
 def test_a_mistyped_command_is_a_usage_error(tmp_path: Path, arguments: list[str]) -> None:
-    ran = MbSync(tmp_path / "home")(*arguments)
+    ran = MbSync(tmp_path / "home", as_installed=True)(*arguments)
     assert (ran.returncode, ran.stdout) == (2, "")
     assert "Traceback" not in ran.stderr
 
 
 def test_asking_changes_nothing_on_the_disk(tmp_path: Path) -> None:
-    MbSync(tmp_path / "home").done("status")
+    MbSync(tmp_path / "home", as_installed=True).done("status")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -114,7 +115,7 @@ ALL = [
 
 @pytest.mark.parametrize("command", ALL)
 def test_every_help_has_a_sentence_an_example_and_the_exit_codes(tmp_path: Path, command: str) -> None:
-    said = MbSync(tmp_path).done(*command.split(), "--help")
+    said = MbSync(tmp_path, as_installed=True).done(*command.split(), "--help")
     assert re.search(r"Example:\n +mb-sync ", said)
     assert "Exit codes: 0 " in said
     if command not in ("run", "conflicts resolve", "trash restore"):
@@ -122,11 +123,11 @@ def test_every_help_has_a_sentence_an_example_and_the_exit_codes(tmp_path: Path,
 
 
 def test_the_help_of_all_lists_every_command(tmp_path: Path) -> None:
-    said = MbSync(tmp_path).done("--help")
+    said = MbSync(tmp_path, as_installed=True).done("--help")
     assert [command for command in ALL if " " not in command and f"\n  {command} " not in said] == []
 
 
 def test_the_answer_of_status_is_one_json_value(tmp_path: Path) -> None:
-    said = MbSync(tmp_path).done("status", "--json")
+    said = MbSync(tmp_path, as_installed=True).done("status", "--json")
     assert said.count("\n") == 1
     assert json.loads(said)["state"] == "offline"

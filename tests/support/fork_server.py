@@ -1,8 +1,8 @@
 """Starts our programs quickly: a process that has imported them, and forks for each one.
 
-Run by `programs.Programs` with the shim loaded.  A line on standard input asks for a program; lines on standard
-output tell its number and, when it has ended, its exit code.  The child is the program as its console script runs
-it: its own process, killed and failing on its own.
+Run by `forks.Programs`, for the fault searches with their shim loaded.  A line on standard input asks for a program;
+lines on standard output tell its number and, when it has ended, its exit code.  The child is the program as its
+console script runs it: its own process, killed and failing on its own.
 """
 
 # ruff: noqa: SIM115 - the streams of a child last as long as it does
@@ -10,25 +10,44 @@ it: its own process, killed and failing on its own.
 from __future__ import annotations
 
 import ctypes
+import gc
+import importlib
 import json
 import os
+import pkgutil
 import select
 import signal
 import sys
 import traceback
 from typing import Any
 
-import sync_client.commands.group
-import sync_client.daemon
-import sync_client.engine.engine  # noqa: F401 - with those above: imported so that the children need not
+import server
+import sync_client
 from server.cli import main as serve
 from sync_client.cli import main as sync
 
 _ENDED = 70  # the program met what it does not catch
+_NOT_IMPORTED = {"__main__", "migrations"}
+_IMPORTED_LATE = ("alembic.command", "logging.config", "sqlalchemy.dialects.sqlite.aiosqlite")  # by libraries
+
+
+def _import_all() -> None:
+    """What the programs import when they need it: so that the children find it there."""
+    for room in (server, sync_client):
+        for module in pkgutil.walk_packages(room.__path__, f"{room.__name__}."):
+            if not _NOT_IMPORTED & set(module.name.split(".")):
+                importlib.import_module(module.name)
+    for name in _IMPORTED_LATE:
+        importlib.import_module(name)
+    gc.collect()
+    gc.freeze()  # or each child's first collection would copy all of it
 
 
 def _child(asked: dict[str, Any]) -> None:
     os.setsid()
+    os.chdir(asked["cwd"])
+    os.environ.clear()
+    os.environ.update(asked["environment"])
     for stream, number, flags in (
         ("stdin", 0, os.O_RDONLY),
         ("stdout", 1, os.O_WRONLY | os.O_CREAT | os.O_TRUNC),
@@ -42,9 +61,9 @@ def _child(asked: dict[str, Any]) -> None:
     sys.stderr = open(2, "w", encoding="utf-8", closefd=False)
     code: object = _ENDED
     try:
-        if asked["control"]:
+        if asked["faults"]:
             shim = ctypes.CDLL(None)
-            words = [asked[name].encode() for name in ("control", "roots", "journal")]
+            words = [asked["faults"][name].encode() for name in ("control", "roots", "journal")]
             assert shim.mb_fault_open(*words) == 0
         code = _run(asked["program"], asked["arguments"])
     except SystemExit as ended:
@@ -68,7 +87,7 @@ def main() -> None:
     woken, wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.set_wakeup_fd(wake)
-    _tell({"ready": True})
+    _import_all()
     waiting = b""
     while True:
         ready = select.select([0, woken], [], [])[0]
