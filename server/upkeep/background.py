@@ -20,7 +20,7 @@ from threading import Event
 
 from sqlalchemy.orm import Session
 
-from protocol.errors import MedicalBlocksError
+from protocol.errors import MedicalBlocksError, Unavailable
 from server.database.session import Database
 from server.database.tables import MetaRow
 
@@ -72,9 +72,14 @@ async def tend(
         await asyncio.sleep(first_look_seconds)
         while True:
             for name, task in tasks.items():
-                if task.every_seconds and await _is_due(database, name, task.every_seconds, clock()):
-                    await _in_thread(partial(_run, name, task, stop), stop)
-                    await database.write(partial(_note, name=name, now_ms=clock()))
+                try:
+                    if task.every_seconds and await _is_due(database, name, task.every_seconds, clock()):
+                        await _in_thread(partial(_run, name, task, stop), stop)
+                        await database.write(partial(_note, name=name, now_ms=clock()))
+                except (
+                    Unavailable
+                ) as error:  # the disk fails: no reason to end the server; the next look tells
+                    log.warning("not looked after task=%s: %s", name, error)
             await asyncio.sleep(LOOK_SECONDS)
     finally:
         stop.set()
