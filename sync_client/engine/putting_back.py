@@ -27,7 +27,7 @@ from sync_client.engine.database import Followed, StateDatabase
 from sync_client.engine.judgement import is_settled
 from sync_client.engine.manifests import Manifests
 from sync_client.engine.stored_trees import StoredTrees
-from sync_client.engine.trees import Remote, Row
+from sync_client.engine.trees import Row
 from sync_client.engine.window import Window
 
 log = logging.getLogger(__name__)
@@ -178,13 +178,9 @@ class PuttingBack:
 
 
 def _answered(row: Row, *, done: bool) -> Row:
-    """Taken back, the server has it under the old revisions at least: the feed tells what is newer."""
-    agreed, remote = row.agreed, row.remote
-    if not done or agreed is None:
-        return Row(row.node, remote, row.local, None)
-    if remote is None:
-        remote = Remote(agreed.place, agreed.content, agreed.place_revision, agreed.content_revision)
-    return Row(row.node, remote, row.local, agreed)
+    """What the server has by now its feed tells, before anything is planned.  Of a node that came back it does; one
+    of which it does not was deleted, or taken out of sight, since the restore: that is newer than what we put back."""
+    return Row(row.node, row.remote, row.local, row.agreed if done else None)
 
 
 def _above(state: NodeState) -> _Above:

@@ -53,6 +53,28 @@ def test_a_day_of_work_comes_back_to_a_restored_server(pair: Together, tmp_path:
     assert pair.a.once()["state"] == "synced"
 
 
+def test_what_was_deleted_after_the_restore_is_deleted_for_who_comes_later(
+    pair: Together, tmp_path: Path
+) -> None:
+    """Who comes later puts it back, and the delete is newer: its old name may be another file's by then."""
+    server = pair.server
+    for name in ("replaced", "deleted", "below/one", "below/two"):
+        pair.a.write(name, f"{name} of yesterday".encode())
+    pair.settle()
+    done = server.command("backup", str(tmp_path / "backup"))
+    assert done.returncode == 0, done.stderr
+    back_to(server, tmp_path / "backup")
+    pair.a.once()
+    for name in ("replaced", "deleted", "below"):
+        pair.a.delete(name)
+    pair.a.once()
+    pair.a.write("replaced", b"another file of today")
+    pair.a.once()
+    assert set(pair.settle()) == {"replaced"}
+    assert pair.b.read("replaced") == b"another file of today"
+    pair.sound()
+
+
 def test_a_followed_folder_that_the_backup_never_knew_comes_back_as_a_whole(
     server: RunningServer, tmp_path: Path
 ) -> None:
