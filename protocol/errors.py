@@ -5,9 +5,16 @@ May import: the standard library.
 
 MedicalBlocksError
 ├─ BadRequest        400  the request makes no sense
+│  └─ MistypedCode        a sync code that cannot be one, found without asking a server
 ├─ NotSignedIn       401  no token, an unknown one, or one that was revoked
+│  ├─ CodeExpired         the time of the sync code behind it is over
+│  └─ CodeRevoked         whoever made the sync code took it back, or may not give it any more
 ├─ WrongPassword     401  name and password do not belong together (never says which is wrong)
+├─ WrongCode         401  no such sync code, whatever the reason: one answer for all who do not hold a whole one
+├─ PinNeeded         401  the sync code is right, and its PIN is missing or wrong
 ├─ AccessDenied      403  signed in, and still not allowed
+│  ├─ CodeUsedUp          as many devices as the sync code allows have redeemed it
+│  └─ CodeWaiting         whoever made the sync code lets in each device; ask again in a while
 ├─ NotFound          404  absent, or not yours: the two are never told apart
 ├─ Refused           409  a rule of the house says no, and trying again will not help
 ├─ TooLarge          413  over a limit that stands in `GET /hello`
@@ -38,16 +45,44 @@ class BadRequest(MedicalBlocksError):
     code, status = "bad-request", 400
 
 
+class MistypedCode(BadRequest):
+    code = "mistyped-code"
+
+
 class NotSignedIn(MedicalBlocksError):
     code, status = "not-signed-in", 401
+
+
+class CodeExpired(NotSignedIn):
+    code = "code-expired"
+
+
+class CodeRevoked(NotSignedIn):
+    code = "code-revoked"
 
 
 class WrongPassword(MedicalBlocksError):
     code, status = "wrong-password", 401
 
 
+class WrongCode(MedicalBlocksError):
+    code, status = "wrong-code", 401
+
+
+class PinNeeded(MedicalBlocksError):
+    code, status = "pin-needed", 401
+
+
 class AccessDenied(MedicalBlocksError):
     code, status = "denied", 403
+
+
+class CodeUsedUp(AccessDenied):
+    code = "code-used-up"
+
+
+class CodeWaiting(AccessDenied):
+    code = "code-waiting"
 
 
 class NotFound(MedicalBlocksError):
@@ -100,9 +135,16 @@ _ON_THE_WIRE: dict[str, type[MedicalBlocksError]] = {
     kind.code: kind
     for kind in (
         BadRequest,
+        MistypedCode,
         NotSignedIn,
+        CodeExpired,
+        CodeRevoked,
         WrongPassword,
+        WrongCode,
+        PinNeeded,
         AccessDenied,
+        CodeUsedUp,
+        CodeWaiting,
         NotFound,
         Refused,
         DeviceCloned,

@@ -68,6 +68,8 @@ from protocol.messages import (
     Missing,
     Moved,
     Problem,
+    Redeem,
+    Redeemed,
     Reset,
     Revision,
     Share,
@@ -176,6 +178,10 @@ class ServerApi:
     async def login(self, login: Login) -> SignedIn:
         """Never repeated by itself: a try may count against the account."""
         return await self._ask("POST", "/login", SignedIn, login, repeat=False)
+
+    async def redeem(self, redeem: Redeem) -> Redeemed:
+        """Never repeated by itself: a try may count.  Raises CodeWaiting: to be asked again in a while."""
+        return await self._ask("POST", "/redeem", Redeemed, redeem, repeat=False)
 
     async def logout(self) -> None:
         with suppress(NotSignedIn):  # the first try did it, and its answer was lost

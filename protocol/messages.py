@@ -160,6 +160,28 @@ class SignedIn(Answer):
     device: UUID
 
 
+class Redeem(Request):
+    """A sync code for a device token.  device: a client home, which counts once however often it redeems."""
+
+    code: Annotated[str, Meta(max_length=200)]  # as people pass it on, protocol.codes
+    device: UUID
+    device_name: Annotated[str, Meta(min_length=1, max_length=100)]
+    pin: Annotated[str, Meta(max_length=64)] | None = None
+
+
+class Redeemed(Answer):
+    """`token` is shown this once; it opens one view, to be read.  name: of the folder.  label: what whoever shared it
+    wrote to it.  device: the one that redeemed."""
+
+    token: str
+    view: UUID
+    name: str
+    label: str
+    shared_by: str
+    expires_at_ms: int
+    device: UUID
+
+
 class View(Answer):
     """A node as root, the subtree below it, rights: all that a token may see of one tree.
 
