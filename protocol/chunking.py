@@ -2,6 +2,8 @@
 
 Owns: the cutter's version and parameters, cutting a buffer, cutting a stream in bounded memory.
 May import: protocol; pyfastcdc, and that only when something longer than one chunk is cut.
+
+Where pyfastcdc is not installed (MB-SyncLight, which sends nothing) protocol.plain_cutter cuts the same, slowly.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from protocol.errors import LocalProblem
 from protocol.messages import MAX_CHUNK_BYTES
+from protocol.plain_cutter import PlainCutter
 
 if TYPE_CHECKING:
     from pyfastcdc import FastCDC
@@ -63,8 +66,12 @@ def iter_chunks(
 
 
 def verify_cutter() -> None:
-    """Raise LocalProblem unless this computer's cutter is there and cuts as the protocol says."""
-    _tools.cutter()
+    """For who sends files.  Raises LocalProblem unless the fast cutter is there and cuts as the protocol says."""
+    if isinstance(_tools.cutter(), PlainCutter):
+        raise LocalProblem(
+            "The library that cuts files into chunks (pyfastcdc) is not installed in its compiled form",
+            hint='Install Medical-Blocks with its "sync" extra on a platform that pyfastcdc is built for.',
+        )
 
 
 def _lengths(data: memoryview) -> Iterator[int]:
@@ -78,9 +85,9 @@ class _Tools(threading.local):
     """A cutter is not safe to share between threads."""
 
     def __init__(self) -> None:
-        self._cutter: FastCDC | None = None
+        self._cutter: FastCDC | PlainCutter | None = None
 
-    def cutter(self) -> FastCDC:
+    def cutter(self) -> FastCDC | PlainCutter:
         if self._cutter is None:
             self._cutter = _make_cutter()
         return self._cutter
@@ -90,14 +97,11 @@ _tools = _Tools()
 _proven = threading.Event()  # once in a process is enough
 
 
-def _make_cutter() -> FastCDC:
+def _make_cutter() -> FastCDC | PlainCutter:
     try:
         from pyfastcdc import cy  # noqa: PLC0415  # only sending needs it, and not every install has it
-    except ImportError as error:
-        raise LocalProblem(
-            "The library that cuts files into chunks (pyfastcdc) is not installed in its compiled form",
-            hint='Install Medical-Blocks with its "sync" extra on a platform that pyfastcdc is built for.',
-        ) from error
+    except ImportError:
+        return PlainCutter(_AVERAGE_BYTES, min_size=ONE_CHUNK_BYTES, max_size=MAX_CHUNK_BYTES)
     cutter: FastCDC = cy.FastCDC(
         _AVERAGE_BYTES,
         min_size=ONE_CHUNK_BYTES,

@@ -34,17 +34,17 @@ class NamelessFormatter(logging.Formatter):
         return "\n".join(lines)
 
 
-def log_to(folder: Path, *, on_screen: bool) -> None:
+def log_to(folder: Path, *, on_screen: bool, name: str = "mb-sync.log") -> None:
     """Begin to log into `folder`, and to standard error as well if `on_screen`."""
     form = NamelessFormatter("%(asctime)s %(levelname)s %(name)s %(message)s")
     file = logging.handlers.RotatingFileHandler(
-        folder / "mb-sync.log",
+        folder / name,
         maxBytes=MAX_LOG_BYTES,
         backupCount=OLD_LOGS,
         encoding="utf-8",
         errors="backslashreplace",
     )
-    os.chmod(folder / "mb-sync.log", 0o600)
+    os.chmod(folder / name, 0o600)
     handlers: list[logging.Handler] = [file]
     if on_screen:
         handlers.append(logging.StreamHandler(sys.stderr))

@@ -1,7 +1,7 @@
 """Meeting a server for the first time: is it one of ours, and who vouches for it?
 
 Owns: that no password is asked for before somebody vouches for the server.
-May import: click, protocol, reach, words.
+May import: click, protocol, pinning, words.
 
 A server with an authority of its own hands it to whoever asks.  What makes it true is the fingerprint: a person
 compares it with what the operator told them by another way.
@@ -17,7 +17,6 @@ from pathlib import Path
 import click
 
 from protocol.errors import LocalProblem, NotTrusted
-from protocol.messages import Hello
 from protocol.trust import (
     MAX_AUTHORITY_BYTES,
     Trust,
@@ -28,8 +27,8 @@ from protocol.trust import (
 from protocol.trust import (
     fingerprint as fingerprint_of,
 )
-from sync_client.commands.reach import server_api
 from sync_client.commands.words import notice
+from sync_client.pinning import greeted, offered_authority, pinned
 
 
 def introduced(
@@ -44,17 +43,17 @@ def introduced(
     way = proxy_address(proxy) if proxy else before.proxy if before else ""
     trust = Trust(authority=_read_authority(ca) if ca else before.authority if before else "", proxy=way)
     if wanted is not None and ca is None:
-        return _pinned(server, replace(trust, authority=""), wanted)
+        return asyncio.run(pinned(server, replace(trust, authority=""), wanted))
     try:
-        asyncio.run(_greet(server, trust))
+        asyncio.run(greeted(server, trust))
     except NotTrusted:
         if trust.authority or not sys.stdin.isatty():
             if trust.authority:
                 raise
-            raise _unknown(server, _offered(server, trust)) from None
+            raise _unknown(server, asyncio.run(offered_authority(server, trust))) from None
     else:
         return trust
-    offered = _offered(server, trust)
+    offered = asyncio.run(offered_authority(server, trust))
     digits = fingerprint_of(offered)
     notice(f"{server} has an authority of its own, with the fingerprint\n\n    {shown_fingerprint(digits)}\n")
     if not click.confirm("Is it the one that its operator told you?", default=False, err=True):
@@ -62,20 +61,7 @@ def introduced(
             "Nobody was signed in, and no password was sent",
             hint="Ask the operator of the server for what `mb-server tls` shows.",
         )
-    return _pinned(server, trust, digits)
-
-
-def _pinned(server: str, trust: Trust, wanted: str) -> Trust:
-    offered = _offered(server, trust)
-    if fingerprint_of(offered) != wanted:
-        raise NotTrusted(
-            f"{server} shows another authority than the one with this fingerprint:"
-            f" {shown_fingerprint(fingerprint_of(offered))}",
-            hint="Somebody may stand between. Compare with what `mb-server tls` shows on the server itself.",
-        )
-    pinned = replace(trust, authority=offered)
-    asyncio.run(_greet(server, pinned))
-    return pinned
+    return asyncio.run(pinned(server, trust, digits))
 
 
 def _unknown(server: str, offered: str) -> NotTrusted:
@@ -84,22 +70,6 @@ def _unknown(server: str, offered: str) -> NotTrusted:
         f" {shown_fingerprint(fingerprint_of(offered))}",
         hint="If the server's operator told you the same, sign in again with --fingerprint and these digits.",
     )
-
-
-def _offered(server: str, trust: Trust) -> str:
-    """The authority that whoever answers there hands out.  Raises NotTrusted: none."""
-    hello = asyncio.run(_greet(server, Trust(proxy=trust.proxy, is_blind=True)))
-    if not hello.authority or len(hello.authority) > MAX_AUTHORITY_BYTES:
-        raise NotTrusted(
-            f"No authority that this computer knows vouches for {server}, and it has none of its own",
-            hint="Ask its operator for the certificate of its authority, and give it with --ca FILE.",
-        )
-    return hello.authority
-
-
-async def _greet(server: str, trust: Trust) -> Hello:
-    async with server_api(server, trust=trust) as api:
-        return await api.hello()
 
 
 def _read_authority(file: Path) -> str:

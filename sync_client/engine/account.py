@@ -13,7 +13,10 @@ from protocol.trust import Trust
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A user on a server, signed in from this client home.  The token never shows in a repr."""
+    """A user on a server, signed in from this client home.  The token never shows in a repr.
+
+    only_down: nothing of this computer is ever sent, whatever rights the server tells of, and no link is made.
+    """
 
     server: str
     user: str
@@ -21,3 +24,4 @@ class Account:
     device: DeviceId
     device_name: str
     trust: Trust = field(default=Trust(), repr=False)
+    only_down: bool = False

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from protocol.chunking import CUTTER
+from protocol.chunking import CUTTER, verify_cutter
 from protocol.errors import (
     AccessDenied,
     DeviceCloned,
@@ -191,6 +191,8 @@ class Engine:
         if not self._greeted:
             hello = await self.api.hello()
             _check_cutter(hello)
+            if not self.account.only_down:
+                verify_cutter()
             self.server_retention = hello.retention
             await self._rights.learn(self.syncs.values())
             self._greeted = True

@@ -15,9 +15,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pathspec.patterns.gitignore import GitIgnorePatternError
-from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
-
 from protocol.names import is_junk
 
 IGNORE_FILE = ".mbignore"
@@ -62,6 +59,9 @@ class Match:
 
 def read_rules(data: bytes) -> list[Rule]:
     """The lines that are rules; what cannot be understood, or is too long, is none."""
+    from pathspec.patterns.gitignore import GitIgnorePatternError  # noqa: PLC0415 - MB-SyncLight is without it
+    from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern  # noqa: PLC0415 - as above
+
     rules: list[Rule] = []
     lines = data[:MAX_BYTES].decode("utf-8-sig", "replace").splitlines()
     for number, text in enumerate(lines[:MAX_LINES], start=1):
@@ -94,9 +94,13 @@ def _without_trying_again(expression: str) -> str:
 
 
 class Ignoring:
-    """The rules of one followed folder.  Empty where nobody wrote any."""
+    """The rules of one followed folder.  Empty where nobody wrote any.
 
-    def __init__(self) -> None:
+    obeys: False where nothing is ever sent: there all that is shared comes down, whatever the files of rules say.
+    """
+
+    def __init__(self, *, obeys: bool = True) -> None:
+        self.obeys = obeys
         self._data: dict[Parts, bytes] = {}
         self._rules: dict[Parts, list[Rule]] = {}
         self._folders: dict[Parts, bool] = {}
@@ -106,6 +110,8 @@ class Ignoring:
 
     def take(self, folder: Parts, data: bytes | None) -> bool:
         """The rules in this folder (None: there are none).  True: they are others than before."""
+        if not self.obeys:
+            return False
         if self._data.get(folder) == data:
             return False
         self._folders.clear()

@@ -64,9 +64,13 @@ class _Refused(msgspec.Struct, frozen=True):
 
 
 class Refusals:
-    """The states that were left out, by node; they outlast a restart, since the feed does not tell them again."""
+    """The states that were left out, by node; they outlast a restart, since the feed does not tell them again.
 
-    def __init__(self, state: StateDatabase, folder: Followed) -> None:
+    links: whether links are made on this disk at all.
+    """
+
+    def __init__(self, state: StateDatabase, folder: Followed, *, links: bool = True) -> None:
+        self._links = links
         self._state = state
         self._key = f"refused {folder.follow.hex}"
         kept = state.fact(self._key)
@@ -81,7 +85,7 @@ class Refusals:
 
     def sift(self, states: Sequence[NodeState], gone: Iterable[UUID]) -> list[NodeState]:
         """Those that may be taken in.  Inside a transaction."""
-        refused = {state.node: (state, why) for state in states if (why := why_not(state)) is not None}
+        refused = {state.node: (state, why) for state in states if (why := self._why_not(state)) is not None}
         if not refused and not self._by_node:
             return list(states)
         before = dict(self._by_node)
@@ -93,6 +97,12 @@ class Refusals:
         if self._by_node != before:
             self._save()
         return [state for state in states if state.node not in refused]
+
+    def _why_not(self, state: NodeState) -> str | None:
+        why = why_not(state)
+        if why is None and not self._links and state.content is not None and state.content.kind is Kind.LINK:
+            return "it is a link, and MB-SyncLight makes none"
+        return why
 
     def forget(self) -> None:
         """A new listing begins.  Inside a transaction."""

@@ -66,11 +66,13 @@ class Looker:
         trees: StoredTrees,
         api: ServerApi,
         troubles: Troubles,
+        *,
+        only_down: bool = False,
     ) -> None:
         self.odd: dict[Parts, list[Odd]] = {}  # what cannot be followed, by folder
         self.notes: list[str] = []
         self.knows_rights = False  # they were asked for since the feed said that they changed
-        self.refused = Refusals(state, folder)
+        self.refused = Refusals(state, folder, links=not only_down)
         self.putting_back = PuttingBack(folder, state, trees, api)
         self._folder = folder
         self._state = state
@@ -83,7 +85,7 @@ class Looker:
         self._server_moved = True
         self._everything = True
         self._folders: set[Parts] = set()
-        self.ignoring = Ignoring()
+        self.ignoring = Ignoring(obeys=not only_down)
         self.ignored: dict[Parts, set[str]] = {}  # what was synced and is ignored now, by folder
         self._rules_fact = f"ignored {folder.follow.hex}"
         self._postponed: list[Parts] = []  # new folders, not listed yet
@@ -254,7 +256,7 @@ class Looker:
         self._everything, self._folders = False, set()
         try:
             if everything:
-                ignoring = Ignoring()
+                ignoring = Ignoring(obeys=self.ignoring.obeys)
                 listings = await in_thread(list_tree, root, self._folder.root, (), ignoring)
                 self.ignoring = ignoring
                 postponed = []

@@ -120,6 +120,14 @@ class PuttingBack:
             self._state.set_fact(self._fact, "")
         return None
 
+    def let_go(self) -> None:
+        """Who may not write keeps what the server lacks by now as a file of their own."""
+        with self._trees.transaction():
+            for row in list(self._trees.all_rows()):
+                if row.node != self._folder.root and is_lacking(row):
+                    self._trees.save(Row(row.node, row.remote, row.local, None), dirty=True)
+            self._state.set_fact(self._fact, "")
+
     def _in_order(self) -> list[Row]:
         """Folders before what lies in them."""
         rows = {row.node: row for row in self._trees.all_rows() if is_still_held(row) and is_lacking(row)}

@@ -78,7 +78,7 @@ class FolderSync:
         self.folder = folder
         self.trees = StoredTrees(state, folder.id, folder.root)
         self.troubles = Troubles()
-        self.looker = Looker(folder, state, self.trees, api, self.troubles)
+        self.looker = Looker(folder, state, self.trees, api, self.troubles, only_down=account.only_down)
         self.guard = Guard(folder, state, self.trees, api)
         self.progress: Progress | None = None
         self.stopped: MedicalBlocksError | None = None  # why this folder does not sync at all
@@ -86,7 +86,7 @@ class FolderSync:
         self.rounds_ended = 0
         self.disk_events = 0  # how often the watcher spoke
         self.watch_note = ""
-        self.read_only = False
+        self.read_only = account.only_down
         self.may_read = True
         self.woken = asyncio.Event()
         self.resumed = asyncio.Event()  # not paused by itself
@@ -131,6 +131,7 @@ class FolderSync:
 
     def set_read_only(self, *, read_only: bool) -> None:
         """What the server says of our right to write here; a change of it makes everything be looked at again."""
+        read_only = read_only or self._account.only_down
         if read_only == self.read_only:
             return
         self.read_only = read_only
@@ -320,6 +321,8 @@ class FolderSync:
             looked = await self.looker.look(self._root)
             if looked:  # while it was looked at, the disk may have been taken away
                 await in_thread(still_there, self._root, self.folder)
+            if self.folder.at_head and self.looker.putting_back.is_due and self.read_only:
+                self.looker.putting_back.let_go()
             if self.folder.at_head and self.looker.putting_back.is_due:
                 reset = await self.looker.putting_back.run(self._contents)
                 self.looker.at_server()

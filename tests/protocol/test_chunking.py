@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from protocol.chunking import CUTTER, ONE_CHUNK_BYTES, cut, iter_chunks, verify_cutter
 from protocol.errors import LocalProblem
 from protocol.messages import MAX_CHUNK_BYTES
+from protocol.plain_cutter import PlainCutter
 
 GOLDEN = Path(__file__).parents[1] / "data" / "cut_points.json"
 
@@ -65,6 +66,13 @@ def test_a_second_implementation_cuts_alike(vector: Vector) -> None:
 
     twin = FastCDC(1 << 20, min_size=256 << 10, max_size=4 << 20, normalized_chunking=1, seed=0)
     assert [chunk.length for chunk in twin.cut_buf(bytes_of(vector))] == vector["lengths"]
+
+
+@pytest.mark.parametrize("size", [262_144, 262_145, 1_000_001, 4_194_304, 4_200_001])
+def test_the_plain_cutter_cuts_like_the_compiled_one(size: int) -> None:
+    plain = PlainCutter(1 << 20, min_size=256 << 10, max_size=4 << 20)
+    for data in (some_bytes(size, size), bytes(size)):
+        assert [cut_.length for cut_ in plain.cut_buf(data)] == cut(data)
 
 
 def test_nothing_is_cut_into_nothing() -> None:
@@ -138,11 +146,19 @@ def test_small_content_needs_no_cutter() -> None:
     assert result.stdout == "[1000]\n", result.stderr
 
 
-def test_a_missing_cutter_is_said_in_one_sentence() -> None:
-    result = run_without_cutter("from protocol.chunking import cut; cut(bytes(1_000_000))")
+def test_who_sends_files_is_told_in_one_sentence_that_the_cutter_is_missing() -> None:
+    result = run_without_cutter("from protocol.chunking import verify_cutter; verify_cutter()")
     assert (
         "LocalProblem: The library that cuts files into chunks (pyfastcdc) is not installed" in result.stderr
     )
+
+
+def test_who_only_receives_cuts_alike_without_it() -> None:
+    code = (
+        "import random; from protocol.chunking import cut; print(cut(random.Random(9).randbytes(3_500_001)))"
+    )
+    result = run_without_cutter(code)
+    assert result.stdout == f"{cut(some_bytes(3_500_001, 9))}\n", result.stderr
 
 
 def test_a_cutter_that_cuts_elsewhere_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
