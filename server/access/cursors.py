@@ -1,6 +1,6 @@
 """Positions in a feed, sealed: text for everyone but this server.
 
-Owns: what a cursor holds, its format (version 2), sealing and opening it.
+Owns: what a cursor holds, its format (version 3), sealing and opening it.
 May import: cryptography, protocol.
 """
 
@@ -19,11 +19,14 @@ from protocol.errors import BadRequest
 from protocol.ids import Cursor, ViewId
 
 CURSOR_KEY_INFO = b"mb-cursor-key-1"  # what the store's keys derive the sealing key for
-_VERSION = b"\x02"
+_VERSION = b"\x03"
 _NONCE_BYTES = 12
 _MARK = b"mb-cursor-1"
-_VERSION_1 = b"\x01"  # of clients that were away since: without the last byte, which says yes for all of them
-_INSIDE = struct.Struct("<IQQQ16s?")
+_EARLIER = {
+    b"\x01": b"\x01\x00",
+    b"\x02": b"\x00",
+}  # of clients that were away since: what these cursors lack
+_INSIDE = struct.Struct("<IQQQ16s??")
 _MAX_TEXT = 200
 _NO_NODE = bytes(16)
 
@@ -35,7 +38,8 @@ class Position:
     stamp: everything up to here was sent.  listing: the stamp at which the first listing began; tombstones
     up to there are not worth sending.  arrival_stamp, arrival_after: inside the listing of the subtree that
     arrived at this stamp, everything up to this node was sent; zero when not inside one.  with_contents: the
-    reader had the right to contents when its listing began.
+    reader had the right to contents when its listing began.  begun: it did begin, though the space was empty, so
+    from now on tombstones are worth sending.
     """
 
     epoch: int = 0
@@ -44,13 +48,14 @@ class Position:
     arrival_stamp: int = 0
     arrival_after: bytes = _NO_NODE
     with_contents: bool = True
+    begun: bool = False
 
     def of_epoch(self, epoch: int) -> Position:
         return replace(self, epoch=epoch)
 
     @property
     def is_start(self) -> bool:
-        return self.stamp == 0
+        return self.stamp == 0 and not self.begun
 
 
 START = Position()
@@ -71,6 +76,7 @@ class Cursors:
             position.arrival_stamp,
             position.arrival_after,
             position.with_contents,
+            position.begun,
         )
         sealed = _VERSION + nonce + self._cipher.encrypt(nonce, inside, _MARK + view.bytes)
         return Cursor(base64.urlsafe_b64encode(sealed).rstrip(b"=").decode())
@@ -92,10 +98,8 @@ class Cursors:
 
     def _open(self, view: ViewId, text: str) -> Position:
         sealed = base64.b64decode(text[:_MAX_TEXT] + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-        if sealed[:1] not in (_VERSION, _VERSION_1):
+        if sealed[:1] != _VERSION and sealed[:1] not in _EARLIER:
             raise ValueError("a cursor of another version")
         nonce, inside = sealed[1 : 1 + _NONCE_BYTES], sealed[1 + _NONCE_BYTES :]
         opened = self._cipher.decrypt(nonce, inside, _MARK + view.bytes)
-        if sealed[:1] == _VERSION_1:
-            opened += b"\x01"
-        return Position(*_INSIDE.unpack(opened))
+        return Position(*_INSIDE.unpack(opened + _EARLIER.get(sealed[:1], b"")))

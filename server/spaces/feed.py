@@ -60,7 +60,7 @@ def changes(
     if cause is not None:
         return Reset(cause=cause, cursor=cursors.seal(view.id, START.of_epoch(epoch)))
     if position.is_start:
-        position = replace(position, listing=head, with_contents=with_contents)
+        position = replace(position, listing=head, with_contents=with_contents, begun=True)
         if not view.is_whole:
             position = replace(position, stamp=head, arrival_stamp=head)
     elif position.with_contents != with_contents:

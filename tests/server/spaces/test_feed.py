@@ -49,6 +49,16 @@ async def test_a_first_listing_tells_nothing_of_what_was_deleted_before(tmp_path
         assert (await ada.all_changes())[0] == []
 
 
+async def test_who_listed_an_empty_space_is_told_what_was_deleted_since(tmp_path: Path) -> None:
+    """Its own work is not told to a client: it may know a node that no page ever brought."""
+    async with a_space(tmp_path) as space:
+        ada = await space.client("ada")
+        known = (await ada.all_changes())[1]
+        top = await ada.put_new("top")
+        await ada.commit(DeleteTree(node=top, place_revision=FIRST, cursor=await ada.head()))
+        assert [(state.node, state.deleted) for state in (await ada.all_changes(known))[0]] == [(top, True)]
+
+
 async def test_what_was_moved_into_a_folder_that_was_then_deleted_is_told_as_deleted(tmp_path: Path) -> None:
     async with a_space(tmp_path) as space:
         ada = await space.client("ada")
