@@ -62,6 +62,18 @@ def is_lacking(row: Row) -> bool:
     )
 
 
+def is_behind(row: Row) -> bool:
+    """Whether the server, by its new listing, knows less than what was agreed."""
+    agreed, remote = row.agreed, row.remote
+    if agreed is None:
+        return False
+    return (
+        remote is None
+        or remote.place_revision < agreed.place_revision
+        or remote.content_revision < agreed.content_revision
+    )
+
+
 class PuttingBack:
     def __init__(self, folder: Followed, state: StateDatabase, trees: StoredTrees, api: ServerApi) -> None:
         self._folder = folder
@@ -110,6 +122,7 @@ class PuttingBack:
             answer = await self._commit(ops)
             if isinstance(answer, Reset):
                 return answer
+        self._let_go_of_touched()
         rows = self._in_order()
         log.info("put back folder=%d nodes=%d", self._folder.id, len(rows))
         for start in range(0, len(rows), AT_ONCE):
@@ -127,6 +140,14 @@ class PuttingBack:
                 if row.node != self._folder.root and is_lacking(row):
                     self._trees.save(Row(row.node, row.remote, row.local, None), dirty=True)
             self._state.set_fact(self._fact, "")
+
+    def _let_go_of_touched(self) -> None:
+        """What was touched, edited or deleted here since the reset is not put back.  It counts as never agreed: else
+        what the listing lacks would be taken for deleted on the server."""
+        with self._trees.transaction():
+            for row in list(self._trees.all_rows()):
+                if row.node != self._folder.root and is_behind(row) and not is_still_held(row):
+                    self._trees.save(Row(row.node, row.remote, row.local, None), dirty=True)
 
     def _in_order(self) -> list[Row]:
         """Folders before what lies in them."""

@@ -53,6 +53,22 @@ def test_a_day_of_work_comes_back_to_a_restored_server(pair: Together, tmp_path:
     assert pair.a.once()["state"] == "synced"
 
 
+def test_what_was_touched_meanwhile_comes_back_too(pair: Together, tmp_path: Path) -> None:
+    """It must be read again before it is known to be what the server once acknowledged."""
+    server = pair.server
+    pair.a.write("stays", b"of yesterday")
+    pair.settle()
+    done = server.command("backup", str(tmp_path / "backup"))
+    assert done.returncode == 0, done.stderr
+    pair.a.write("new", b"of today, and only on these computers")
+    before = pair.settle()
+    back_to(server, tmp_path / "backup")
+    for computer in pair.computers:
+        computer.at("new").touch()
+    assert pair.settle() == before
+    pair.sound()
+
+
 def test_what_was_deleted_after_the_restore_is_deleted_for_who_comes_later(
     pair: Together, tmp_path: Path
 ) -> None:
