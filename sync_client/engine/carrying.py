@@ -17,6 +17,8 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
+from msgspec.structs import replace
+
 from protocol.errors import ContentDamaged
 from protocol.http import ServerApi
 from protocol.ids import Cursor, NodeId
@@ -211,6 +213,7 @@ class Carrier:
             for (step, parts), result in zip(removals, results, strict=True):
                 if isinstance(result, NotPlaced):
                     self._not_placed(step.node, result, parts, carried)
+                    carried.look_for_parked |= step.place.parent == PARKED
                     continue
                 fold_disk_step(self._trees, step, None)
                 carried.finish(step.node)
@@ -407,9 +410,15 @@ class Carrier:
         if not failed:
             return list(steps)
         groups = {step.group for step in steps if step.node in failed and step.group}
-        for node in failed:
-            path = self._trees.path(Side.LOCAL, node)
-            carried.look_at.add(path[:-1] if path else ())
+        with self._trees.transaction():
+            for node in failed:
+                path = self._trees.path(Side.LOCAL, node)
+                carried.look_at.add(path[:-1] if path else ())
+                row = self._trees.row(node)
+                if (
+                    row is not None and row.local is not None
+                ):  # read anew, though a look may find it untouched
+                    self._trees.save(replace(row, local=replace(row.local, content=None)), dirty=True)
         return [step for step in steps if step.node not in failed and step.group not in groups]
 
     def _operation(self, step: WireStep) -> AnyOp:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import mmap
 import os
@@ -11,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from protocol.http import ServerApi
 from protocol.ids import NodeId
@@ -200,3 +202,35 @@ async def test_an_item_in_error_says_when_it_is_tried_again(setting: Setting) ->
 
 if sys.platform != "linux":
     pytest.skip("these files are Linux's", allow_module_level=True)
+
+
+async def test_what_a_power_cut_made_of_a_file_is_read_once_more_and_not_sent_for_ever(
+    setting: Setting,
+) -> None:
+    """Its rows say what it held, its times are as they were, and its bytes are others."""
+    async with setting.engine() as engine:
+        study = await setting.follow(engine, "study")
+        for name, data in (("lost", b"1"), ("other", b"2")):
+            (study / name).write_bytes(data * 1_000)
+        assert await engine.once()
+        [sync] = engine.syncs.values()
+        lost, other = (
+            row
+            for name in ("lost", "other")
+            for row in sync.trees.all_rows()
+            if row.local is not None and row.local.place.name == name
+        )
+        assert lost.local is not None
+        assert other.local is not None
+        with sync.trees.transaction():
+            believed = replace(lost.local, content=other.local.content)
+            sync.trees.save(replace(lost, local=believed), dirty=True)
+        setting.proxy.requests.clear()
+        async with asyncio.timeout(30):
+            assert await engine.once()
+        assert setting.proxy.count("/chunks") <= 2
+        now = sync.trees.row(lost.node)
+        assert now is not None
+        assert now.local is not None
+        assert now.remote is not None
+        assert now.local.content == now.remote.content == lost.local.content
