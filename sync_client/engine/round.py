@@ -32,7 +32,7 @@ from sync_client.engine.account import Account
 from sync_client.engine.carrying import Carried, Carrier
 from sync_client.engine.contents import Contents
 from sync_client.engine.database import Followed, StateDatabase
-from sync_client.engine.disk import FollowedRoot, Parts
+from sync_client.engine.disk import FollowedRoot, Parts, same_bytes
 from sync_client.engine.effects import take_local
 from sync_client.engine.guarding import Guard
 from sync_client.engine.guards import DELETES, tally
@@ -92,6 +92,7 @@ class FolderSync:
         self.resumed = asyncio.Event()  # not paused by itself
         self.resumed.set()
         self._quiet = False
+        self._unparked: list[NodeId] = []  # parked by their rows, and not on this disk
         self._tend_after = 0.0
         self._queue: deque[tuple[int, NodeId]] = deque()  # the next dirty nodes of the sweep under way
         self._state = state
@@ -256,13 +257,27 @@ class FolderSync:
             places = self._places_of(row)
             if drop_second_name(root, node, places):
                 continue
-            if row is None or row.local is None:
+            if row is None or row.local is None or not same_bytes(row.local.fingerprint, seen):
                 bring_back_parked(root, node, (*places, (node.hex,))[0], self._name_beside)
-            elif row.local.place.parent != PARKED:
+                self.looker.at_everything()
+            else:
                 place = Place(PARKED, row.local.place.name)
                 changes.append((node, replace(row.local, place=place, fingerprint=seen)))
         with self.trees.transaction():
             take_local(self.trees, changes)
+        waiting = {node for node, _ in parked_nodes(root)}
+        self._unparked = [node for node in self.trees.children(Side.LOCAL, PARKED) if node not in waiting]
+        if self._unparked:
+            self.looker.at_everything()
+
+    def _let_go_of_unparked(self) -> None:
+        """A look at everything has not met them either: a crash took them, nobody here deleted them."""
+        with self.trees.transaction():
+            for node in self._unparked:
+                row = self.trees.row(node)
+                if row is not None and row.local is not None and row.local.place.parent == PARKED:
+                    self.trees.save(Row(node, row.remote, None, None), dirty=True)
+        self._unparked = []
 
     def _places_of(self, row: Row | None) -> list[tuple[str, ...]]:
         """Where on this disk it may stand: as it was seen last, or on its way to where the server has it."""
@@ -321,6 +336,8 @@ class FolderSync:
             looked = await self.looker.look(self._root)
             if looked:  # while it was looked at, the disk may have been taken away
                 await in_thread(still_there, self._root, self.folder)
+            if self._unparked:
+                self._let_go_of_unparked()
             if self.folder.at_head and self.looker.putting_back.is_due and self.read_only:
                 self.looker.putting_back.let_go()
             if self.folder.at_head and self.looker.putting_back.is_due:
