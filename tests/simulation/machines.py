@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID, uuid4
 
+from protocol.chunking import ONE_CHUNK_BYTES
 from protocol.http import ServerApi
 from protocol.ids import Cursor, DeviceId, NodeId, ViewId
 from protocol.messages import Kind, Login
@@ -143,11 +144,9 @@ class ServerMachine:
         """As by SIGKILL."""
         self._tell("server crashes")
         self._network.accept = None
-        before = self.folder
-        self.folder = DataFolder(self._copy(before.root))
+        self.folder = DataFolder(self._copy(self.folder.root))
         self._network.cut()
-        await self._end()
-        shutil.rmtree(before.root)
+        await self._end()  # what its threads still do, they do to the old folder
 
     async def _end(self) -> None:
         if self._task is not None:
@@ -169,7 +168,6 @@ class ServerMachine:
         self._tell("server is restored from its backup")
         with closing(sqlite3.connect(self.folder.database)) as database:
             [epoch] = database.execute("SELECT value FROM meta WHERE key = 'epoch'").fetchone()
-        shutil.rmtree(self.folder.root)
         self.folder = DataFolder(self._copy(self._backup))
         with closing(sqlite3.connect(self.folder.database)) as database, database:
             database.execute("UPDATE meta SET value = ? WHERE key = 'epoch'", (str(int(epoch) + 1),))
@@ -345,15 +343,25 @@ class Computer:
         return {inode.data for _, inode in trash.entries.values()} if trash else set()
 
     def agreed(self) -> set[bytes]:
-        """The digests that its rows say both sides held."""
+        """The SHA-256 of what its rows say both sides hold, but for large files, which several chunks name."""
         if self.engine is None:
             return set()
         rows = [row for sync in self.engine.syncs.values() for row in list(sync.trees.all_rows())]
         return {
             row.agreed.content.digest
             for row in rows
-            if row.agreed is not None and row.agreed.content.kind is Kind.FILE
+            if row.agreed is not None
+            and row.remote is not None
+            and row.agreed.content.kind is Kind.FILE
+            and row.agreed.content.size <= ONE_CHUNK_BYTES
         }
+
+    @property
+    def puts_back(self) -> bool:
+        """It was told that the server came from a backup, and has not given back yet what it held."""
+        return self.engine is not None and any(
+            sync.looker.putting_back.is_due for sync in self.engine.syncs.values()
+        )
 
 
 def _kind(inode: Inode) -> str:

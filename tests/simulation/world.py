@@ -91,7 +91,10 @@ class World:
         self.memory = Memory(self.chance)
         self.excused: set[bytes] = set()  # what a power cut took from people before anybody else had it
         self.acknowledged: set[str] = set()
-        self.restored = False
+        self.on_disks_alone: set[str] = (
+            set()
+        )  # what a restore left to the clients: people may still delete it
+        self.behind: dict[str, bool] = {}  # who knows the server of before a restore; True: is told by now
         self.broken: list[str] = []
         self.computers = [
             Computer(number, self.loop, base, template, self.system, self.network)
@@ -181,6 +184,12 @@ class World:
             computer.start()
 
     def _note_agreed(self, computer: Computer) -> None:
+        if computer.name in self.behind:
+            if not computer.puts_back and self.behind[computer.name]:
+                del self.behind[computer.name]
+            else:
+                self.behind[computer.name] |= computer.puts_back
+                return
         self.acknowledged |= {digest.hex() for digest in computer.agreed()}
 
     def watcher_of(self, path: Path) -> MemoryWatcher:
@@ -276,8 +285,10 @@ class World:
             for _, inode, _, _ in computer.disk.walk()
             if stat.S_ISREG(inode.mode)
         }
-        self.acknowledged &= on_disks | {digest for digest, _, _ in self.server.holds(of_backup=True)}
-        self.restored = True
+        held = {digest for digest, _, _ in self.server.holds(of_backup=True)}
+        self.acknowledged &= on_disks | held
+        self.on_disks_alone |= self.acknowledged - held
+        self.behind = dict.fromkeys((computer.name for computer in self.computers), False)
         self.server.restore()
         await self.server.start()
 
@@ -313,10 +324,16 @@ class World:
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
                 fine = await computer.engine.wait_synced()
+                if not fine and sum(
+                    sync.apply_guard() for sync in computer.engine.syncs.values() if sync.guard.held
+                ):
+                    self.tell(f"{computer.name} is told to go on with what it held back")
+                    fine = await computer.engine.wait_synced()
         except TimeoutError:
             raise Violation(f"P2: {computer.name} never comes to rest: {_status(computer)}") from None
         if not fine:
             raise Violation(f"P8: {computer.name} has items in error in peace: {_status(computer)}")
+        self.behind.pop(computer.name, None)
         self._note_agreed(computer)
 
     def _check(self) -> None:
@@ -340,7 +357,8 @@ class World:
             ever |= {hashlib.sha256(data).hexdigest() for data in computer.trash()}
             if computer.left_over():
                 raise Violation(f"P2: temporary names are left on {computer.name}: {computer.left_over()}")
-        if lost_digests := self.acknowledged - ever:
+        deleted = {hashlib.sha256(data).hexdigest() for data in self.memory.given_up}
+        if lost_digests := self.acknowledged - ever - (self.on_disks_alone & deleted):
             names = [
                 data[:24] for data in self.memory.made if hashlib.sha256(data).hexdigest() in lost_digests
             ]
