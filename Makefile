@@ -29,7 +29,7 @@ $(INSTALLED): pyproject.toml
 	@touch $@
 
 install: $(INSTALLED)
-	@echo "The programs are in .venv/bin: mb-server, mb-sync"
+	@echo "The programs are in .venv/bin: mb-server, mb-sync, mb-synclight"
 
 demo: $(INSTALLED)
 	@$(BIN)/python packaging/demo/run.py $(if $(ONCE),--once)

@@ -1,0 +1,139 @@
+"""Starting at login, on each system in its own way.
+
+Owns: what is written where, for Linux (systemd, else XDG), macOS and Windows.
+May import: the standard library, protocol.errors.
+
+What is to be written is decided by pure functions; only `turn_on` and `turn_off` touch the system.
+"""
+
+from __future__ import annotations
+
+import plistlib
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from protocol.errors import LocalProblem
+
+NAME = "mb-synclight"
+ABOUT = "MB-SyncLight keeps shared folders up to date"
+RUN_KEY = r"Software\Microsoft\Windows\CurrentVersion\Run"
+
+
+@dataclass(frozen=True, slots=True)
+class StartFile:
+    """A file that makes the system start the program; link: beside it, a link that switches it on."""
+
+    path: Path
+    text: str
+    link: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunValue:
+    """A value of the registry's Run key."""
+
+    name: str
+    command: str
+
+
+def start_at_login(
+    platform: str, command: Sequence[str], *, home: Path, variables: Mapping[str, str], has_systemd: bool
+) -> StartFile | RunValue:
+    """What has to be there.  platform: as `sys.platform` says.  home: of the person."""
+    if platform == "win32":
+        return RunValue(NAME, subprocess.list2cmdline(command))
+    if platform == "darwin":
+        job = {
+            "Label": "org.medical-blocks.synclight",
+            "ProgramArguments": list(command),
+            "RunAtLoad": True,
+            "ProcessType": "Background",
+        }
+        path = home / "Library" / "LaunchAgents" / "org.medical-blocks.synclight.plist"
+        return StartFile(path, plistlib.dumps(job).decode())
+    settings = variables.get("XDG_CONFIG_HOME", "").strip()
+    config = Path(settings) if settings.startswith("/") else home / ".config"
+    if has_systemd:
+        units = config / "systemd" / "user"
+        return StartFile(
+            units / f"{NAME}.service", _unit(command), units / "default.target.wants" / f"{NAME}.service"
+        )
+    return StartFile(config / "autostart" / f"{NAME}.desktop", _desktop_entry(command))
+
+
+def _unit(command: Sequence[str]) -> str:
+    words = " ".join('"' + word.replace("\\", "\\\\").replace('"', '\\"') + '"' for word in command)
+    return (
+        f"[Unit]\nDescription={ABOUT}\n\n"
+        f"[Service]\nExecStart={words.replace('%', '%%').replace('$', '$$')}\nRestart=on-failure\nRestartSec=30\n\n"
+        "[Install]\nWantedBy=default.target\n"
+    )
+
+
+def _desktop_entry(command: Sequence[str]) -> str:
+    def quoted(word: str) -> str:
+        for sign in '\\"`$':
+            word = word.replace(sign, "\\" + sign)
+        return '"' + word.replace("%", "%%").replace("\\", "\\\\") + '"'
+
+    words = " ".join(map(quoted, command))
+    return f"[Desktop Entry]\nType=Application\nName=MB-SyncLight\nComment={ABOUT}\nExec={words}\nTerminal=false\n"
+
+
+def own_command(home: Path) -> list[str]:
+    """What starts this program again with this home."""
+    if getattr(sys, "frozen", False):
+        return [sys.executable, "--home", str(home)]
+    return [sys.executable, "-P", "-m", "synclight", "--home", str(home)]
+
+
+def turn_on(wanted: StartFile | RunValue) -> str:
+    """Where it stands now.  Raises LocalProblem."""
+    if isinstance(wanted, RunValue):
+        return _set_run_value(wanted.name, wanted.command)
+    try:
+        wanted.path.parent.mkdir(parents=True, exist_ok=True)
+        wanted.path.write_text(wanted.text, encoding="utf-8")
+        if wanted.link is not None:
+            wanted.link.parent.mkdir(parents=True, exist_ok=True)
+            wanted.link.unlink(missing_ok=True)
+            wanted.link.symlink_to(wanted.path)
+    except OSError as error:
+        raise LocalProblem(
+            f"{wanted.path} cannot be written ({error.strerror})", hint="See who may write there."
+        ) from error
+    return str(wanted.path)
+
+
+def turn_off(wanted: StartFile | RunValue) -> str:
+    """Where it stood.  Raises LocalProblem."""
+    if isinstance(wanted, RunValue):
+        return _set_run_value(wanted.name, None)
+    try:
+        for path in (wanted.link, wanted.path):
+            if path is not None:
+                path.unlink(missing_ok=True)
+    except OSError as error:
+        raise LocalProblem(
+            f"{wanted.path} cannot be removed ({error.strerror})", hint="See who may write there."
+        ) from error
+    return str(wanted.path)
+
+
+def _set_run_value(name: str, command: str | None) -> str:
+    """None: there shall be none."""
+    if sys.platform != "win32":
+        raise LocalProblem("This system has no registry", hint="Nothing was changed.")
+    import winreg  # noqa: PLC0415 - Windows has it
+
+    with winreg.CreateKey(winreg.HKEY_CURRENT_USER, RUN_KEY) as key:
+        if command is not None:
+            winreg.SetValueEx(key, name, 0, winreg.REG_SZ, command)
+        else:
+            with suppress(FileNotFoundError):
+                winreg.DeleteValue(key, name)
+    return rf"HKEY_CURRENT_USER\{RUN_KEY}\{name}"

@@ -1,0 +1,158 @@
+"""`mb-synclight`: the first look at the command line.
+
+Owns: which words mean what, how an error becomes a sentence and an exit code.
+May import: the standard library, protocol.errors, synclight.hiding; the commands when one was chosen.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from protocol.errors import MedicalBlocksError
+from synclight.hiding import is_hidden, replace_self
+
+DONE, ERROR, USAGE, ITEMS_IN_ERROR = 0, 1, 2, 3
+INTERRUPTED = 130  # as shells count Ctrl-C
+
+_EXIT_CODES = "Exit codes: 0 done · 1 error · 2 usage · 3 some files differ, or could not be fetched"
+_ABOUT = """\
+Receive a shared folder with a sync code, and keep receiving what changes.  Nothing you do to your copy goes back, and
+nothing of yours in the folder is overwritten or deleted.
+
+  mb-synclight - ~/Study            asks for the code or link on standard input
+  mb-synclight @code.txt ~/Study    reads it from a file
+  mb-synclight                      goes on with the folders it follows
+
+Other commands: list · verify FOLDER · apply FOLDER · remove FOLDER · autostart on|off   (each has --help)"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    for stream in (sys.stdout, sys.stderr):  # a name that this terminal cannot write is no reason to fail
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # both are TextIOWrappers here
+    try:
+        return _run(given)
+    except MedicalBlocksError as error:
+        from synclight.words import in_our_words  # noqa: PLC0415 - not needed where all goes well
+
+        print(f"mb-synclight: {in_our_words(str(error))}", file=sys.stderr)
+        return ERROR
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:  # `mb-synclight list | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+
+
+def _run(given: list[str]) -> int:
+    word = next((one for one in _without_home(given) if not one.startswith("-") or one == "-"), "")
+    if word in _PARSERS:
+        asked = _PARSERS[word]().parse_args(given)
+        from synclight.commands import COMMANDS  # noqa: PLC0415 - `--help` need not load the engine
+
+        return COMMANDS[word](asked)
+    asked = _follow_parser().parse_args(given)
+    if (asked.code is None) != (asked.folder is None):
+        _follow_parser().error("name the folder as well: mb-synclight CODE FOLDER")
+    if asked.code is not None and not is_hidden(asked.code):
+        return replace_self(given, asked.code)
+    if asked.pin is not None and not asked.pin.startswith("@"):
+        _follow_parser().error("a PIN is never an argument: give --pin @FILE, or leave it out to be asked")
+    from synclight.commands import follow  # noqa: PLC0415 - as above
+
+    return follow(asked)
+
+
+def _without_home(given: list[str]) -> list[str]:
+    for at, one in enumerate(given):
+        if one == "--home":
+            return given[:at] + given[at + 2 :]
+    return given
+
+
+class _Parser(argparse.ArgumentParser):
+    """Its errors are ours: a wrong word gives 2, and says how to go on."""
+
+    def error(self, message: str) -> NoReturn:
+        print(f"mb-synclight: {message}\nSee `{self.prog} --help`.", file=sys.stderr)
+        raise SystemExit(USAGE)
+
+
+def _parser(name: str, about: str, example: str) -> _Parser:
+    parser = _Parser(
+        prog=f"mb-synclight {name}".strip(),
+        description=about,
+        epilog=f"Example: {example}\n{_EXIT_CODES}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--home", metavar="DIR", help="where MB-SyncLight keeps its state")
+    if name:
+        parser.add_argument("command", choices=[name], help=argparse.SUPPRESS)
+    return parser
+
+
+def _follow_parser() -> _Parser:
+    parser = _parser("", _ABOUT, "echo 'https://files.example.org/s#…' | mb-synclight - ~/Study --once")
+    parser.add_argument("code", metavar="CODE", nargs="?", help="the link or the code: - or @FILE")
+    parser.add_argument("folder", metavar="FOLDER", nargs="?", type=Path, help="where the files are to lie")
+    parser.add_argument("--once", action="store_true", help="end when everything is here")
+    parser.add_argument("--server", metavar="URL", help="of a code that is no link")
+    parser.add_argument("--pin", metavar="@FILE", help="a file with the PIN; without it you are asked")
+    parser.add_argument("--json", action="store_true", help="with --once: how it ended, on standard output")
+    return parser
+
+
+def _list_parser() -> _Parser:
+    parser = _parser("list", "The folders it follows, and how they stand.", "mb-synclight list --json")
+    parser.add_argument("--json", action="store_true", help="a list of objects on standard output")
+    return parser
+
+
+def _verify_parser() -> _Parser:
+    parser = _parser(
+        "verify",
+        "Read every file again and hold it against what the server has.  The checksums of those that are the same\n"
+        "are written as `sha256sum -c` reads them, from inside the folder.",
+        "mb-synclight verify ~/Study --checksums study.sha256",
+    )
+    parser.add_argument("folder", metavar="FOLDER", type=Path)
+    parser.add_argument("--checksums", metavar="FILE", help="write the list there (default: standard output)")
+    parser.add_argument("--json", action="store_true", help="how each file stands, on standard output")
+    return parser
+
+
+def _apply_parser() -> _Parser:
+    about = (
+        "Go on with what waits since it would delete or rewrite many files here; they go to the local trash."
+    )
+    parser = _parser("apply", about, "mb-synclight apply ~/Study")
+    parser.add_argument("folder", metavar="FOLDER", type=Path)
+    return parser
+
+
+def _remove_parser() -> _Parser:
+    parser = _parser("remove", "Stop following a folder.  No file is deleted.", "mb-synclight remove ~/Study")
+    parser.add_argument("folder", metavar="FOLDER", type=Path)
+    return parser
+
+
+def _autostart_parser() -> _Parser:
+    parser = _parser("autostart", "Start at login, or not any more.", "mb-synclight autostart on")
+    parser.add_argument("wanted", choices=["on", "off"])
+    return parser
+
+
+_PARSERS: dict[str, Callable[[], _Parser]] = {
+    "list": _list_parser,
+    "verify": _verify_parser,
+    "apply": _apply_parser,
+    "remove": _remove_parser,
+    "autostart": _autostart_parser,
+}

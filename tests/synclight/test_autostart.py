@@ -1,0 +1,64 @@
+"""Starting at login: what is written for each system, and that it is taken away again."""
+
+from __future__ import annotations
+
+import configparser
+import plistlib
+from pathlib import Path
+
+import pytest
+
+from synclight.autostart import RunValue, StartFile, start_at_login, turn_off, turn_on
+
+COMMAND = ["/opt/my apps/python", "-P", "-m", "synclight", "--home", '/home/ana/100% "light"']
+
+
+def wanted(platform: str, home: Path, *, has_systemd: bool = False, **variables: str) -> StartFile:
+    found = start_at_login(platform, COMMAND, home=home, variables=variables, has_systemd=has_systemd)
+    assert isinstance(found, StartFile)
+    return found
+
+
+def test_with_systemd_it_is_a_unit_of_the_person_and_a_link_that_switches_it_on(tmp_path: Path) -> None:
+    unit = wanted("linux", tmp_path, has_systemd=True)
+    assert unit.path == tmp_path / ".config/systemd/user/mb-synclight.service"
+    assert unit.link == tmp_path / ".config/systemd/user/default.target.wants/mb-synclight.service"
+    assert (
+        'ExecStart="/opt/my apps/python" "-P" "-m" "synclight" "--home" "/home/ana/100%% \\"light\\""\n'
+        in unit.text
+    )
+
+
+def test_without_it_an_entry_of_the_desktop(tmp_path: Path) -> None:
+    entry = wanted("linux", tmp_path, XDG_CONFIG_HOME=str(tmp_path / "config"))
+    assert entry.path == tmp_path / "config/autostart/mb-synclight.desktop"
+    read = configparser.RawConfigParser()
+    read.read_string(entry.text)
+    assert read["Desktop Entry"]["Type"] == "Application"
+    assert read["Desktop Entry"]["Exec"].startswith('"/opt/my apps/python" "-P"')
+    assert "100%%" in read["Desktop Entry"]["Exec"]
+
+
+def test_on_macos_an_agent_with_the_very_words(tmp_path: Path) -> None:
+    agent = wanted("darwin", tmp_path)
+    assert agent.path.parent == tmp_path / "Library/LaunchAgents"
+    job = plistlib.loads(agent.text.encode())
+    assert (job["ProgramArguments"], job["RunAtLoad"]) == (COMMAND, True)
+
+
+def test_on_windows_a_value_of_the_run_key(tmp_path: Path) -> None:
+    value = start_at_login("win32", COMMAND, home=tmp_path, variables={}, has_systemd=False)
+    assert isinstance(value, RunValue)
+    assert value.command.startswith('"/opt/my apps/python" -P -m synclight --home ')
+
+
+@pytest.mark.parametrize("has_systemd", [True, False])
+def test_what_was_turned_on_is_gone_when_it_is_turned_off(tmp_path: Path, *, has_systemd: bool) -> None:
+    start = wanted("linux", tmp_path, has_systemd=has_systemd)
+    for _ in range(2):  # twice is no error
+        assert turn_on(start) == str(start.path)
+    assert start.path.read_text() == start.text
+    assert start.link is None or start.link.resolve() == start.path
+    for _ in range(2):
+        turn_off(start)
+    assert [path for path in tmp_path.rglob("*") if not path.is_dir()] == []
