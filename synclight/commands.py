@@ -157,6 +157,10 @@ async def _verify(follow: Follow) -> list[Verified]:
 def apply(asked: argparse.Namespace) -> int:
     home = find_home(asked.home)
     found = _followed(home, asked.folder)
+    if not any(problem["code"] == "guard" for problem in found.state.problems):
+        raise LocalProblem(
+            f"Nothing waits for a decision in {asked.folder}", hint="`mb-synclight list` says how it stands."
+        )
     found.ask("apply")
     words = (
         "It goes on." if is_held(home.lock) else "It goes on as soon as MB-SyncLight runs: `mb-synclight`."

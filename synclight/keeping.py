@@ -15,7 +15,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from protocol.errors import LocalProblem, MedicalBlocksError, NotSignedIn
+from protocol.errors import CodeExpired, CodeRevoked, LocalProblem, MedicalBlocksError, NotSignedIn
 from sync_client import screens
 from sync_client.engine.database import state_trouble
 from sync_client.engine.engine import Engine
@@ -60,6 +60,8 @@ class Keeper:
         try:
             async with self._opened() as engine:
                 synced = await engine.once(self._tell_status)
+                if await self._apply_if_asked(engine):
+                    synced = await engine.once(self._tell_status)
                 if engine.signed_out is not None:
                     raise engine.signed_out
                 self._show(engine.status())
@@ -93,12 +95,20 @@ class Keeper:
                 self._look(engine)
                 if engine.signed_out is not None:
                     raise engine.signed_out
-                if self._follow.is_asked("apply"):
-                    await _apply(engine)
-                    self._follow.answered("apply")
+                await self._apply_if_asked(engine)
         finally:
             work.cancel()
             await asyncio.wait([work])
+
+    async def _apply_if_asked(self, engine: Engine) -> bool:
+        """Go on with the mass change that waits.  A yes holds for what waits now, not for what may come later."""
+        if not self._follow.is_asked("apply") or not all(sync.is_at_rest for sync in engine.syncs.values()):
+            return False
+        waiting = engine.guards()
+        for one in waiting:
+            await engine.decide_guard(Path(one["folder"]), apply=True)
+        self._follow.answered("apply")
+        return bool(waiting)
 
     # ---- how it stands -------------------------------------------------------------------------------------
 
@@ -197,11 +207,12 @@ def _words(folder: dict[str, Any], status: dict[str, Any]) -> str:
 def why_ended(error: NotSignedIn, shared: Shared, *, now_ms: int) -> str:
     """In one sentence, for whoever held the code."""
     by = shared.shared_by or "whoever shared it"
-    if shared.expires_at_ms is not None and now_ms >= shared.expires_at_ms:
+    is_over = shared.expires_at_ms is not None and now_ms >= shared.expires_at_ms
+    if shared.expires_at_ms is not None and (isinstance(error, CodeExpired) or is_over):
         return f"The sync code expired on {day(shared.expires_at_ms)}. Ask {by} for a new one."
-    if type(error) is not NotSignedIn:  # the server knows better
-        return f"{error.what}." if not error.what.endswith(".") else error.what
-    return f"The sync code was revoked. Ask {by} for a new one."
+    if isinstance(error, CodeRevoked):
+        return f"The sync code was revoked. Ask {by} for a new one."
+    return f"This computer was signed out of the sync code. Redeem it again, or ask {by} for a new one."
 
 
 async def _begin(engine: Engine, shared: Shared) -> None:
@@ -213,11 +224,6 @@ async def _begin(engine: Engine, shared: Shared) -> None:
             hint=f"Ask {shared.shared_by or 'whoever shared it'}.",
         )
     await engine.add_folder(views[0].name, Path(shared.folder), create=False)
-
-
-async def _apply(engine: Engine) -> None:
-    for waiting in engine.guards():
-        await engine.decide_guard(Path(waiting["folder"]), apply=True)
 
 
 def _cause(error: BaseException) -> BaseException:

@@ -44,6 +44,8 @@ async def run_all(home: LightHome, teller: Teller) -> bool:
                     elif follow.path not in tasks and not follow.shared.ended:
                         log.info("follow begins id=%s", follow.path.name)
                         tasks[follow.path] = group.create_task(Keeper(follow, teller).keep())
+                for path in set(tasks) - {follow.path for follow in follows}:  # somebody took its record away
+                    await _stop(tasks.pop(path, None))
                 tasks = {path: task for path, task in tasks.items() if not task.done()}
                 if not tasks:
                     return not home.follows()
