@@ -198,7 +198,8 @@ def take_remote(
                 continue
             newer = _newer(known, seen)
             if newer != known:
-                _save(trees, Row(node, newer, _decided(row.local, known, newer), row.agreed))
+                agreed = None if known is None and _is_spent(row.agreed) else row.agreed
+                _save(trees, Row(node, newer, _decided(row.local, known, newer), agreed))
     below += [child for node in buried for child in _bury(trees, node)]
     if head and alone:
         _drop_orphans(trees, [*below, *(NodeId(state.node) for state in states)] if buried or below else ())
@@ -279,6 +280,11 @@ def _newer(known: Remote | None, seen: Remote) -> Remote:
     if seen.content_revision >= content_revision:
         content, content_revision = seen.content, seen.content_revision
     return Remote(place, content, place_revision, content_revision, conflict_of)
+
+
+def _is_spent(agreed: Agreed | None) -> bool:
+    """Only the mark of a spent id, which never was agreed: somebody put its node back before it was renewed."""
+    return agreed is not None and agreed.content_revision == _NO_REVISION
 
 
 def _decided(local: Local | None, known: Remote | None, newer: Remote) -> Local | None:

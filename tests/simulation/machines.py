@@ -277,11 +277,12 @@ class Computer:
         self.before(call, name)
 
     async def _live(self) -> None:
+        life, home = self._life, self._home  # of this life: it may end while it begins
         api = await ServerApi(
             URL, self._account.token, connector=lambda: Connector(self._network, self.name)
         ).__aenter__()
-        state = StateDatabase(self._home / "state.db")
-        life, self.engine = self._life, Engine(state, self._account, api)
+        state = StateDatabase(home / "state.db")
+        self.engine = Engine(state, self._account, api)
         engine = self.engine
         try:
             await engine.run()

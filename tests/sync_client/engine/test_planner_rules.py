@@ -460,6 +460,18 @@ def test_an_id_that_is_spent_is_not_tried_again() -> None:
     assert two.end() == {"/x": "1"}
 
 
+def test_a_spent_id_that_was_put_back_meanwhile_is_another_version_of_it_and_both_are_kept() -> None:
+    two = Two()
+    two.write(two.a, "x", "mine")
+    two.a.scan()
+    (step,) = plan(two.a.trees, list(two.a.trees.dirty()), around()).steps
+    assert isinstance(step, MakeRemote)
+    theirs = replace(step, content=replace(step.content, digest=b"theirs".ljust(32)))
+    two.world.server.commit("pc1", 1, [theirs], 0)
+    effects.fold_wire_step(two.a.trees, step, OpResult(status=Status.ID_TAKEN))
+    assert set(two.end().values()) == {"mine", "theirs"}
+
+
 def test_an_edit_made_while_the_upload_was_under_way_is_a_new_version_and_no_conflict() -> None:
     two = started(x="1")
     two.write(two.a, "x", "2")
