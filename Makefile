@@ -35,10 +35,10 @@ demo: $(INSTALLED)
 	@$(BIN)/python packaging/demo/run.py $(if $(ONCE),--once)
 
 test: $(INSTALLED)
-	$(BIN)/pytest -n auto $(PYTEST_ARGS)
+	$(BIN)/pytest -n auto --dist worksteal $(PYTEST_ARGS)
 
 test-long: $(INSTALLED)
-	MB_BUDGET_SECONDS=$${MB_BUDGET_SECONDS:-900} $(BIN)/pytest -n auto --timeout 3600 $(PYTEST_ARGS)
+	MB_BUDGET_SECONDS=$${MB_BUDGET_SECONDS:-900} $(BIN)/pytest -n auto --dist worksteal --timeout 3600 $(PYTEST_ARGS)
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check

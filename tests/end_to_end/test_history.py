@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.computers import Computer, Together
 
-BUDGET_SECONDS = float(os.environ.get("MB_BUDGET_SECONDS") or 30)
+BUDGET_SECONDS = float(os.environ.get("MB_BUDGET_SECONDS") or 15)
 SEED = int(os.environ.get("MB_SEED") or time.time_ns() % 1_000_000)
 NAMES = ("a", "b", "c", "C", "e\u0301", "\u00e9", "long name.txt")
 SETTLE_EACH = 25

@@ -19,7 +19,7 @@ from tests.support.model_server import Violation
 from tests.support.small_scope import CASES, Case, scattered
 
 SEED = int(os.environ.get("MB_SEED", "1"), 0)
-BUDGET_SECONDS = float(os.environ.get("MB_BUDGET_SECONDS", "20"))
+BUDGET_SECONDS = float(os.environ.get("MB_BUDGET_SECONDS", "12"))
 FOUND_WITHIN = 2_000  # cases
 
 
