@@ -40,6 +40,10 @@ MAX_CONTENT_PARTS = 10_000
 MAX_CONTENT_CHUNKS = 100_000  # of all parts of one request for content
 WAIT_SECONDS = 50.0
 
+# ---- sync codes ----------------------------------------------------------------------------------------------
+MAX_CODE_SECONDS = 366 * 86_400
+MAX_CODE_DEVICES = 1_000
+
 # ---- chunks and manifests ------------------------------------------------------------------------------------
 MAX_CHUNK_BYTES = 4 * MIB
 MAX_DIRECT_CHUNKS = 2_000  # a manifest with more is itself stored as chunks ("indirect")

@@ -517,7 +517,8 @@ class Share(Request):
 class Seer(Answer):
     """One line of who can see a folder now.
 
-    who: `user:NAME`, `team:NAME` or `project:NAME`; people: whom that reaches, where it is no single user.
+    who: `user:NAME`, `team:NAME`, `project:NAME` or `code:NAME`, a sync code; people: whom that reaches, where it is
+    no single user; of a code its label.
     principal: names the grant that can be taken back; None for the owner of a home, who needs none.
     here: it was given on this very folder; else on one above, `on`, as the view sees it: "" is above the view.
     """
@@ -533,6 +534,63 @@ class Seer(Answer):
 class WhoSees(Answer):
     node: UUID
     seers: list[Seer]
+
+
+class NewCode(Request):
+    """A sync code for a folder.  seconds: until it expires.  devices: as many may redeem it.  pin: the server makes
+    one, to be told by another way.  approve: each device waits until it is let in.  list_files: whoever holds the
+    code may also look at the files in a browser."""
+
+    label: Annotated[str, Meta(max_length=200)] = ""
+    seconds: Annotated[int, Meta(ge=1, le=limits.MAX_CODE_SECONDS)] = 30 * 86_400
+    devices: Annotated[int, Meta(ge=1, le=limits.MAX_CODE_DEVICES)] = 3
+    pin: bool = False
+    approve: bool = False
+    list_files: bool = False
+
+
+class CodeMade(Answer):
+    """`secret` and `pin` are shown this once.  code: its name in lists.  fingerprint: of the authority that whoever
+    redeems it should pin, for the link; "" if there is no need."""
+
+    code: str
+    secret: str
+    expires_at_ms: int
+    devices: int
+    pin: str = ""
+    fingerprint: str = ""
+
+
+class CodeDevice(Answer):
+    """A device that redeemed a code.  read_bytes: what it got.  waiting: it was not let in yet."""
+
+    device: UUID
+    name: str
+    address: str
+    first_used_at_ms: int
+    last_used_at_ms: int
+    read_bytes: int
+    waiting: bool
+
+
+class SyncCode(Answer):
+    """folder: its name; "" if it was deleted.  state: "open", "expired" or "revoked"."""
+
+    code: str
+    folder: str
+    label: str
+    created_at_ms: int
+    expires_at_ms: int
+    devices_allowed: int
+    pin: bool
+    approve: bool
+    list_files: bool
+    state: str
+    devices: list[CodeDevice]
+
+
+class Codes(Answer):
+    codes: list[SyncCode]
 
 
 class Device(Answer):

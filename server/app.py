@@ -23,6 +23,8 @@ from sqlalchemy.orm import Session
 from protocol.errors import AccessDenied, LocalProblem, MedicalBlocksError, NotFound
 from protocol.ids import DeviceId
 from server.access.admission import Admissions
+from server.access.code_use import CodeUse
+from server.access.codes import dead_code_devices
 from server.access.cursors import CURSOR_KEY_INFO, Cursors
 from server.access.devices import dead_among
 from server.access.passwords import Passwords
@@ -58,6 +60,7 @@ from server.upkeep.thinning import Thinning
 log = logging.getLogger(__name__)
 
 TIDY_SECONDS = 3_600.0
+CODE_USE_SECONDS = 1.0
 REVOCATIONS_SECONDS = 1.0
 SCRUB_EVERY_SECONDS = 3_600
 GENTLE_SHARE, SCRUB_SHARE = 0.2, 0.05  # of a core
@@ -121,7 +124,8 @@ async def opened(folder: DataFolder, settings: Settings) -> AsyncIterator[Servic
         yield Service(
             database=database,
             store=store,
-            admissions=Admissions(database),
+            admissions=Admissions(database, now_ms),
+            code_use=CodeUse(database),
             cursors=Cursors(keys.subkey(CURSOR_KEY_INFO)),
             passwords=passwords,
             wakeups=Wakeups(database),
@@ -191,6 +195,7 @@ async def watched(service: Service) -> AsyncIterator[None]:
         tasks = (
             group.create_task(_end_what_is_revoked(service), name="watch for revoked tokens"),
             group.create_task(_forget_what_is_old(service), name="forget what is old"),
+            group.create_task(_count_what_codes_read(service), name="count what codes read"),
         )
         try:
             yield
@@ -268,6 +273,7 @@ async def _end_what_is_revoked(service: Service) -> None:
     rights = await service.database.read(rights_number)
     while True:
         await asyncio.sleep(WATCH_SECONDS)
+        service.open_requests.end_expired(now_ms=service.clock())
         devices = service.open_requests.devices()
         try:
             now = service.database.data_version()
@@ -276,6 +282,9 @@ async def _end_what_is_revoked(service: Service) -> None:
             service.open_requests.end(
                 await service.database.read(lambda session: dead_among(session, devices))  # noqa: B023 - done before the next turn
             )
+            ended = partial(dead_code_devices, devices=devices, now_ms=service.clock())
+            for device, why in (await service.database.read(ended)).items():
+                service.open_requests.end([device], why)
             if (number := await service.database.read(rights_number)) != rights:
                 lost = partial(_lost, needed=service.open_requests.needed())
                 for needed, error in await service.database.read(lost):
@@ -296,6 +305,15 @@ def _lost(session: Session, needed: Sequence[Needed]) -> list[tuple[Needed, Medi
         except (NotFound, AccessDenied) as error:
             lost.append((one, error))
     return lost
+
+
+async def _count_what_codes_read(service: Service) -> None:
+    while True:
+        await asyncio.sleep(CODE_USE_SECONDS)
+        try:
+            await service.code_use.write(now_ms=service.clock())
+        except MedicalBlocksError as error:  # kept for the next time
+            log.warning("could not count what sync codes read code=%s", error.code)
 
 
 async def _forget_what_is_old(service: Service) -> None:

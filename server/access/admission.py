@@ -10,14 +10,17 @@ changes costs no statement to let in.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
 from protocol.errors import NotFound
 from protocol.ids import ViewId
-from server.access.devices import hash_token, principal_of
+from server.access.codes import expired_for
+from server.access.devices import principal_of
 from server.access.rights import Action, Principal, ReadableView, authorise
+from server.access.tokens import hash_token
 from server.access.views import readable_view
 from server.database.session import Database
 
@@ -33,17 +36,18 @@ class Admitted:
 
 
 class Admissions:
-    """`admit` before each request."""
+    """`admit` before each request.  clock: milliseconds since 1970, for what ends by itself."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, clock: Callable[[], int]) -> None:
         self._database = database
+        self._clock = clock
         self._version = -1
         self._known: dict[tuple[bytes, ViewId | None], Admitted] = {}
 
     async def admit(self, token: str, view: ViewId | None, action: Action | None) -> Admitted:
         """action: what is asked of `view`.
 
-        Raises NotSignedIn: an unknown or revoked token, or its user was disabled.
+        Raises NotSignedIn: an unknown or revoked token, its user was disabled, its sync code is over.
         Raises NotFound: the view is absent or not theirs.  Raises AccessDenied: theirs, but not for this action.
         """
         key = (hash_token(token), view)
@@ -55,6 +59,8 @@ class Admissions:
             known = self._known
             admitted = await self._database.read(lambda session: _look_up(session, token, view))
             known[key] = admitted  # of the version it was read at, or a newer one
+        if (over := expired_for(admitted.principal, now_ms=self._clock())) is not None:
+            raise over
         if action is not None:
             authorise(admitted.principal, action, admitted.view)
         return admitted

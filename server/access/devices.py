@@ -3,14 +3,11 @@
 Owns: signing in and out, tokens, finding who a token speaks for, the list of one's devices.
 May import: sqlalchemy, protocol, server.access, server.database.
 
-A token is 256 random bits; only its SHA-256 is kept, and it is looked up anew for each request, so that what
-was revoked is dead at the next one.
+A token is looked up anew for each request, so that what was revoked is dead at the next one.
 """
 
 from __future__ import annotations
 
-import hashlib
-import secrets
 from collections.abc import Collection
 from uuid import UUID
 
@@ -21,14 +18,14 @@ from protocol.errors import NotFound, NotSignedIn, Refused, WrongPassword
 from protocol.ids import DeviceId, UserId
 from protocol.messages import Device, Devices, Login, SignedIn
 from protocol.names import name_key
+from server.access.codes import forget_token, note_use, principal_of_code
 from server.access.passwords import Passwords
 from server.access.rights import Principal
 from server.access.throttle import count_try, take_back
+from server.access.tokens import fresh_token, hash_token
 from server.database.session import Database
 from server.database.tables import DeviceRow, UserRow
 
-TOKEN_PREFIX = "mbt_"  # noqa: S105 - how a token begins, so that scanners for secrets know one
-TOKEN_BYTES = 32
 SEEN_EVERY_MS = 60_000
 _BULK = 500
 _SPEAKS_FOR = (
@@ -78,7 +75,7 @@ async def sign_in(
 
 
 def _give_token(session: Session, user: bytes, login: Login, *, now_ms: int) -> str:
-    token = TOKEN_PREFIX + secrets.token_urlsafe(TOKEN_BYTES)
+    token = fresh_token()
     device = session.get(DeviceRow, login.device.bytes)
     if device is None:
         device = DeviceRow(id=login.device.bytes, user=user, created_at_ms=now_ms)
@@ -97,9 +94,11 @@ def _give_token(session: Session, user: bytes, login: Login, *, now_ms: int) -> 
 
 
 def principal_of(session: Session, token: str) -> Principal:
-    """Raises NotSignedIn: an unknown or revoked token, or its user was disabled."""
+    """Raises NotSignedIn: an unknown or revoked token, its user was disabled, or its sync code was revoked."""
     row = session.execute(_SPEAKS_FOR, {"token_hash": hash_token(token)}).one_or_none()
-    if row is None or row.revoked_at_ms is not None or row.disabled_at_ms is not None:
+    if row is None:
+        return principal_of_code(session, token)
+    if row.revoked_at_ms is not None or row.disabled_at_ms is not None:
         raise NotSignedIn("This token is not valid, or not any more", hint="Log in again.")
     return Principal(
         user=UserId(UUID(bytes=row.user)),
@@ -117,6 +116,9 @@ def seen_is_due(principal: Principal, *, now_ms: int) -> bool:
 
 
 def note_seen(session: Session, principal: Principal, *, now_ms: int) -> None:
+    if principal.opened is not None:
+        note_use(session, principal.device, read_bytes=0, now_ms=now_ms)
+        return
     session.execute(
         update(DeviceRow).where(DeviceRow.id == principal.device.bytes).values(last_seen_at_ms=now_ms)
     )
@@ -154,6 +156,9 @@ def revoke_device(session: Session, principal: Principal, device: DeviceId, *, n
 
 
 def sign_out(session: Session, principal: Principal, *, now_ms: int) -> None:
+    if principal.opened is not None:
+        forget_token(session, principal)
+        return
     revoke_device(session, principal, principal.device, now_ms=now_ms)
 
 
@@ -172,8 +177,3 @@ def dead_among(session: Session, devices: Collection[DeviceId]) -> set[DeviceId]
         )
         dead.update(DeviceId(UUID(bytes=found)) for found in rows)
     return dead
-
-
-def hash_token(token: str) -> bytes:
-    """What is kept of a token."""
-    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()

@@ -141,7 +141,7 @@ def give(
 
     Raises Refused: a rule says no.
     """
-    kind, root, owner = _space(session, space)
+    kind, root, owner = space_of(session, space)
     if (kind == INTAKE) != (role is Role.CLINICIAN):
         raise Refused(
             f"{role.value} cannot be given there",
@@ -163,7 +163,7 @@ def give(
         )
     )
     if node.bytes != root:
-        _have_view(session, space, node, owner, now_ms=now_ms)
+        have_view(session, space, node, owner, now_ms=now_ms)
     note_changed_rights(session)
 
 
@@ -179,7 +179,7 @@ def take_back(session: Session, space: SpaceId, node: NodeId, principal: UUID) -
     return bool(ended)
 
 
-def _space(session: Session, space: SpaceId) -> tuple[str, bytes, bytes | None]:
+def space_of(session: Session, space: SpaceId) -> tuple[str, bytes, bytes | None]:
     """Its kind, its root, and of a home its owner."""
     row = session.execute(
         select(SpaceRow.kind, SpaceRow.root, ViewRow.owner)
@@ -189,7 +189,7 @@ def _space(session: Session, space: SpaceId) -> tuple[str, bytes, bytes | None]:
     return row.kind, row.root, row.owner
 
 
-def _have_view(session: Session, space: SpaceId, node: NodeId, owner: bytes | None, *, now_ms: int) -> None:
+def have_view(session: Session, space: SpaceId, node: NodeId, owner: bytes | None, *, now_ms: int) -> None:
     """A folder that was shared once has a view of its own for ever: what leaves and enters it is recorded."""
     found = session.scalar(select(ViewRow.id).where(ViewRow.space == space, ViewRow.root == node.bytes))
     if found is None:
@@ -213,7 +213,7 @@ def _have_view(session: Session, space: SpaceId, node: NodeId, owner: bytes | No
 
 def who_sees(session: Session, space: SpaceId, node: NodeId) -> list[Seer]:
     """Everyone with a role on this folder or on one above it, from the folder itself upwards."""
-    kind, root, owner = _space(session, space)
+    kind, root, owner = space_of(session, space)
     chain: list[Above] = folders_above(session, space, node)
     depths = {folder.id: depth for depth, folder in enumerate(chain)}
     rows = session.execute(

@@ -30,6 +30,7 @@ class Action(Enum):
     WRITE = "write"
     VERSIONS = "versions"  # superseded contents, and the trash
     SHARE = "share"
+    PEOPLE = "people"  # who else can see it, and who made what
 
 
 class Role(StrEnum):
@@ -41,20 +42,35 @@ class Role(StrEnum):
 
 
 _NONE: frozenset[Action] = frozenset()
-_WORK = frozenset({Action.METADATA, Action.READ, Action.WRITE, Action.VERSIONS})
+_READS = frozenset({Action.METADATA, Action.READ, Action.PEOPLE})
+_WORK = _READS | {Action.WRITE, Action.VERSIONS}
 _GIVES = {
     Role.OWNER: frozenset(Action),
     Role.EDITOR: _WORK,
-    Role.READER: frozenset({Action.METADATA, Action.READ}),
+    Role.READER: _READS,
     Role.METADATA: frozenset({Action.METADATA}),
     Role.CLINICIAN: _NONE,
 }
 _GIVES_IN_AN_INTAKE = {Role.CLINICIAN: _WORK}
+_GIVEN_BY_A_CODE = frozenset({Action.METADATA, Action.READ})
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What a sync code opens, and until when: one folder, to be read."""
+
+    space: SpaceId
+    root: NodeId
+    ends_at_ms: int
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who a token speaks for, found anew for each request."""
+    """Who a token speaks for, found anew for each request.
+
+    opened: by the sync code that the token came from; None for a user.  `user`, `user_name` are then those of the
+    code, and `device` is a name that the server gave to whoever redeemed it.
+    """
 
     user: UserId
     user_name: str
@@ -62,6 +78,7 @@ class Principal:
     device_name: str
     is_admin: bool
     last_seen_at_ms: int
+    opened: Opened | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +105,12 @@ class ReadableView:
 
 def rights_of(principal: Principal, view: ReadableView) -> frozenset[Action]:
     """A home belongs to its owner alone until it is shared; being an administrator gives no right to anyone's
-    files."""
-    roles = view.roles
+    files.  A sync code opens its one folder, also where it lies in one that is shared, or holds one."""
+    roles, opened = view.roles, principal.opened
+    if opened is not None:
+        if (opened.space, opened.root) != (view.space, view.root):
+            return _NONE
+        return rights_by(roles, restricted=view.is_restricted) & _GIVEN_BY_A_CODE
     if view.owner is not None and view.owner == principal.user:
         roles = roles | {Role.OWNER}
     return rights_by(roles, restricted=view.is_restricted)
@@ -117,3 +138,9 @@ def authorise(principal: Principal, action: Action, view: ReadableView | None) -
         raise AccessDenied(
             f"You may not do this here ({action.value})", hint="Ask whoever owns the folder for the right."
         )
+
+
+def authorise_person(principal: Principal) -> None:
+    """For what belongs to a user's account.  Raises AccessDenied: it is a sync code that asks."""
+    if principal.opened is not None:
+        raise AccessDenied("A sync code has no account", hint="Sign in as a user for this.")

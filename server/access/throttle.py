@@ -1,4 +1,4 @@
-"""How fast passwords may be guessed.
+"""How fast passwords and sync codes may be guessed.
 
 Owns: the rule (pure), and the rows that let it outlive a restart.
 May import: sqlalchemy, protocol, server.database.
@@ -78,14 +78,9 @@ def count_try(session: Session, *, account: str, address: str, now_ms: int) -> N
     Raises TooManyTries: it may not be made, and was not counted.
     """
     account_row = _row(session, f"user:{account}"[:400])
-    address_row = _row(session, f"address:{address}"[:400])
+    address_row = _row(session, _address(address))
     wait_ms = max(account_wait_ms(_tries(account_row), now_ms), address_wait_ms(_tries(address_row), now_ms))
-    if wait_ms:
-        raise TooManyTries(
-            "There were too many wrong passwords",
-            hint=f"Try again in {_in_words(wait_ms)}.",
-            retry_after_seconds=wait_ms / 1_000,
-        )
+    _refuse_early("passwords", wait_ms)
     _keep(account_row, account_after_try(_tries(account_row), now_ms))
     _keep(address_row, address_after_try(_tries(address_row), now_ms))
     session.flush()
@@ -94,15 +89,58 @@ def count_try(session: Session, *, account: str, address: str, now_ms: int) -> N
 def take_back(session: Session, *, account: str, address: str) -> None:
     """The password was right: the account begins anew, the address is not charged."""
     session.execute(delete(LoginTryRow).where(LoginTryRow.subject == f"user:{account}"[:400]))
-    row = session.get(LoginTryRow, f"address:{address}"[:400])
-    if row is not None and row.failures > 0:
-        row.failures -= 1
-        session.flush()
+    _uncharge(session, address)
+
+
+def count_try_of_code(session: Session, *, address: str, now_ms: int) -> None:
+    """Of a sync code: there is no account to charge but the address.  Raises TooManyTries."""
+    row = _row(session, _address(address))
+    _refuse_early("sync codes", address_wait_ms(_tries(row), now_ms))
+    _keep(row, address_after_try(_tries(row), now_ms))
+    session.flush()
+
+
+def take_back_try_of_code(session: Session, *, address: str) -> None:
+    """The code was right."""
+    _uncharge(session, address)
+
+
+def count_pin(session: Session, *, code: str, now_ms: int) -> None:
+    """Of this code, by whoever holds it.  Raises TooManyTries."""
+    row = _row(session, f"code:{code}")
+    _refuse_early("PINs", account_wait_ms(_tries(row), now_ms))
+    _keep(row, account_after_try(_tries(row), now_ms))
+    session.flush()
+
+
+def forget_pins(session: Session, *, code: str) -> None:
+    """The PIN was right."""
+    session.execute(delete(LoginTryRow).where(LoginTryRow.subject == f"code:{code}"))
 
 
 def forget_old_tries(session: Session, *, now_ms: int) -> None:
     """Rows that no longer make anyone wait."""
     session.execute(delete(LoginTryRow).where(LoginTryRow.last_at_ms < now_ms - DAY_MS))
+
+
+def _refuse_early(what: str, wait_ms: int) -> None:
+    if wait_ms:
+        raise TooManyTries(
+            f"There were too many wrong {what}",
+            hint=f"Try again in {_in_words(wait_ms)}.",
+            retry_after_seconds=wait_ms / 1_000,
+        )
+
+
+def _address(address: str) -> str:
+    return f"address:{address}"[:400]
+
+
+def _uncharge(session: Session, address: str) -> None:
+    row = session.get(LoginTryRow, _address(address))
+    if row is not None and row.failures > 0:
+        row.failures -= 1
+        session.flush()
 
 
 def _row(session: Session, subject: str) -> LoginTryRow:

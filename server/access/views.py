@@ -59,12 +59,19 @@ def readable_view(
     if kind == HOME and is_owner:
         is_there = True
     else:  # the same work for what is absent and for what is not theirs
-        roles = _roles_in(session, row, roles_held(session, principal.user))
+        roles = _roles_in(session, row, _held_by(session, principal))
         is_there = bool(roles) or (kind == FOLDER and is_owner and _is_there(session, row))
     found = replace(_value(row), roles=roles) if is_there else None
     authorise(principal, action, found)
     assert found is not None
     return found
+
+
+def _held_by(session: Session, principal: Principal) -> Roles:
+    """A sync code holds what it opens, whoever was given what."""
+    if principal.opened is not None:
+        return {(principal.opened.space, principal.opened.root.bytes): frozenset({Role.READER})}
+    return roles_held(session, principal.user)
 
 
 def _roles_in(session: Session, row: AnyRow, held: Roles) -> frozenset[Role]:
@@ -105,7 +112,7 @@ def views_of(
     for listed in _named(_all_seen(session, principal)):
         found = listed.view
         rights = rights_of(principal, found)
-        shows_size = found.is_whole and Action.READ in rights
+        shows_size = found.is_whole and Action.PEOPLE in rights
         views.append(
             View(
                 view=found.id,
@@ -128,7 +135,7 @@ def _quota(listed: _Listed, default: int | None) -> int | None:
 
 def _all_seen(session: Session, principal: Principal) -> list[_Listed]:
     """Their home, and whatever has a live root on which they were given a role."""
-    held = roles_held(session, principal.user)
+    held = _held_by(session, principal)
     mine = (ViewRow.owner == principal.user.bytes) & (ViewRow.kind == HOME)
     rows = list(session.execute(_LISTED.where(mine)))
     for spaces in in_groups({space for space, _ in held}):

@@ -144,6 +144,48 @@ class GrantRow(Base):
     granted_at_ms: Mapped[int] = mapped_column(BigInteger)
 
 
+class CodeRow(Base):
+    """A sync code: one folder for whoever holds the secret, to be read.  It counts while `maker` may share there.
+
+    name: of the code itself, for lists and messages; never the secret.  pin_hash: Argon2id; NULL without a PIN."""
+
+    __tablename__ = "codes"
+    id: Mapped[bytes] = mapped_column(Id, primary_key=True)
+    name: Mapped[str] = mapped_column(String(16), unique=True)
+    secret_hash: Mapped[bytes] = mapped_column(Digest, unique=True)
+    space: Mapped[int] = mapped_column(ForeignKey("spaces.id"))
+    node: Mapped[bytes] = mapped_column(Id)
+    maker: Mapped[bytes] = mapped_column(Id, ForeignKey("users.id"), index=True)
+    label: Mapped[str] = mapped_column(String(200))
+    created_at_ms: Mapped[int] = mapped_column(BigInteger)
+    expires_at_ms: Mapped[int] = mapped_column(BigInteger)
+    devices: Mapped[int] = mapped_column(Integer)  # as many may redeem it
+    pin_hash: Mapped[str | None] = mapped_column(String)
+    approve: Mapped[bool] = mapped_column(Boolean)  # each device waits until it is let in
+    lists_files: Mapped[bool] = mapped_column(Boolean)  # also in a browser
+    revoked_at_ms: Mapped[int | None] = mapped_column(BigInteger)
+    __table_args__ = (Index("ix_codes_space_node", "space", "node"),)
+
+
+class CodeDeviceRow(Base):
+    """A client home that redeemed a sync code.  `id` is the server's name for it, `device` its own.
+
+    token_hash: NULL while it waits to be let in, and after it signed out."""
+
+    __tablename__ = "code_devices"
+    id: Mapped[bytes] = mapped_column(Id, primary_key=True)
+    code: Mapped[bytes] = mapped_column(Id, ForeignKey("codes.id"))
+    device: Mapped[bytes] = mapped_column(Id)
+    name: Mapped[str] = mapped_column(String(100))
+    address: Mapped[str] = mapped_column(String(100))
+    token_hash: Mapped[bytes | None] = mapped_column(Digest, unique=True)
+    approved: Mapped[bool] = mapped_column(Boolean)
+    first_used_at_ms: Mapped[int] = mapped_column(BigInteger)
+    last_used_at_ms: Mapped[int] = mapped_column(BigInteger)
+    read_bytes: Mapped[int] = mapped_column(BigInteger)
+    __table_args__ = (UniqueConstraint("code", "device"),)
+
+
 # ---- spaces ----------------------------------------------------------------------------------------------
 
 

@@ -14,12 +14,13 @@ from server.spaces import sharing
 _PATH = "/views/{view}/nodes/{node}/grants"
 
 
-@route("GET", _PATH, on=On.VIEW, action=Action.READ, answer=WhoSees)
+@route("GET", _PATH, on=On.VIEW, action=Action.PEOPLE, answer=WhoSees)
 async def get_grants(call: Call) -> WhoSees:
     """Everyone who can see a folder now, and where that came from."""
     node = call.node()
+    now_ms = call.service.clock()
     return await call.service.database.read(
-        lambda session: sharing.who_sees(session, call.principal, call.view, node)
+        lambda session: sharing.who_sees(session, call.principal, call.view, node, now_ms=now_ms)
     )
 
 
@@ -36,11 +37,11 @@ async def put_grant(call: Call, asked: Share) -> WhoSees:
 
 @route("DELETE", _PATH + "/{principal}", on=On.VIEW, action=Action.SHARE, answer=WhoSees)
 async def delete_grant(call: Call) -> WhoSees:
-    """Take a role back; it ends within a second, also for what is under way."""
-    node = call.node()
+    """Take a role back, or revoke a sync code; it ends within a second, also for what is under way."""
+    node, now_ms = call.node(), call.service.clock()
     principal = parse_principal_id(call.request.match_info["principal"])
     answer = await call.service.database.write(
-        lambda session: sharing.unshare(session, call.principal, call.view, node, principal)
+        lambda session: sharing.unshare(session, call.principal, call.view, node, principal, now_ms=now_ms)
     )
     call.service.wakeups.notify_rights()
     return answer

@@ -17,9 +17,10 @@ from server.http.routes import Call, On, route
 async def post_login(call: Call, login: Login) -> SignedIn:
     """A device token for a name and a password.  A wrong name and a wrong password get the same answer."""
     service = call.service
-    address = _address(call)
     now_ms = service.clock()
-    return await devices.sign_in(service.database, service.passwords, login, address=address, now_ms=now_ms)
+    return await devices.sign_in(
+        service.database, service.passwords, login, address=call.address, now_ms=now_ms
+    )
 
 
 @route("POST", "/logout", on=On.ACCOUNT)
@@ -33,13 +34,13 @@ async def post_logout(call: Call) -> web.Response:
     return web.Response(status=204)
 
 
-@route("GET", "/devices", on=On.ACCOUNT, answer=Devices)
+@route("GET", "/devices", on=On.PERSON, answer=Devices)
 async def get_devices(call: Call) -> Devices:
     """The devices of this user, signed in or revoked."""
     return await call.service.database.read(lambda session: devices.list_devices(session, call.principal))
 
 
-@route("DELETE", "/devices/{device}", on=On.ACCOUNT)
+@route("DELETE", "/devices/{device}", on=On.PERSON)
 async def delete_device(call: Call) -> web.Response:
     """Revoke the token of one of one's own devices; what it has open ends at once."""
     device = parse_device_id(call.request.match_info["device"])
@@ -49,12 +50,3 @@ async def delete_device(call: Call) -> web.Response:
     )
     call.service.open_requests.end([device])
     return web.Response(status=204)
-
-
-def _address(call: Call) -> str:
-    """Where a request came from.  The last name in X-Forwarded-For is the one that our own proxy wrote."""
-    if call.service.behind_proxy:
-        forwarded = call.request.headers.getall("X-Forwarded-For", [])
-        if forwarded:
-            return forwarded[-1].rpartition(",")[2].strip()[:100]
-    return call.request.remote or ""

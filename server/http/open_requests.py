@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager
 
 from protocol.errors import MedicalBlocksError, NotSignedIn, Unavailable
 from protocol.ids import DeviceId
+from server.access.codes import expired_for
 from server.access.rights import Action, Principal, ReadableView
 
 Needed = tuple[Principal, ReadableView, Action]  # the right that a request goes on with
@@ -22,10 +23,11 @@ Needed = tuple[Principal, ReadableView, Action]  # the right that a request goes
 class _Open:
     """One request.  Its scope is ended by moving the deadline to now."""
 
-    __slots__ = ("needs", "reason", "scope")
+    __slots__ = ("needs", "principal", "reason", "scope")
 
-    def __init__(self, scope: asyncio.Timeout, needs: Needed | None) -> None:
+    def __init__(self, scope: asyncio.Timeout, principal: Principal, needs: Needed | None) -> None:
         self.scope = scope
+        self.principal = principal
         self.needs = needs
         self.reason: MedicalBlocksError | None = None
 
@@ -40,6 +42,7 @@ class OpenRequests:
 
     def __init__(self) -> None:
         self._open: defaultdict[DeviceId, set[_Open]] = defaultdict(set)
+        self._ending: set[_Open] = set()  # those of sync codes, whose time is over one day
         self._stopping = False
 
     @asynccontextmanager
@@ -58,8 +61,11 @@ class OpenRequests:
         mine: _Open | None = None
         try:
             async with asyncio.timeout(None) as scope:
-                mine = _Open(scope, None if view is None or action is None else (principal, view, action))
+                needs = None if view is None or action is None else (principal, view, action)
+                mine = _Open(scope, principal, needs)
                 self._open[device].add(mine)
+                if principal.opened is not None:
+                    self._ending.add(mine)
                 yield
         except TimeoutError as error:
             if mine is None or mine.reason is None:
@@ -68,17 +74,24 @@ class OpenRequests:
         finally:
             if mine is not None:
                 self._open[device].discard(mine)
+                self._ending.discard(mine)
                 if not self._open[device]:
                     del self._open[device]
 
     def devices(self) -> set[DeviceId]:
         return set(self._open)
 
-    def end(self, devices: Collection[DeviceId]) -> None:
+    def end(self, devices: Collection[DeviceId], reason: MedicalBlocksError | None = None) -> None:
         """These tokens are dead: what they have open ends now."""
         for device in devices:
             for request in list(self._open.get(device, ())):
-                request.end(NotSignedIn("This device was signed out", hint="Sign in again."))
+                request.end(reason or NotSignedIn("This device was signed out", hint="Sign in again."))
+
+    def end_expired(self, *, now_ms: int) -> None:
+        """What goes on with a sync code whose time is over ends now."""
+        for request in list(self._ending):
+            if (over := expired_for(request.principal, now_ms=now_ms)) is not None:
+                request.end(over)
 
     def needed(self) -> list[Needed]:
         """The rights that open requests go on with."""

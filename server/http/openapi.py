@@ -20,9 +20,11 @@ _PATH_MEANINGS = {
     "view": "id of a view",
     "node": "id of a node",
     "device": "id of a device",
-    "principal": "id of a user, a team or a project",
+    "principal": "id of a user, a team, a project or a sync code",
+    "code": "name of a sync code, MBS-XXXXXX",
     "revision": "EPOCH.NUMBER",
 }
+_TEXTS = ("code", "revision")
 
 
 def describe(routes: Iterable[Route], *, version: str) -> dict[str, Any]:
@@ -57,7 +59,7 @@ def _operation(route: Route, schema_of: dict[Any, Any]) -> dict[str, Any]:
                 "in": "path",
                 "required": True,
                 "description": _PATH_MEANINGS[name],
-                "schema": {"type": "string"} if name == "revision" else {"type": "string", "format": "uuid"},
+                "schema": {"type": "string"} if name in _TEXTS else {"type": "string", "format": "uuid"},
             }
             for name in re.findall(r"{(\w+)}", route.path)
         ]

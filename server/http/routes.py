@@ -21,7 +21,7 @@ from protocol.errors import BadRequest, NotSignedIn
 from protocol.ids import NodeId, parse_node_id, parse_view_id
 from protocol.limits import MAX_MESSAGE_BYTES
 from server.access.devices import note_seen, seen_is_due
-from server.access.rights import Action, Principal, ReadableView
+from server.access.rights import Action, Principal, ReadableView, authorise_person
 from server.http.exchange import check_head, read_message, reply
 from server.http.service import SERVICE, Service
 
@@ -33,7 +33,8 @@ class On(Enum):
     """What a request acts on."""
 
     NOTHING = "nothing"  # the only routes that ask for no token
-    ACCOUNT = "account"  # what belongs to whoever is signed in
+    ACCOUNT = "account"  # what belongs to whoever is signed in, or holds the token of a sync code
+    PERSON = "person"  # what belongs to a user: a sync code has none of it
     VIEW = "view"  # the view named in the path
 
 
@@ -73,6 +74,15 @@ class Call:
     def view(self) -> ReadableView:
         assert self.allowed_view is not None  # the route declares On.VIEW
         return self.allowed_view
+
+    @property
+    def address(self) -> str:
+        """Where the request came from.  The last name in X-Forwarded-For is the one that our own proxy wrote."""
+        if self.service.behind_proxy:
+            forwarded = self.request.headers.getall("X-Forwarded-For", [])
+            if forwarded:
+                return forwarded[-1].rpartition(",")[2].strip()[:100]
+        return self.request.remote or ""
 
     def node(self) -> NodeId:
         return parse_node_id(self.request.match_info["node"])
@@ -138,6 +148,8 @@ class Route:
         view = parse_view_id(call.request.match_info["view"]) if self.on is On.VIEW else None
         admitted = await service.admissions.admit(token, view, self.action)
         principal = admitted.principal
+        if self.on is On.PERSON:
+            authorise_person(principal)
         call.signed_in, call.allowed_view = principal, admitted.view
         call.request[PRINCIPAL] = principal
         now_ms = service.clock()

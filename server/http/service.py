@@ -14,6 +14,7 @@ from aiohttp import web
 
 from protocol.messages import Retention
 from server.access.admission import Admissions
+from server.access.code_use import CodeUse
 from server.access.cursors import Cursors
 from server.access.passwords import Passwords
 from server.chunks.store import ChunkStore
@@ -32,6 +33,7 @@ class Service:
     database: Database
     store: ChunkStore
     admissions: Admissions
+    code_use: CodeUse
     cursors: Cursors
     passwords: Passwords
     wakeups: Wakeups

@@ -23,6 +23,7 @@ from server.http.exchange import REQUEST_ID, paced_body
 from server.http.routes import Call
 
 log = logging.getLogger(__name__)
+_WRITTEN = web.ResponseKey("written", int)
 
 GROUP_BYTES = 1024 * 1024
 
@@ -87,6 +88,7 @@ async def write(response: web.StreamResponse, data: bytes | memoryview) -> None:
     try:
         async with asyncio.timeout(PACE_SECONDS + len(data) / PACE_BYTES * PACE_SECONDS):
             await response.write(data)
+        response[_WRITTEN] = response.get(_WRITTEN, 0) + len(data)
     except TimeoutError as error:
         raise Unavailable(
             "The answer was read too slowly", hint="Check the network and try again."
@@ -109,3 +111,5 @@ async def sending(call: Call, response: web.StreamResponse) -> AsyncIterator[Non
         if not response.prepared or not isinstance(error, MedicalBlocksError):
             raise
         log.warning("cut an answer request id=%s code=%s", call.request[REQUEST_ID], error.code)
+    finally:
+        call.service.code_use.note(call.principal, response.get(_WRITTEN, 0))

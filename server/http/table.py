@@ -8,7 +8,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from protocol.messages import JSON, to_json
-from server.http import chunks, commit, feed, files, grants, hello, history, login
+from server.http import chunks, codes, commit, feed, files, grants, hello, history, login
 from server.http.openapi import describe
 from server.http.routes import Call, On, Stream, route
 
@@ -42,4 +42,9 @@ ROUTES = (
     grants.get_grants,
     grants.put_grant,
     grants.delete_grant,
+    codes.post_redeem,
+    codes.post_code,
+    codes.get_codes,
+    codes.delete_code,
+    codes.put_code_device,
 )

@@ -67,7 +67,9 @@ def changes(
         return Reset(cause=ResetCause.RIGHTS, cursor=cursors.seal(view.id, START.of_epoch(epoch)))
     if position.stamp == head and not position.arrival_stamp:  # nothing new, which is what most ask to hear
         return Changes(nodes=[], more=False, cursor=cursors.seal(view.id, position))
-    page = (Page if view.is_whole else SharedPage)(session, view, position, head=head, room=limit)
+    page = (Page if view.is_whole else SharedPage)(
+        session, view, position, head=head, room=limit, with_people=principal.opened is None
+    )
     more = page.fill()
     return Changes(
         nodes=page.states(), gone=page.gone(), more=more, cursor=cursors.seal(view.id, page.position)

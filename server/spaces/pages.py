@@ -41,6 +41,7 @@ class Page:
     position: Position
     head: int
     room: int
+    with_people: bool = True  # also who changed what
     changed: list[FoundState] = field(default_factory=list)
     arrived: list[FoundState] = field(default_factory=list)
 
@@ -137,7 +138,13 @@ class Page:
         hidden = self._hidden(told.values(), above)
         rows = [row for row in told.values() if row.id not in hidden or row.stamp > self.position.listing]
         extra = self._not_told_yet([row for row in rows if row.id not in hidden], told, above)
-        return node_states(self.session, [*extra, *rows], hidden, with_contents=self.position.with_contents)
+        return node_states(
+            self.session,
+            [*extra, *rows],
+            hidden,
+            with_contents=self.position.with_contents,
+            with_people=self.with_people,
+        )
 
     def _above(self, rows: Iterable[FoundState]) -> dict[bytes, FoundState]:
         """All folders above these, by id."""

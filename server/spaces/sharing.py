@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session
 
 from protocol.errors import BadRequest, NotFound, Refused
 from protocol.ids import NodeId
-from protocol.messages import Kind, Seer, Share, WhoSees
-from server.access import grants
+from protocol.messages import CodeMade, Kind, NewCode, Seer, Share, WhoSees
+from server.access import codes, grants
 from server.access.ancestry import Above, folders_above, is_live
 from server.access.rights import PROJECT, Action, Principal, ReadableView, Role, authorise
 
@@ -35,24 +35,49 @@ def share(
         )
     who = grants.find_somebody(session, asked.who, asked_by=principal.user)
     grants.give(session, view.space, node, who, Role(asked.role), by=principal.user, now_ms=now_ms)
-    return who_sees(session, principal, view, node)
+    return who_sees(session, principal, view, node, now_ms=now_ms)
 
 
-def unshare(session: Session, principal: Principal, view: ReadableView, node: NodeId, whose: UUID) -> WhoSees:
-    """Raises NotFound: no such folder in this view, or nothing was given to them on it.  Raises AccessDenied."""
+def make_code(
+    session: Session,
+    principal: Principal,
+    view: ReadableView,
+    node: NodeId,
+    asked: NewCode,
+    *,
+    pin_hash: str | None,
+    now_ms: int,
+) -> CodeMade:
+    """Raises NotFound: no such folder in this view.  Raises AccessDenied, Refused."""
     authorise(principal, Action.SHARE, view)
     _folder(session, view, node)
-    if not grants.take_back(session, view.space, node, whose):
+    return codes.make_code(session, principal, view.space, node, asked, pin_hash=pin_hash, now_ms=now_ms)
+
+
+def unshare(
+    session: Session, principal: Principal, view: ReadableView, node: NodeId, whose: UUID, *, now_ms: int
+) -> WhoSees:
+    """whose: a grant's, or a sync code.
+
+    Raises NotFound: no such folder in this view, or nothing was given to them on it.  Raises AccessDenied."""
+    authorise(principal, Action.SHARE, view)
+    _folder(session, view, node)
+    if not (
+        grants.take_back(session, view.space, node, whose)
+        or codes.revoke_code_on(session, view.space, node, whose, now_ms=now_ms)
+    ):
         raise NotFound(
             "They were given nothing on this folder",
             hint="What was given on a folder above ends there: `mb-sync who` shows where.",
         )
-    return who_sees(session, principal, view, node)
+    return who_sees(session, principal, view, node, now_ms=now_ms)
 
 
-def who_sees(session: Session, principal: Principal, view: ReadableView, node: NodeId) -> WhoSees:
+def who_sees(
+    session: Session, principal: Principal, view: ReadableView, node: NodeId, *, now_ms: int
+) -> WhoSees:
     """Everyone who can see a folder now, and where that came from.  Raises NotFound, AccessDenied."""
-    authorise(principal, Action.READ, view)
+    authorise(principal, Action.PEOPLE, view)
     chain = _folder(session, view, node)
     paths = _paths(view, chain)
     return WhoSees(
@@ -67,6 +92,17 @@ def who_sees(session: Session, principal: Principal, view: ReadableView, node: N
                 people=[] if seer.principal is None else grants.people_of(session, seer.kind, seer.principal),
             )
             for seer in grants.who_sees(session, view.space, node)
+        ]
+        + [
+            Seer(
+                who=f"code:{code.name}",
+                role=Role.READER.value,
+                here=code.node == node.bytes,
+                on=paths.get(code.node, ""),
+                principal=code.id,
+                people=[code.label] if code.label else [],
+            )
+            for code in codes.codes_on(session, view.space, [folder.id for folder in chain], now_ms=now_ms)
         ],
     )
 

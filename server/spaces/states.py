@@ -98,11 +98,16 @@ def found_page(
 
 
 def node_states(
-    session: Session, rows: Sequence[FoundState], hidden: Collection[bytes], *, with_contents: bool = True
+    session: Session,
+    rows: Sequence[FoundState],
+    hidden: Collection[bytes],
+    *,
+    with_contents: bool = True,
+    with_people: bool = True,
 ) -> list[NodeState]:
     """Messages for these rows.  hidden: those that lie below a tombstone.  with_contents: else of a file neither
-    manifest nor size nor time is told."""
-    names = _device_names(session, {row.changed_by for row in rows})
+    manifest nor size nor time is told.  with_people: also who changed what, from which device."""
+    names = _device_names(session, {row.changed_by for row in rows}) if with_people else {}
     ids: dict[bytes, None] = {}  # parents and operations come again and again
     for row in rows:
         ids[row.id] = ids[row.parent] = ids[row.place_operation] = ids[row.content_operation] = None
@@ -137,7 +142,7 @@ def node_states(
                 content=content,
                 deleted=deleted,
                 conflict_of=None if row.conflict_of is None else uuids[row.conflict_of],
-                conflict_device=row.conflict_device,
+                conflict_device=row.conflict_device if with_people else "",
                 not_portable=unportable(row.name) is not None,
                 changed_at_ms=row.changed_at_ms if with_contents else 0,
                 changed_by=names.get(row.changed_by, ""),

@@ -16,7 +16,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -87,7 +87,7 @@ def _restore(folder: DataFolder, backup: Path, note: Note, recovery_key: str, no
             revoked = apply_revocations(session, known, now_ms=now_ms)
     finally:
         database.close()
-    write_revocations(root / FILE, Revocations(epoch, known.devices, known.users))
+    write_revocations(root / FILE, replace(known, epoch=epoch))
     if not folder.settings.exists() and (backup / SETTINGS).is_file():
         shutil.copyfile(backup / SETTINGS, folder.settings)
     aside = _set_aside(folder, now_ms)

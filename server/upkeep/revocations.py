@@ -19,7 +19,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from server.database.facts import epoch_of
-from server.database.tables import DeviceRow, UserRow
+from server.database.tables import CodeRow, DeviceRow, UserRow
 
 FILE = "revoked.json"
 _FORMAT = 1
@@ -27,15 +27,19 @@ _FORMAT = 1
 
 @dataclass(frozen=True, slots=True)
 class Revocations:
-    """devices, users: their ids, as hexadecimal digits."""
+    """devices, users, codes: their ids, as hexadecimal digits."""
 
     epoch: int = 1
     devices: frozenset[str] = frozenset()
     users: frozenset[str] = frozenset()
+    codes: frozenset[str] = frozenset()
 
     def with_those_of(self, other: Revocations) -> Revocations:
         return Revocations(
-            max(self.epoch, other.epoch), self.devices | other.devices, self.users | other.users
+            max(self.epoch, other.epoch),
+            self.devices | other.devices,
+            self.users | other.users,
+            self.codes | other.codes,
         )
 
 
@@ -43,10 +47,12 @@ def revocations_of(session: Session) -> Revocations:
     """As the database has them now."""
     devices = session.scalars(select(DeviceRow.id).where(DeviceRow.revoked_at_ms.is_not(None)))
     users = session.scalars(select(UserRow.id).where(UserRow.disabled_at_ms.is_not(None)))
+    codes = session.scalars(select(CodeRow.id).where(CodeRow.revoked_at_ms.is_not(None)))
     return Revocations(
         epoch_of(session),
         frozenset(device.hex() for device in devices),
         frozenset(user.hex() for user in users),
+        frozenset(code.hex() for code in codes),
     )
 
 
@@ -57,6 +63,12 @@ def in_old_database(path: Path) -> Revocations:
         epoch = old.execute("SELECT value FROM meta WHERE key = 'epoch'").fetchone()
         devices = old.execute("SELECT id FROM devices WHERE revoked_at_ms IS NOT NULL").fetchall()
         users = old.execute("SELECT id FROM users WHERE disabled_at_ms IS NOT NULL").fetchall()
+        has_codes = old.execute("SELECT 1 FROM sqlite_master WHERE name = 'codes'").fetchone()
+        codes = (
+            old.execute("SELECT id FROM codes WHERE revoked_at_ms IS NOT NULL").fetchall()
+            if has_codes
+            else []
+        )
     except sqlite3.Error:
         return Revocations()
     finally:
@@ -65,6 +77,7 @@ def in_old_database(path: Path) -> Revocations:
         int(epoch[0]) if epoch else 1,
         frozenset(row[0].hex() for row in devices),
         frozenset(row[0].hex() for row in users),
+        frozenset(row[0].hex() for row in codes),
     )
 
 
@@ -72,7 +85,12 @@ def read_revocations(path: Path) -> Revocations:
     """Nobody, where there is no such file, or none that can be read."""
     try:
         facts = json.loads(path.read_text(encoding="utf-8"))
-        return Revocations(int(facts["epoch"]), frozenset(facts["devices"]), frozenset(facts["users"]))
+        return Revocations(
+            int(facts["epoch"]),
+            frozenset(facts["devices"]),
+            frozenset(facts["users"]),
+            frozenset(facts.get("codes", ())),  # not there before there were codes
+        )
     except (OSError, ValueError, KeyError, TypeError):
         return Revocations()
 
@@ -84,6 +102,7 @@ def write_revocations(path: Path, revoked: Revocations) -> None:
         "epoch": revoked.epoch,
         "devices": sorted(revoked.devices),
         "users": sorted(revoked.users),
+        "codes": sorted(revoked.codes),
     }
     fresh = path.with_name(path.name + ".new")
     with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
@@ -103,5 +122,9 @@ def apply_revocations(session: Session, revoked: Revocations, *, now_ms: int) ->
     for user in session.scalars(select(UserRow).where(UserRow.disabled_at_ms.is_(None))):
         if user.id.hex() in revoked.users:
             user.disabled_at_ms = now_ms
+            count += 1
+    for code in session.scalars(select(CodeRow).where(CodeRow.revoked_at_ms.is_(None))):
+        if code.id.hex() in revoked.codes:
+            code.revoked_at_ms = now_ms
             count += 1
     return count

@@ -123,6 +123,18 @@ _RULES = (
         "SELECT a.space, a.node FROM arrivals a JOIN spaces s ON s.id = a.space"
         " LEFT JOIN nodes n ON n.space = a.space AND n.id = a.node WHERE n.id IS NULL OR a.stamp > s.stamp",
     ),
+    _Rule(
+        "code-view",
+        "Sync code {} is for node {} of space {}, and there is no view of it",
+        "SELECT c.name, c.node, c.space FROM codes c LEFT JOIN views v ON v.space = c.space AND v.root = c.node"
+        " WHERE v.id IS NULL OR v.kind IN ('intake', 'home')",
+    ),
+    _Rule(
+        "code-devices",
+        "Sync code {} let in {} devices, more than it allows",
+        "SELECT c.name, count(*) FROM codes c JOIN code_devices d ON d.code = c.id AND d.approved"
+        " GROUP BY c.id, c.name, c.devices HAVING count(*) > c.devices",
+    ),
     # ---- the tree
     _Rule(
         "node-kind",

@@ -88,7 +88,7 @@ def _rows(seen: WhoSees) -> list[dict[str, Any]]:
 
 
 async def _who(account: Account, remote: str) -> WhoSees:
-    async with server_api(account.server, account.token) as api:
+    async with server_api(account.server, account.token, trust=account.trust) as api:
         view, node = await _folder(api, remote)
         return await api.who_sees(view.view, node)
 
@@ -96,13 +96,13 @@ async def _who(account: Account, remote: str) -> WhoSees:
 async def _share(account: Account, remote: str, who: str, role: str) -> WhoSees:
     from protocol.messages import Share  # noqa: PLC0415 - msgspec: the --help of all commands reads this file
 
-    async with server_api(account.server, account.token) as api:
+    async with server_api(account.server, account.token, trust=account.trust) as api:
         view, node = await _folder(api, remote)
         return await api.share(view.view, node, Share(who=who, role=role))
 
 
 async def _unshare(account: Account, remote: str, who: str) -> WhoSees:
-    async with server_api(account.server, account.token) as api:
+    async with server_api(account.server, account.token, trust=account.trust) as api:
         view, node = await _folder(api, remote)
         for seer in (await api.who_sees(view.view, node)).seers:
             if seer.here and seer.principal is not None and seer.who.casefold() == who.casefold():

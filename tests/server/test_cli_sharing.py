@@ -39,8 +39,9 @@ async def test_a_project_is_seen_by_its_members_with_the_rights_of_their_roles(t
             "write",
             "versions",
             "share",
+            "people",
         ]
-        assert (await seen_by(ben))["/Projects/Nerves"].rights == ["metadata", "read"]
+        assert (await seen_by(ben))["/Projects/Nerves"].rights == ["metadata", "read", "people"]
         assert set(await seen_by(cleo)) == {"/Home"}
 
         ada.view = (await seen_by(ada))["/Projects/Nerves"]

@@ -25,7 +25,7 @@ async def test_a_second_request_costs_no_statement(tmp_path: Path) -> None:
     async with a_space(tmp_path) as space:
         view = (await space.client("ada")).view
         token = await a_token(space)
-        admissions = Admissions(space.store.database)
+        admissions = Admissions(space.store.database, lambda: 1)
         first = await admissions.admit(token, view.id, Action.WRITE)
         assert first.view == view
         with counted() as statements:
@@ -37,7 +37,7 @@ async def test_a_token_disabled_by_another_process_is_dead_at_the_next_request(t
     async with a_space(tmp_path) as space:
         view = (await space.client("ada")).view
         token = await a_token(space)
-        admissions = Admissions(space.store.database)
+        admissions = Admissions(space.store.database, lambda: 1)
         await admissions.admit(token, view.id, Action.READ)
         other = sqlite3.connect(space.store.database.path)
         other.execute("UPDATE users SET disabled_at_ms = 1")
@@ -51,7 +51,7 @@ async def test_views_of_others_and_of_nobody_stay_shut_however_often_one_asks(tm
     async with a_space(tmp_path, "ada", "ben") as space:
         theirs = (await space.client("ben")).view
         token = await a_token(space)
-        admissions = Admissions(space.store.database)
+        admissions = Admissions(space.store.database, lambda: 1)
         for view in (theirs.id, ViewId(uuid4())) * 2:
             with pytest.raises(NotFound):
                 await admissions.admit(token, view, Action.READ)

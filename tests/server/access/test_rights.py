@@ -23,11 +23,12 @@ from server.access.rights import (
     rights_of,
 )
 
-WORK = {Action.METADATA, Action.READ, Action.WRITE, Action.VERSIONS}
+READ = {Action.METADATA, Action.READ, Action.PEOPLE}
+WORK = READ | {Action.WRITE, Action.VERSIONS}
 GIVES = {
     Role.OWNER: set(Action),
     Role.EDITOR: WORK,
-    Role.READER: {Action.METADATA, Action.READ},
+    Role.READER: READ,
     Role.METADATA: {Action.METADATA},
     Role.CLINICIAN: set[Action](),
 }

@@ -19,14 +19,18 @@ from protocol.frames import HEAD, end_of_stream
 from protocol.ids import ViewId
 from protocol.messages import (
     FRAMES,
+    CodeMade,
     Commit,
     Content,
     Kind,
     Login,
     Make,
     Missing,
+    NewCode,
     Part,
     Problem,
+    Redeem,
+    Redeemed,
     Revision,
     Share,
     Wait,
@@ -44,14 +48,18 @@ FIRST = Revision(1, 1)
 
 # ---- the table -------------------------------------------------------------------------------------------
 
-OPEN, SIGNED_IN = "open", "signed in"
-NEEDS = {  # each route: open to all, to whoever is signed in, or to who has this right in the view
+OPEN, SIGNED_IN, PERSON = "open", "signed in", "a person who is signed in"
+NEEDS = {  # each route: open to all, to whoever is signed in, to a user alone, or to who has this right in the view
     "GET /openapi.json": OPEN,
     "GET /api/v1/hello": OPEN,
     "POST /api/v1/login": OPEN,
+    "POST /api/v1/redeem": OPEN,
     "POST /api/v1/logout": SIGNED_IN,
-    "GET /api/v1/devices": SIGNED_IN,
-    "DELETE /api/v1/devices/{device}": SIGNED_IN,
+    "GET /api/v1/devices": PERSON,
+    "DELETE /api/v1/devices/{device}": PERSON,
+    "GET /api/v1/codes": PERSON,
+    "DELETE /api/v1/codes/{code}": PERSON,
+    "PUT /api/v1/codes/{code}/devices/{device}": PERSON,
     "GET /api/v1/views": SIGNED_IN,
     "POST /api/v1/wait": SIGNED_IN,
     "GET /api/v1/views/{view}/changes": "metadata",
@@ -59,7 +67,7 @@ NEEDS = {  # each route: open to all, to whoever is signed in, or to who has thi
     "POST /api/v1/views/{view}/content": "read",
     "GET /api/v1/views/{view}/files/{node}": "read",
     "HEAD /api/v1/views/{view}/files/{node}": "read",
-    "GET /api/v1/views/{view}/nodes/{node}/grants": "read",
+    "GET /api/v1/views/{view}/nodes/{node}/grants": "people",
     "POST /api/v1/views/{view}/missing": "write",
     "POST /api/v1/views/{view}/chunks": "write",
     "POST /api/v1/views/{view}/commit": "write",
@@ -68,10 +76,12 @@ NEEDS = {  # each route: open to all, to whoever is signed in, or to who has thi
     "GET /api/v1/views/{view}/trash": "versions",
     "PUT /api/v1/views/{view}/nodes/{node}/grants": "share",
     "DELETE /api/v1/views/{view}/nodes/{node}/grants/{principal}": "share",
+    "POST /api/v1/views/{view}/nodes/{node}/codes": "share",
 }
 NOTHING: set[str] = set()
 NAMES = {"metadata"}
-READS = NAMES | {"read"}
+BY_CODE = NAMES | {"read"}
+READS = NAMES | {"read", "people"}
 WORKS = READS | {"write", "versions"}
 ALL = WORKS | {"share"}
 NOBODY = None  # no token that counts
@@ -89,7 +99,14 @@ HAS: dict[str, tuple[set[str], ...] | None] = {  # everybody: their rights in ea
     "administrator": (NOTHING, NOTHING, NOTHING, NOTHING, NOTHING),
     "revoked device": NOBODY,  # of the owner
     "disabled": NOBODY,  # an editor
+    "code": (NOTHING, BY_CODE, NOTHING, NOTHING, NOTHING),  # of the shared folder
+    "code of the project": (NOTHING, NOTHING, BY_CODE, NOTHING, NOTHING),
+    "code of another folder": (NOTHING, NOTHING, NOTHING, NOTHING, NOTHING),  # one inside the shared folder
+    "expired code": NOBODY,
+    "revoked code": NOBODY,
+    "code of the disabled": NOBODY,  # who was an owner of the project until then
 }
+CODES = [name for name in HAS if "code" in name]
 GRANTED = {  # roles on the shared folder and on the project alike
     "editor": "editor",
     "reader": "reader",
@@ -129,13 +146,17 @@ def ask_for(route: str, thing: Thing, numbers: Callable[[], int]) -> dict[str, o
             return {"body": Commit(operation=uuid4(), number=numbers(), ops=[make])}
         case "PUT /api/v1/views/{view}/nodes/{node}/grants":
             return {"body": Share(who="user:stranger2", role="reader")}
+        case "POST /api/v1/views/{view}/nodes/{node}/codes":
+            return {"body": NewCode()}
+        case "POST /api/v1/redeem":
+            return {"body": Redeem(code=OPEN_CODE[0], device=UUID(int=7), device_name="another")}
         case _:
             return {}
 
 
 def filled(route: str, thing: Thing) -> tuple[str, str]:
     method, _, path = route.partition(" ")
-    on_folder = "grants" in path
+    on_folder = "grants" in path or "codes" in path
     node = thing.folder if on_folder else thing.file
     names = {
         "view": thing.view,
@@ -143,6 +164,7 @@ def filled(route: str, thing: Thing) -> tuple[str, str]:
         "device": uuid4(),
         "revision": "1.1",
         "principal": uuid4(),
+        "code": "MBS-NONE00",
     }
     return method, path.format(**names).removeprefix("/api/v1")
 
@@ -155,7 +177,7 @@ async def outcome(caller: Caller, route: str, thing: Thing, numbers: Callable[[]
     if status < 400:
         return "done"
     told = caller.decode(body, headers, Problem)
-    if told.error == "not-signed-in":
+    if told.error in ("not-signed-in", "code-expired", "code-revoked"):
         return "not signed in"
     if told.error == "denied":
         return "denied"
@@ -164,12 +186,14 @@ async def outcome(caller: Caller, route: str, thing: Thing, numbers: Callable[[]
     return "done" if told.error == "not-found" else f"{status} {told.message}"
 
 
-def expected(route: str, rights: tuple[set[str], ...] | None, thing: int) -> str:
-    needs = NEEDS[route]
+def expected(route: str, name: str, thing: int) -> str:
+    needs, rights = NEEDS[route], HAS[name]
     if needs == OPEN:
         return "done"
     if rights is NOBODY:
         return "not signed in"
+    if needs == PERSON:
+        return "denied" if name in CODES else "done"
     if needs == SIGNED_IN or needs in rights[thing]:
         return "done"
     return "denied" if rights[thing] else "not there"
@@ -205,6 +229,42 @@ async def everything(server: ServiceUnderTest, owner: Person, clinician: Caller)
     return [home, shared, project, intake, Thing(uuid4(), uuid4(), uuid4())]
 
 
+OPEN_CODE = [""]  # for whoever redeems one
+
+
+async def anyone_with_a_code(
+    server: ServiceUnderTest, people: dict[str, Caller], things: list[Thing]
+) -> None:
+    """Each of CODES is a token; what ends one of them ends it here."""
+    _, shared, project, _, _ = things
+    owner = people["owner"]
+    views = await Person(owner).views()
+
+    async def token(by: Caller, view: UUID, node: UUID, *, name: str, seconds: int = 600) -> None:
+        path = f"/views/{view}/nodes/{node}/codes"
+        made = await by.ask("POST", path, answer=CodeMade, body=NewCode(seconds=seconds, devices=9))
+        redeem = Redeem(code=made.secret, device=uuid4(), device_name=name)
+        holder = server.nobody()
+        holder.token = (await holder.ask("POST", "/redeem", answer=Redeemed, body=redeem)).token
+        people[name] = holder
+        last.append(made)
+
+    last: list[CodeMade] = []
+    study = (await Person(people["editor"]).views())["/Shared/Study"].root
+    home, whole = views["/Home"], views["/Projects/Nerves"]
+    await token(owner, home.view, study, name="code")
+    OPEN_CODE[0] = last[-1].secret
+    await token(owner, whole.view, whole.root, name="code of the project")
+    await token(owner, home.view, shared.folder, name="code of another folder")
+    await token(owner, home.view, study, name="expired code", seconds=1)
+    await token(owner, home.view, study, name="revoked code")
+    assert (await owner.raw("DELETE", f"/codes/{last[-1].code}"))[0] == 204
+    await operator(server, "project", "grant", "Nerves", "user:disabled", "--role", "owner")
+    await token(people["disabled"], whole.view, project.folder, name="code of the disabled")
+    await operator(server, "user", "disable", "disabled")
+    await asyncio.sleep(1.1)  # the shortest time that a code can be given
+
+
 async def test_every_cell_of_the_table(tmp_path: Path) -> None:
     assert set(NEEDS) == {f"{one.method} {one.path}" for one in ROUTES}, (
         "a route without a row, or a row too many"
@@ -223,16 +283,16 @@ async def test_every_cell_of_the_table(tmp_path: Path) -> None:
         revoked = people["revoked device"].signed_in
         assert revoked is not None
         await people["owner"].raw("DELETE", f"/devices/{revoked.device}")
-        await operator(server, "user", "disable", "disabled")
+        await anyone_with_a_code(server, people, things)
         numbers = itertools.count(1_000_000).__next__
         wrong = []
         in_order = sorted(NEEDS, key=lambda route: "logout" in route)
-        for name, rights in HAS.items():
+        for name in HAS:
             for route in in_order:
                 per_view = "{view}" in route
                 for index, thing in enumerate(things if per_view else things[:1]):
                     found = await outcome(people[name], route, thing, numbers)
-                    wanted = expected(route, rights, index)
+                    wanted = expected(route, name, index)
                     if found != wanted:
                         wrong.append(f"{name}, {route}, {OBJECTS[index]}: {found}, not {wanted}")
         assert not wrong, "\n".join(wrong)

@@ -23,8 +23,12 @@ EXPECTED = {  # what each route acts on, and the right it asks for
     "GET /api/v1/hello": "nothing",
     "POST /api/v1/login": "nothing",
     "POST /api/v1/logout": "account",
-    "GET /api/v1/devices": "account",
-    "DELETE /api/v1/devices/{device}": "account",
+    "POST /api/v1/redeem": "nothing",
+    "GET /api/v1/devices": "person",
+    "DELETE /api/v1/devices/{device}": "person",
+    "GET /api/v1/codes": "person",
+    "DELETE /api/v1/codes/{code}": "person",
+    "PUT /api/v1/codes/{code}/devices/{device}": "person",
     "GET /api/v1/views": "account",
     "POST /api/v1/wait": "account",
     "GET /api/v1/views/{view}/changes": "view metadata",
@@ -38,9 +42,10 @@ EXPECTED = {  # what each route acts on, and the right it asks for
     "GET /api/v1/views/{view}/nodes/{node}/versions/{revision}": "view versions",
     "GET /api/v1/views/{view}/trash": "view versions",
     "GET /api/v1/views/{view}/list": "view metadata",
-    "GET /api/v1/views/{view}/nodes/{node}/grants": "view read",
+    "GET /api/v1/views/{view}/nodes/{node}/grants": "view people",
     "PUT /api/v1/views/{view}/nodes/{node}/grants": "view share",
     "DELETE /api/v1/views/{view}/nodes/{node}/grants/{principal}": "view share",
+    "POST /api/v1/views/{view}/nodes/{node}/codes": "view share",
 }
 
 
@@ -122,5 +127,6 @@ def _filled(path: str, view: str) -> str:
         "device": str(uuid4()),
         "revision": "1.1",
         "principal": str(uuid4()),
+        "code": "MBS-NONE00",
     }
     return path.format(**known).removeprefix("/api/v1")

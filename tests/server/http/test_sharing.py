@@ -192,7 +192,7 @@ async def test_a_folder_is_its_owners_alone_until_it_is_shared(server: ServiceUn
     assert set(await ben.views()) == {"/Home"}
     await ada.share(study, "user:ben", "reader")
     views = await ben.views()
-    assert views["/Shared/Study"].rights == ["metadata", "read"]
+    assert views["/Shared/Study"].rights == ["metadata", "read", "people"]
     assert views["/Shared/Study"].root == study
     assert set(await cleo.views()) == set(await ada.views()) == {"/Home"}
 

@@ -1,0 +1,81 @@
+"""Sync codes: redeeming one, making and looking after one's own.
+
+Owns: `redeem`, `codes`, `codes` of a node.  May import: aiohttp, protocol, server.access, server.spaces, server.http.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import msgspec
+from aiohttp import web
+
+from protocol.ids import parse_device_id
+from protocol.messages import CodeMade, Codes, NewCode, Redeem, Redeemed, SyncCode
+from protocol.trust import fingerprint
+from server.access import codes
+from server.access.redeeming import redeem
+from server.access.rights import Action
+from server.http.routes import Call, On, route
+from server.spaces import sharing
+
+
+@route("POST", "/redeem", on=On.NOTHING, request=Redeem, answer=Redeemed)
+async def post_redeem(call: Call, asked: Redeem) -> Redeemed:
+    """A device token for a sync code.  Whoever does not hold a whole one gets the same answer, whatever the reason."""
+    service = call.service
+    return await redeem(
+        service.database, service.passwords, asked, address=call.address, now_ms=service.clock()
+    )
+
+
+@route(
+    "POST",
+    "/views/{view}/nodes/{node}/codes",
+    on=On.VIEW,
+    action=Action.SHARE,
+    request=NewCode,
+    answer=CodeMade,
+)
+async def post_code(call: Call, asked: NewCode) -> CodeMade:
+    """A new sync code for a folder.  Its secret and its PIN are shown this once."""
+    service, node, now_ms = call.service, call.node(), call.service.clock()
+    pin, pin_hash = await asyncio.to_thread(codes.fresh_pin) if asked.pin else ("", None)
+    made = await service.database.write(
+        lambda session: sharing.make_code(
+            session, call.principal, call.view, node, asked, pin_hash=pin_hash, now_ms=now_ms
+        )
+    )
+    authority = service.tls.authority if service.tls else ""
+    return msgspec.structs.replace(made, pin=pin, fingerprint=fingerprint(authority) if authority else "")
+
+
+@route("GET", "/codes", on=On.PERSON, answer=Codes)
+async def get_codes(call: Call) -> Codes:
+    """The sync codes that one made: who used them, when, from which device, how much."""
+    now_ms = call.service.clock()
+    return await call.service.database.read(
+        lambda session: codes.codes_made_by(session, call.principal, now_ms=now_ms)
+    )
+
+
+@route("DELETE", "/codes/{code}", on=On.PERSON)
+async def delete_code(call: Call) -> web.Response:
+    """Revoke a sync code, one's own or of a folder that one may share; what goes on with it ends within a second."""
+    name, now_ms = call.request.match_info["code"], call.service.clock()
+    await call.service.database.write(
+        lambda session: codes.revoke_code(session, call.principal, name, now_ms=now_ms)
+    )
+    call.service.wakeups.notify_rights()
+    return web.Response(status=204)
+
+
+@route("PUT", "/codes/{code}/devices/{device}", on=On.PERSON, answer=SyncCode)
+async def put_code_device(call: Call) -> SyncCode:
+    """Let in a device that waits."""
+    name = call.request.match_info["code"]
+    device = parse_device_id(call.request.match_info["device"])
+    now_ms = call.service.clock()
+    return await call.service.database.write(
+        lambda session: codes.let_in(session, call.principal, name, device, now_ms=now_ms)
+    )
