@@ -1,7 +1,7 @@
 """Temporary files: where downloads wait until they are whole.
 
 Owns: `.mb-sync/tmp/NODEID`; their bytes, times and x-bit.
-May import: protocol, sync_client.engine.disk.
+May import: protocol, sync_client.engine.{disk,troubles}.
 
 Nothing here verifies chunks: they were checked against their ids when they arrived.  A temporary file is
 written, placed (engine.placement) or removed; those found at start are removed, unless they are `.swap`.
@@ -20,6 +20,7 @@ from protocol.ids import NodeId
 from protocol.messages import Kind
 from sync_client.engine.disk import TMP, FollowedRoot, tmp_name
 from sync_client.engine.trees import Value
+from sync_client.engine.troubles import NO_PERMISSION
 
 SWAP = ".swap"
 PARKED_SUFFIX = ".parked"
@@ -170,7 +171,7 @@ def refused(node: NodeId, error: OSError) -> NotPlaced:
         case errno.ENOSPC | errno.EDQUOT:
             return NotPlaced(node, "disk-full", "There is no room left on the disk. Make some.")
         case errno.EACCES | errno.EPERM | errno.EROFS:
-            return NotPlaced(node, "no-permission", "You may not write here. Give yourself the right to.")
+            return NotPlaced(node, NO_PERMISSION, "You may not write here. Give yourself the right to.")
         case errno.ENOENT | errno.ENOTDIR | errno.ELOOP:
             return NotPlaced(node, "parent-gone", "The folder it belongs in is not there.")
         case errno.EEXIST:

@@ -113,6 +113,10 @@ class FolderSync:
         if self._root is not None and self._root.spelling is Os.WINDOWS:
             folders = {tuple(map(self._root.name_of, parts)) for parts in folders}
         self.looker.at_folders(folders)
+        for parts in folders if self.troubles else ():
+            refused = self.troubles.refused_in("/".join(parts))
+            if refused and os.access(self.path_of(parts), os.W_OK):
+                self.troubles.clear(refused)
         self.disk_events += 1
         self._wake()
 

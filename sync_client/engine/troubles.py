@@ -18,6 +18,7 @@ from protocol.ids import NodeId
 BACK_OFF_SECONDS = (25.0, 125.0, 625.0, 3_125.0, 15_625.0, 78_125.0, 86_400.0)
 SOON_SECONDS = (0.5, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 300.0, 1_500.0, 7_500.0, 37_500.0, 86_400.0)
 QUIET_SECONDS = (2.0, 4.0, 8.0, 16.0, 32.0, 60.0)
+NO_PERMISSION = "no-permission"  # the folder may not be written
 COPY_AFTER = 10  # tries to read a file that is being written; then what stands there at one moment is copied
 CHANGING = "changing"
 OVERTAKEN = frozenset({"changed", "exists", "parent-gone", "vanished", CHANGING, "waiting"})
@@ -104,6 +105,14 @@ class Troubles:
     def try_all_now(self) -> None:
         for trouble in self._by_node.values():
             trouble.again_at = 0.0
+
+    def refused_in(self, folder: str) -> list[NodeId]:
+        """What waits because nothing may be written in this folder."""
+        return [
+            node
+            for node, trouble in self._by_node.items()
+            if trouble.code == NO_PERMISSION and trouble.path.rpartition("/")[0] == folder
+        ]
 
     def is_put_off(self, node: NodeId, *, now: float) -> bool:
         if self._held and node in self._held:

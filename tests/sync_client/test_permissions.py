@@ -129,7 +129,5 @@ def test_what_cannot_be_put_in_its_place_is_named_and_the_rest_arrives(
         assert (study / "beside.dcm").read_bytes() == b"beside"
         assert set(problems(ana)) == {"series/new.dcm"}
         (study / "series").chmod(0o755)
-        until(
-            lambda: ana("wait", "--timeout", "5").returncode == 0, "it goes on", 50
-        )  # by itself: after minutes
+        until(lambda: ana.json("status")["state"] == "synced", "it goes on by itself", 15)
     assert (study / "series" / "new.dcm").read_bytes() == b"new"
