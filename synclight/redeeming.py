@@ -36,7 +36,7 @@ from synclight.home import Follow, LightHome, Shared
 from synclight.progress import Teller
 from synclight.running import forget
 
-ASK_AGAIN_SECONDS = 5.0  # where somebody has to let this computer in
+ASK_AGAIN_SECONDS = 3.0  # where somebody has to let this computer in
 MAX_PINS = 3  # a person is asked so often
 
 

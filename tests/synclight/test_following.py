@@ -2,92 +2,55 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from uuid import UUID, uuid4
+from typing import Any
 
 import pytest
 
-from protocol.http import ServerApi
-from protocol.messages import Login
 from sync_client.lock import is_held
-from synclight.home import LightHome, Shared
 from tests.support.base_install import install_base
+from tests.support.codes import CodeMaker, GivenCode
 from tests.support.computers import Computer
 from tests.support.light import MbSyncLight, files, until
-from tests.support.server import PASSWORD, RunningServer
+from tests.support.server import RunningServer
 
 pytestmark = pytest.mark.timeout(300)
 
 
 @dataclass
 class Sharing:
-    """ada, who shares folders of hers; each call of `opened` lets one computer in."""
+    """ada, who gives codes for folders of hers."""
 
     server: RunningServer
     ada: Computer
-    _devices: list[UUID] = field(default_factory=list)
 
     def share(self, name: str, contents: dict[str, bytes]) -> None:
         for path, data in contents.items():
             self.ada.write(f"{name}/{path}", data)
         self.ada.once()
-        self.ada.mb_sync.done("share", f"/Home/{name}", "--with", "user:cleo", "--role", "reader")
 
     def changes(self, name: str, contents: dict[str, bytes]) -> None:
         for path, data in contents.items():
             self.ada.write(f"{name}/{path}", data)
         self.ada.once()
 
-    def opened(self, name: str, light: MbSyncLight, folder: Path) -> UUID:
-        """As redeeming a code leaves it."""
+    def code(self, name: str, **asked: Any) -> GivenCode:
+        return CodeMaker(self.ada).make(f"/Home/{name}", **asked)
 
-        async def redeemed() -> tuple[Shared, str]:
-            device = uuid4()
-            async with ServerApi(self.server.url) as api:
-                login = Login(user="cleo", password=PASSWORD, device=device, device_name="light")
-                token = (await api.login(login)).token
-            async with ServerApi(self.server.url, token) as api:
-                [view] = [one for one in (await api.views()).views if one.name == f"/Shared/{name}"]
-            shared = Shared(
-                folder=str(folder),
-                server=self.server.url,
-                view=view.view,
-                name=view.name,
-                device=device,
-                device_name="light",
-                shared_by="ada",
-            )
-            return shared, token
-
-        shared, token = asyncio.run(redeemed())
-        home = LightHome(light.home)
-        home.make()
-        home.add(shared, token)
-        return shared.device
-
-    def revoke(self, device: UUID) -> None:
-        async def end_it() -> None:
-            async with ServerApi(self.server.url) as api:
-                login = Login(user="cleo", password=PASSWORD, device=uuid4(), device_name="desk")
-                token = (await api.login(login)).token
-            async with ServerApi(self.server.url, token) as api:
-                await api.revoke_device(device)
-
-        asyncio.run(end_it())
+    def revoke(self, code: GivenCode) -> None:
+        CodeMaker(self.ada).revoke(code)
 
 
 @pytest.fixture(scope="module")
 def sharing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sharing]:
     base = tmp_path_factory.mktemp("sharing")
     with RunningServer(base / "server") as server:
-        for name in ("ada", "cleo"):
-            server.add_user(name)
+        server.add_user("ada")
         ada = Computer(base, "ada")
         ada.login(server, "ada")
         ada.follow("/Home")
@@ -115,12 +78,15 @@ def test_it_brings_everything_once_keeps_what_is_ones_own_and_verifies_every_byt
     light = MbSyncLight(tmp_path / "light", base_install)
     folder = tmp_path / "Study"
     sharing.share("once", STUDY)
-    sharing.opened("once", light, folder)
-    ran = light("--once", "--json")
+    code = sharing.code("once", label="First reading", devices=1)
+    ran = light("-", folder, "--once", "--json", stdin=code.link)
     assert ran.returncode == 0, ran.stderr
     [answer] = json.loads(ran.stdout)
     assert (answer["state"], answer["files"], answer["folder"]) == ("synced", 3, str(folder))
+    assert (answer["label"], answer["shared_by"], answer["running"]) == ("First reading", "ada", False)
     assert files(folder) == STUDY
+    [device] = CodeMaker(sharing.ada).listed(code).devices
+    assert not device.waiting
 
     (folder / "scan.dcm").write_bytes(b"changed by me")
     (folder / "notes.txt").write_bytes(b"mine")
@@ -151,10 +117,10 @@ def test_what_changes_arrives_while_it_runs_and_one_process_works_in_a_home(
     sharing.share("alpha", {"a": b"1"})
     sharing.share("beta", {"b": b"1"})
     alpha, beta = tmp_path / "alpha", tmp_path / "beta"
-    sharing.opened("alpha", light, alpha)
-    with light.running() as running:
+    with light.running("-", alpha, stdin=sharing.code("alpha").link) as running:
         until(lambda: alpha.exists() and files(alpha) == {"a": b"1"}, "the first one is there")
-        sharing.opened("beta", light, beta)  # beside it, and the process that works takes it up
+        beside = light("-", beta, stdin=sharing.code("beta").link)
+        assert (beside.returncode, "goes on with it" in beside.stderr) == (0, True)
         until(lambda: beta.exists() and files(beta) == {"b": b"1"}, "the second one as well")
         sharing.changes("alpha", {"a": b"2", "new/c": b"3"})
         until(lambda: files(alpha) == {"a": b"2", "new/c": b"3"}, "what changed arrives")
@@ -179,9 +145,9 @@ def test_killed_half_way_it_goes_on_where_it_was(
     contents = {f"series/{number:03}": os.urandom(20_000) for number in range(250)}
     sharing.share("killed", contents)
     folder = tmp_path / "killed"
-    sharing.opened("killed", light, folder)
-    for wanted in (1, 60):
-        with light.running() as running:
+    link = sharing.code("killed").link
+    for wanted, begin in ((1, ["-", folder]), (60, [])):
+        with light.running(*begin, stdin=link) as running:
             until(lambda: folder.exists() and len(files(folder)) >= wanted, "some of it is there")  # noqa: B023 - used at once
             running.kill9()
         until(lambda: not is_held(light.home / "lock"), "it is dead")
@@ -195,8 +161,7 @@ def test_a_mass_delete_of_the_other_side_waits_for_a_yes(
 ) -> None:
     sharing.share("mass", {"stays": b"1"} | {f"series/{number:03}": b"%d" % number for number in range(120)})
     folder = tmp_path / "mass"
-    sharing.opened("mass", light, folder)
-    assert light("--once").returncode == 0
+    assert light("-", folder, "--once", stdin=sharing.code("mass").link).returncode == 0
     assert "Nothing waits" in light("apply", folder).stderr
     sharing.ada.delete("mass/series")
     sharing.ada.once()
@@ -217,14 +182,15 @@ def test_when_it_is_revoked_the_files_stay_and_the_reason_is_shown(
     sharing.share("revoked", {"a": b"1"})
     sharing.share("going-on", {"b": b"1"})
     ends, goes_on = tmp_path / "ends", tmp_path / "goes-on"
-    first = sharing.opened("revoked", light, ends)
-    second = sharing.opened("going-on", light, goes_on)
-    with light.running() as running:
+    first, second = sharing.code("revoked"), sharing.code("going-on")
+    with light.running("-", ends, stdin=first.link) as running:
+        until(lambda: is_held(light.home / "lock"), "it works")
+        assert light("-", goes_on, stdin=second.link).returncode == 0
         until(lambda: goes_on.exists() and files(goes_on) == {"b": b"1"}, "both are there")
         until(lambda: ends.exists() and files(ends) == {"a": b"1"}, "both are there")
         sharing.revoke(first)
         until(lambda: light.state(ends)["state"] == "ended", "it is told")
-        assert "signed out" in light.state(ends)["words"]
+        assert "code was revoked" in light.state(ends)["words"]
         sharing.changes("revoked", {"a": b"2"})
         sharing.changes("going-on", {"b": b"2"})
         until(lambda: files(goes_on) == {"b": b"2"}, "the other one goes on")
@@ -233,5 +199,7 @@ def test_when_it_is_revoked_the_files_stay_and_the_reason_is_shown(
         assert running.ended() == 1  # nothing is followed any more
     assert running.said().count("Your files stay where they are.") == 2
     assert files(goes_on) == {"b": b"2"}
+    redeemed = light("-", tmp_path / "elsewhere", "--once", stdin=first.link)
+    assert (redeemed.returncode, "was revoked" in redeemed.stderr) == (1, True)
     again = light("--once")
-    assert (again.returncode, again.stderr.count("signed out")) == (1, 2)
+    assert (again.returncode, again.stderr.count("code was revoked")) == (1, 2)
