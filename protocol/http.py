@@ -24,6 +24,7 @@ from contextlib import aclosing, asynccontextmanager, suppress
 from functools import cache
 from types import TracebackType, UnionType
 from typing import Any, Self, TypeVar, cast
+from urllib.parse import quote
 from uuid import UUID
 
 import aiohttp
@@ -56,6 +57,8 @@ from protocol.messages import (
     MSGPACK,
     PROTOCOL_VERSION,
     Changes,
+    CodeMade,
+    Codes,
     Commit,
     CommitAnswer,
     Committed,
@@ -67,6 +70,7 @@ from protocol.messages import (
     Login,
     Missing,
     Moved,
+    NewCode,
     Problem,
     Redeem,
     Redeemed,
@@ -75,6 +79,7 @@ from protocol.messages import (
     Share,
     SignedIn,
     Stored,
+    SyncCode,
     ToUpload,
     Trash,
     Versions,
@@ -242,6 +247,19 @@ class ServerApi:
 
     async def unshare(self, view: UUID, node: UUID, principal: UUID) -> WhoSees:
         return await self._ask("DELETE", f"/views/{view}/nodes/{node}/grants/{principal}", WhoSees)
+
+    async def make_code(self, view: UUID, node: UUID, asked: NewCode) -> CodeMade:
+        """Never repeated by itself: each would make another code."""
+        return await self._ask("POST", f"/views/{view}/nodes/{node}/codes", CodeMade, asked, repeat=False)
+
+    async def codes(self) -> Codes:
+        return await self._ask("GET", "/codes", Codes)
+
+    async def revoke_code(self, code: str) -> None:
+        await self._tell("DELETE", f"/codes/{quote(code, safe='')}")
+
+    async def let_in(self, code: str, device: UUID) -> SyncCode:
+        return await self._ask("PUT", f"/codes/{quote(code, safe='')}/devices/{device}", SyncCode)
 
     # ---- chunks ----------------------------------------------------------------------------------------
 

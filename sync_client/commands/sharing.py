@@ -89,7 +89,7 @@ def _rows(seen: WhoSees) -> list[dict[str, Any]]:
 
 async def _who(account: Account, remote: str) -> WhoSees:
     async with server_api(account.server, account.token, trust=account.trust) as api:
-        view, node = await _folder(api, remote)
+        view, node = await remote_folder(api, remote)
         return await api.who_sees(view.view, node)
 
 
@@ -97,13 +97,13 @@ async def _share(account: Account, remote: str, who: str, role: str) -> WhoSees:
     from protocol.messages import Share  # noqa: PLC0415 - msgspec: the --help of all commands reads this file
 
     async with server_api(account.server, account.token, trust=account.trust) as api:
-        view, node = await _folder(api, remote)
+        view, node = await remote_folder(api, remote)
         return await api.share(view.view, node, Share(who=who, role=role))
 
 
 async def _unshare(account: Account, remote: str, who: str) -> WhoSees:
     async with server_api(account.server, account.token, trust=account.trust) as api:
-        view, node = await _folder(api, remote)
+        view, node = await remote_folder(api, remote)
         for seer in (await api.who_sees(view.view, node)).seers:
             if seer.here and seer.principal is not None and seer.who.casefold() == who.casefold():
                 return await api.unshare(view.view, node, seer.principal)
@@ -113,7 +113,8 @@ async def _unshare(account: Account, remote: str, who: str) -> WhoSees:
     )
 
 
-async def _folder(api: ServerApi, remote: str) -> tuple[View, UUID]:
+async def remote_folder(api: ServerApi, remote: str) -> tuple[View, UUID]:
+    """The view that it lies in, and its node.  Raises NotFound."""
     view, inside = view_of((await api.views()).views, remote)
     return view, (await api.listing(view.view, inside)).node
 
