@@ -1,6 +1,6 @@
 """The programs of the demo, run as a person runs them: the console scripts, one process each.
 
-Owns: starting, asking and stopping `mb-server` and `mb-sync`.  May import: the standard library.
+Owns: starting, asking and stopping `mb-server`, `mb-sync` and `mb-synclight`.  May import: the standard library.
 """
 
 from __future__ import annotations
@@ -176,5 +176,66 @@ class Computer:
     def lists(self, remote: str) -> subprocess.CompletedProcess[str]:
         return run("mb-sync", "ls", remote, home=self.home)
 
+    def make_code(self, remote: str, *, label: str) -> str:
+        """The link alone."""
+        return self._must("code", "create", remote, "--label", label).strip()
+
+    def revoke_codes(self) -> None:
+        for code in self.asked("code", "list"):
+            self._must("code", "revoke", code["code"])
+
     def _must(self, *arguments: str, stdin: str = "") -> str:
         return must("mb-sync", *arguments, home=self.home, stdin=stdin)
+
+
+@dataclass(slots=True)
+class Collaborator:
+    """Somebody outside, with a sync code and no account."""
+
+    name: str
+    home: Path
+    folder: Path
+    _process: subprocess.Popen[str] | None = None
+
+    def receive(self, link: str) -> None:
+        """Goes on in the background, as in a terminal that one leaves open."""
+        self._process = subprocess.Popen(
+            [BIN / "mb-synclight", "--home", str(self.home), "-", str(self.folder)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=(self.home.parent / f"{self.name}.txt").open("w"),
+            text=True,
+            start_new_session=True,
+        )
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{link}\n")
+        self._process.stdin.close()
+
+    def has_ended(self, *, limit_seconds: float) -> bool:
+        """By itself, within that time."""
+        assert self._process is not None
+        try:
+            self._process.wait(timeout=limit_seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def said(self) -> str:
+        return (self.home.parent / f"{self.name}.txt").read_text()
+
+    def lists(self) -> str:
+        return must("mb-synclight", "--home", str(self.home), "list")
+
+    def verify(self) -> subprocess.CompletedProcess[str]:
+        return run("mb-synclight", "--home", str(self.home), "verify", str(self.folder))
+
+    def stop_quietly(self) -> None:
+        process, self._process = self._process, None
+        if process is None or process.poll() is not None:
+            return
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(timeout=15)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()

@@ -1,4 +1,4 @@
-"""`make demo`: one server, a researcher with two computers, and somebody who sees nothing of it.
+"""`make demo`: one server, a researcher with two computers, somebody who sees nothing of it, and somebody outside.
 
 Owns: the beginning, the end, and that nothing is left running.  May import: the demo's own modules.
 
@@ -53,6 +53,7 @@ def main() -> int:
         print()
     finally:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not leave half of it running
+        cast.clara.stop_quietly()
         for computer in cast.computers():
             computer.stop_quietly()
         cast.server.stop()
@@ -84,6 +85,7 @@ def _tell(cast: story.Cast, screen: Screen, scratch: Path) -> None:
     story.both_work(cast, screen, layout)
     story.apart_and_back(cast, screen, layout)
     story.ben_sees_nothing(cast, screen)
+    story.a_code_for_clara(cast, screen)
     story.how_it_stands(cast, screen)
 
 

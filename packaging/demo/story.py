@@ -10,12 +10,14 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from dicom_files import Layout, describe_study, lay_out_dicom
 from folders import contents, difference, seconds_until_there
-from programs import Computer, DemoFailed, Server, Traffic
+from programs import Collaborator, Computer, DemoFailed, Server, Traffic
 from screen import Screen, Stopwatch, as_count, as_seconds, as_size
 
 REMOTE = "/Home/Studies"
@@ -31,6 +33,7 @@ class Cast:
     laptop: Computer
     workstation: Computer
     bens: Computer
+    clara: Collaborator
 
     def computers(self) -> tuple[Computer, ...]:
         return self.laptop, self.workstation, self.bens
@@ -55,6 +58,7 @@ def cast_in(folder: Path) -> Cast:
         laptop=Computer("laptop", state / "laptop", folder / "ada-laptop"),
         workstation=Computer("workstation", state / "workstation", folder / "ada-workstation"),
         bens=Computer("bens-pc", state / "bens-pc", folder / "ben"),
+        clara=Collaborator("clara", state / "clara", folder / "clara"),
     )
 
 
@@ -202,6 +206,52 @@ def ben_sees_nothing(cast: Cast, screen: Screen) -> None:
     screen.check("ben can list his own home, and nothing of ada's", None if refused else "he was told of it")
 
 
+def a_code_for_clara(cast: Cast, screen: Screen) -> None:
+    """Somebody outside receives one folder, and what changes in it, until the code is revoked."""
+    screen.heading("Clara, outside, is given one folder")
+    patient = max(cast.laptop.folder.glob("patient-*"), key=lambda one: (len(contents(one)), one.name))
+    with screen.busy("clara redeems her code"):
+        watch = Stopwatch()
+        link = cast.laptop.make_code(f"{REMOTE}/{patient.name}", label="Second reading")
+        cast.clara.receive(link)
+        arrived = _comes_true(lambda: difference(patient, cast.clara.folder) is None)
+        seconds = watch.seconds()
+    screen.fact("ada", f"mb-sync code create {REMOTE}/{patient.name}", "prints a link")
+    screen.fact("clara", f"mb-synclight - {shown(cast.clara.folder)}", "pastes the link; she has no account")
+    screen.fact("arrived", f"{as_count(_files(cast.clara.folder), 'file')} after {as_seconds(seconds)}")
+    screen.check("clara has that folder, byte for byte, and nothing else", None if arrived else "she has not")
+    with screen.busy("both go on"):
+        (cast.clara.folder / "my notes.txt").write_text("Mine alone.\n")
+        (patient / "report.txt").write_text("Second reading, please.\n")
+        came = _comes_true((cast.clara.folder / "report.txt").exists)
+        verified = cast.clara.verify()
+        cast.settle()
+    screen.fact("ada", f"wrote {patient.name}/report.txt")
+    screen.fact("clara", "wrote my notes.txt", "hers alone")
+    screen.check("the report came to clara", None if came else "it did not")
+    stayed = not (patient / "my notes.txt").exists() and (cast.clara.folder / "my notes.txt").exists()
+    screen.check("her notes stayed with her", None if stayed else "they did not")
+    screen.check(
+        "mb-synclight verify: every byte is what the server has",
+        None if verified.returncode == 0 else verified.stderr,
+    )
+    with screen.busy("ada revokes the code"):
+        watch = Stopwatch()
+        cast.laptop.revoke_codes()
+        ended = cast.clara.has_ended(limit_seconds=ARRIVAL_SECONDS)
+        seconds = watch.seconds()
+        before = contents(cast.clara.folder)
+        (patient / "report.txt").write_text("Not for clara any more.\n")
+        cast.settle()
+    screen.fact(
+        "ada", "mb-sync code revoke", f"clara's program ended after {as_seconds(seconds)}" if ended else ""
+    )
+    screen.verbatim(cast.clara.lists())
+    screen.check("clara was told why", None if "revoked" in cast.clara.said() else cast.clara.said())
+    kept = contents(cast.clara.folder) == before and "my notes.txt" in before and "report.txt" in before
+    screen.check("she keeps what she had, and gets nothing new", None if kept and ended else "it is not so")
+
+
 def how_it_stands(cast: Cast, screen: Screen) -> None:
     screen.heading("mb-sync status, on the laptop")
     screen.verbatim(cast.laptop.status())
@@ -218,11 +268,23 @@ def shown(path: Path) -> str:
 
 
 def _check_equal(cast: Cast, screen: Screen) -> None:
-    files = sum(bool(digest) for digest in contents(cast.laptop.folder).values())
     screen.check(
-        f"both folders hold the same {as_count(files, 'file')}, byte for byte",
+        f"both folders hold the same {as_count(_files(cast.laptop.folder), 'file')}, byte for byte",
         difference(cast.laptop.folder, cast.workstation.folder),
     )
+
+
+def _comes_true(is_so: Callable[[], bool]) -> bool:
+    ends = time.monotonic() + ARRIVAL_SECONDS
+    while time.monotonic() < ends:
+        if is_so():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def _files(folder: Path) -> int:
+    return sum(bool(digest) for digest in contents(folder).values())
 
 
 def _two_patients(folder: Path, *, but: str) -> tuple[str, str]:
