@@ -69,7 +69,8 @@ def _unit(command: Sequence[str]) -> str:
     words = " ".join('"' + word.replace("\\", "\\\\").replace('"', '\\"') + '"' for word in command)
     return (
         f"[Unit]\nDescription={ABOUT}\n\n"
-        f"[Service]\nExecStart={words.replace('%', '%%').replace('$', '$$')}\nRestart=on-failure\nRestartSec=30\n\n"
+        f"[Service]\nExecStart={words.replace('%', '%%').replace('$', '$$')}\n"
+        "Restart=on-failure\nRestartSec=30\nRestartPreventExitStatus=1\n\n"  # 1: every code has ended
         "[Install]\nWantedBy=default.target\n"
     )
 

@@ -39,9 +39,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _run(given)
     except MedicalBlocksError as error:
-        from synclight.words import in_our_words  # noqa: PLC0415 - not needed where all goes well
+        from protocol.names import shown  # noqa: PLC0415 - not needed where all goes well
+        from synclight.words import in_our_words  # noqa: PLC0415 - as above
 
-        print(f"mb-synclight: {in_our_words(str(error))}", file=sys.stderr)
+        print(f"mb-synclight: {shown(in_our_words(str(error)))}", file=sys.stderr)
         return ERROR
     except KeyboardInterrupt:
         return INTERRUPTED

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from protocol.errors import LocalProblem, MedicalBlocksError, NotSignedIn
 from protocol.http import ServerApi
+from protocol.names import shown
 from sync_client import screens
 from sync_client.lock import HomeInUse, holder, is_held, only_one
 from sync_client.logs import log_to
@@ -30,7 +31,7 @@ from synclight.progress import Teller
 from synclight.redeeming import read_code, redeem
 from synclight.running import forget, run_all
 from synclight.verifying import Verified, checksum_line, verify_files
-from synclight.words import answer_of, list_screen
+from synclight.words import answer_of, in_our_words, list_screen
 
 ASKED_SECONDS = 30.0  # how long the process that works is given to do what it is asked
 LOG_NAME = "mb-synclight.log"
@@ -78,7 +79,9 @@ def _checked(home: LightHome, folder: Path) -> Path:
 def _keep_on(home: LightHome, teller: Teller) -> int:
     for one in home.follows():
         if one.shared.ended:
-            teller.say(f"{screens.MARKS['error']} {screens.path(one.shared.folder)}: {one.shared.ended}")
+            teller.say(
+                f"{screens.MARKS['error']} {screens.path(one.shared.folder)}: {shown(one.shared.ended)}"
+            )
     return DONE if asyncio.run(run_all(home, teller)) else ERROR
 
 
@@ -88,7 +91,9 @@ def _once(home: LightHome, new: Follow | None, teller: Teller, *, as_json: bool)
     chosen = [new] if new is not None else home.follows()
     for one in chosen:
         if one.shared.ended:
-            teller.say(f"{screens.MARKS['error']} {screens.path(one.shared.folder)}: {one.shared.ended}")
+            teller.say(
+                f"{screens.MARKS['error']} {screens.path(one.shared.folder)}: {shown(one.shared.ended)}"
+            )
             code = ERROR
             continue
         try:
@@ -98,7 +103,9 @@ def _once(home: LightHome, new: Follow | None, teller: Teller, *, as_json: bool)
         except MedicalBlocksError as error:
             if not as_json and len(chosen) == 1:
                 raise
-            teller.say(f"{screens.MARKS['error']} {screens.path(one.shared.folder)}: {error}")
+            teller.say(
+                f"{screens.MARKS['error']} {screens.path(one.shared.folder)}: {shown(in_our_words(str(error)))}"
+            )
             code = ERROR
         else:
             code = max(code, DONE if synced else ITEMS_IN_ERROR) if code != ERROR else ERROR
@@ -143,7 +150,7 @@ def verify(asked: argparse.Namespace) -> int:
     size = screens.size(sum(one.size for one in good))
     print(f"{screens.count_of(len(good), 'file')} ({size}) as shared", file=sys.stderr)
     for one in bad:
-        print(f"✗ {screens.path(one.path)}: {one.why}", file=sys.stderr)
+        print(f"{screens.MARKS['error']} {screens.path(one.path)}: {one.why}", file=sys.stderr)
     return ITEMS_IN_ERROR if bad else DONE
 
 

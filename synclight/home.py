@@ -74,18 +74,13 @@ class Follow:
 
     @property
     def shared(self) -> Shared:
-        """Raises LocalProblem: its record cannot be read."""
+        """A record that cannot be read counts as ended, with the reason, so that the others go on."""
         try:
             found = msgspec.json.decode((self.path / "account.json").read_bytes(), type=Shared)
         except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise LocalProblem(
-                f"{self.path / 'account.json'} cannot be read ({error})",
-                hint="Move that folder away and redeem the code again; your files stay where they are.",
-            ) from error
+            return _unreadable(self.path, f"cannot be read ({error})")
         if found.format != FORMAT:
-            raise LocalProblem(
-                f"{self.path / 'account.json'} was written by a newer program", hint="Install that one."
-            )
+            return _unreadable(self.path, "was written by a newer program")
         return found
 
     @property
@@ -153,6 +148,19 @@ class Follow:
         gone = self.path.with_name(f".gone-{self.path.name}")  # whole or not at all, also after a crash
         self.path.rename(gone)
         shutil.rmtree(gone, ignore_errors=True)
+
+
+def _unreadable(path: Path, why: str) -> Shared:
+    nobody = UUID(int=0)
+    return Shared(
+        folder=str(path),
+        server="",
+        view=nobody,
+        name="",
+        device=nobody,
+        device_name="",
+        ended=f"The record account.json {why}. Remove this one and redeem the code again; your files stay.",
+    )
 
 
 @dataclass(frozen=True, slots=True)

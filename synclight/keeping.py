@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from protocol.errors import CodeExpired, CodeRevoked, LocalProblem, MedicalBlocksError, NotSignedIn
+from protocol.names import shown
 from sync_client import screens
 from sync_client.engine.database import state_trouble
 from sync_client.engine.engine import Engine
@@ -156,11 +157,11 @@ class Keeper:
             mark = screens.MARKS[folder["state"]]
             what = f"{screens.count_of(folder['files'], 'file')}, {screens.size(folder['bytes'])}"
             tail = words if folder["state"] in ("error", "offline") else f"{words} ({what})"
-            self._teller.say_once(where, f"{mark} {where}: {tail}")
+            self._teller.say_once(where, f"{mark} {where}: {shown(tail)}")
         if problems != self._failing:
             self._failing = problems
             for problem in problems[: screens.MAX_PROBLEMS_SHOWN]:
-                self._teller.say(f"  ! {screens.path(problem['path'])}: {problem['message']}")
+                self._teller.say(f"  ! {screens.path(problem['path'])}: {shown(problem['message'])}")
 
     def _say_trouble(self, error: BaseException) -> None:
         match error:
@@ -176,7 +177,7 @@ class Keeper:
         where = screens.path(self._follow.shared.folder)
         before = self._follow.state
         self._follow.save_state(State(state="error", words=words, files=before.files, bytes=before.bytes))
-        self._teller.say_once(where, f"{screens.MARKS['error']} {where}: {words}")
+        self._teller.say_once(where, f"{screens.MARKS['error']} {where}: {shown(words)}")
 
     def _has_ended(self, error: BaseException) -> bool:
         """Whether the server takes the token no more; then that is written down and said, but for a newer token's."""
@@ -188,7 +189,7 @@ class Keeper:
         why = why_ended(error, shared, now_ms=time.time_ns() // 1_000_000)
         self._follow.end(why)
         where = screens.path(shared.folder)
-        self._teller.say(f"{screens.MARKS['error']} {where}: {why} Your files stay where they are.")
+        self._teller.say(f"{screens.MARKS['error']} {where}: {shown(why)} Your files stay where they are.")
         return True
 
 
