@@ -536,17 +536,41 @@ class WhoSees(Answer):
     seers: list[Seer]
 
 
+class LookAtCode(Request):
+    code: Annotated[str, Meta(max_length=200)]
+
+
+class Download(Answer):
+    """A program that the server's operator offers.  size: in bytes."""
+
+    name: str
+    size: int
+    sha256: str
+
+
+class CodeShown(Answer):
+    """What a whole secret opens, for people; to look uses up no device.  name, label: "" where a PIN is asked for.
+    used_up: no further device may redeem it."""
+
+    name: str
+    label: str
+    shared_by: str
+    expires_at_ms: int
+    pin: bool
+    approve: bool
+    used_up: bool
+    downloads: list[Download]
+
+
 class NewCode(Request):
     """A sync code for a folder.  seconds: until it expires.  devices: as many may redeem it.  pin: the server makes
-    one, to be told by another way.  approve: each device waits until it is let in.  list_files: whoever holds the
-    code may also look at the files in a browser."""
+    one, to be told by another way.  approve: each device waits until it is let in."""
 
     label: Annotated[str, Meta(max_length=200)] = ""
     seconds: Annotated[int, Meta(ge=1, le=limits.MAX_CODE_SECONDS)] = 30 * 86_400
     devices: Annotated[int, Meta(ge=1, le=limits.MAX_CODE_DEVICES)] = 3
     pin: bool = False
     approve: bool = False
-    list_files: bool = False
 
 
 class CodeMade(Answer):
@@ -584,7 +608,6 @@ class SyncCode(Answer):
     devices_allowed: int
     pin: bool
     approve: bool
-    list_files: bool
     state: str
     devices: list[CodeDevice]
 

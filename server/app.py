@@ -38,6 +38,8 @@ from server.config import Settings, listen_address, uses_tls
 from server.data_folder import DataFolder
 from server.database.facts import keep_store_key, kept_store_key, rights_number, server_id_of
 from server.database.session import Database
+from server.downloads import FOLDER as DOWNLOADS
+from server.downloads import Downloads
 from server.http.connections import READ_BUFFER_BYTES, GuardedSite, connection_limit
 from server.http.crowd import Crowd
 from server.http.middleware import around, mark
@@ -56,6 +58,7 @@ from server.upkeep.revocations import FILE as REVOKED
 from server.upkeep.revocations import Revocations, revocations_of, write_revocations
 from server.upkeep.scrub import RUN_SECONDS, scrub
 from server.upkeep.thinning import Thinning
+from server.web.link_page import PAGES
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +75,7 @@ def make_app(service: Service) -> web.Application:
     app = web.Application(middlewares=[around])
     app.on_response_prepare.append(mark)
     app[SERVICE] = service
-    add_routes(app, ROUTES)
+    add_routes(app, (*ROUTES, *PAGES))
     check_declared(app)
     return app
 
@@ -138,6 +141,7 @@ async def opened(folder: DataFolder, settings: Settings) -> AsyncIterator[Servic
             tls=tls_of(folder, settings),
             retention=told(settings.keep_versions, settings.keep_trash),
             default_quota=parse_quota(settings.default_quota),
+            downloads=Downloads(folder.root / DOWNLOADS),
         )
     finally:
         passwords.close()

@@ -86,7 +86,6 @@ def make_code(
         devices=asked.devices,
         pin_hash=pin_hash,
         approve=asked.approve,
-        lists_files=asked.list_files,
         revoked_at_ms=None,
     )
     session.add(row)
@@ -324,7 +323,6 @@ def _value(session: Session, row: CodeRow, *, now_ms: int) -> SyncCode:
         devices_allowed=row.devices,
         pin=row.pin_hash is not None,
         approve=row.approve,
-        list_files=row.lists_files,
         state="open" if why is None else "expired" if isinstance(why, CodeExpired) else "revoked",
         devices=[
             CodeDevice(

@@ -24,7 +24,7 @@ from protocol.errors import (
     PinNeeded,
     WrongCode,
 )
-from protocol.messages import Redeem, Redeemed
+from protocol.messages import CodeShown, Redeem, Redeemed
 from server.access.codes import folder_of, hash_secret, room_for_device, why_ended
 from server.access.new_spaces import fresh_id
 from server.access.passwords import Passwords
@@ -44,6 +44,45 @@ class _Held:
     pin_hash: str | None
 
 
+async def look(database: Database, text: str, *, address: str, now_ms: int) -> CodeShown:
+    """What a code opens; no device is used up.  Raises as `redeem` does, but for the PIN, and asks for no device."""
+    secret_hash = _hash_of(text)
+    shown = await database.write(lambda session: _look(session, secret_hash, address=address, now_ms=now_ms))
+    if isinstance(shown, MedicalBlocksError):
+        raise shown
+    return shown
+
+
+def _look(
+    session: Session, secret_hash: bytes, *, address: str, now_ms: int
+) -> CodeShown | MedicalBlocksError:
+    code = _held(session, secret_hash, address=address, now_ms=now_ms)
+    if isinstance(code, MedicalBlocksError):
+        return code
+    try:
+        _, name = folder_of(session, code)
+    except NotFound as error:
+        return error
+    has_pin = code.pin_hash is not None
+    return CodeShown(
+        name="" if has_pin else name,
+        label="" if has_pin else code.label,
+        shared_by=session.get_one(UserRow, code.maker).name,
+        expires_at_ms=code.expires_at_ms,
+        pin=has_pin,
+        approve=code.approve,
+        used_up=not room_for_device(session, code),
+        downloads=[],
+    )
+
+
+def _hash_of(text: str) -> bytes:
+    try:
+        return hash_secret(parse_code(text))
+    except MistypedCode:
+        return hash_secret(_NOBODYS)
+
+
 async def redeem(
     database: Database, passwords: Passwords, asked: Redeem, *, address: str, now_ms: int
 ) -> Redeemed:
@@ -53,10 +92,7 @@ async def redeem(
     Raises CodeRevoked, CodeExpired.  Raises PinNeeded: it is missing or wrong.  Raises NotFound: the folder is deleted.
     Raises CodeUsedUp.  Raises CodeWaiting: the device must be let in, and is on the list.
     """
-    try:
-        secret_hash = hash_secret(parse_code(asked.code))
-    except MistypedCode:
-        secret_hash = hash_secret(_NOBODYS)
+    secret_hash = _hash_of(asked.code)
     found = await database.write(
         lambda session: begin(session, secret_hash, asked.pin, address=address, now_ms=now_ms)
     )
@@ -77,13 +113,9 @@ def begin(
     session: Session, secret_hash: bytes, pin: str | None, *, address: str, now_ms: int
 ) -> _Held | MedicalBlocksError:
     """Errors come as values, so that the tries they cost are kept."""
-    count_try_of_code(session, address=address, now_ms=now_ms)
-    code = session.scalar(select(CodeRow).where(CodeRow.secret_hash == secret_hash))
-    if code is None:
-        return WrongCode("There is no such sync code", hint="Check it, and ask whoever gave it to you.")
-    take_back_try_of_code(session, address=address)
-    if (why := why_ended(session, code, now_ms=now_ms)) is not None:
-        return why
+    code = _held(session, secret_hash, address=address, now_ms=now_ms)
+    if isinstance(code, MedicalBlocksError):
+        return code
     if code.pin_hash is not None:
         if not pin:
             return PinNeeded(
@@ -92,6 +124,18 @@ def begin(
             )
         count_pin(session, code=code.id.hex(), now_ms=now_ms)
     return _Held(code.id, code.pin_hash)
+
+
+def _held(session: Session, secret_hash: bytes, *, address: str, now_ms: int) -> CodeRow | MedicalBlocksError:
+    """The code of this secret, while it counts; a wrong one costs its address a try."""
+    count_try_of_code(session, address=address, now_ms=now_ms)
+    code = session.scalar(select(CodeRow).where(CodeRow.secret_hash == secret_hash))
+    if code is None:
+        return WrongCode("There is no such sync code", hint="Check it, and ask whoever gave it to you.")
+    take_back_try_of_code(session, address=address)
+    if (why := why_ended(session, code, now_ms=now_ms)) is not None:
+        return why
+    return code
 
 
 def _finish(

@@ -162,7 +162,6 @@ class CodeRow(Base):
     devices: Mapped[int] = mapped_column(Integer)  # as many may redeem it
     pin_hash: Mapped[str | None] = mapped_column(String)
     approve: Mapped[bool] = mapped_column(Boolean)  # each device waits until it is let in
-    lists_files: Mapped[bool] = mapped_column(Boolean)  # also in a browser
     revoked_at_ms: Mapped[int | None] = mapped_column(BigInteger)
     __table_args__ = (Index("ix_codes_space_node", "space", "node"),)
 

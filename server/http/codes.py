@@ -11,10 +11,20 @@ import msgspec
 from aiohttp import web
 
 from protocol.ids import parse_device_id
-from protocol.messages import CodeMade, Codes, NewCode, Redeem, Redeemed, SyncCode
+from protocol.messages import (
+    CodeMade,
+    Codes,
+    CodeShown,
+    Download,
+    LookAtCode,
+    NewCode,
+    Redeem,
+    Redeemed,
+    SyncCode,
+)
 from protocol.trust import fingerprint
 from server.access import codes
-from server.access.redeeming import redeem
+from server.access.redeeming import look, redeem
 from server.access.rights import Action
 from server.http.routes import Call, On, route
 from server.spaces import sharing
@@ -27,6 +37,16 @@ async def post_redeem(call: Call, asked: Redeem) -> Redeemed:
     return await redeem(
         service.database, service.passwords, asked, address=call.address, now_ms=service.clock()
     )
+
+
+@route("POST", "/codes/look", on=On.NOTHING, request=LookAtCode, answer=CodeShown)
+async def post_look(call: Call, asked: LookAtCode) -> CodeShown:
+    """What a sync code opens, shared by whom, until when: for the page behind a link.  It uses up no device."""
+    service = call.service
+    shown = await look(service.database, asked.code, address=call.address, now_ms=service.clock())
+    offered = await asyncio.to_thread(service.downloads.offered)
+    downloads = [Download(name=one.name, size=one.size, sha256=one.sha256) for one in offered]
+    return msgspec.structs.replace(shown, downloads=downloads)
 
 
 @route(

@@ -44,6 +44,9 @@ class Stream(Enum):
     FRAMES = "application/x-mb-frames"
     FILE = "application/octet-stream"
     SCHEMA = "application/json"
+    PAGE = "text/html"
+    STYLE = "text/css"
+    SCRIPT = "text/javascript"
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from server.access.cursors import Cursors
 from server.access.passwords import Passwords
 from server.chunks.store import ChunkStore
 from server.database.session import Database
+from server.downloads import Downloads
 from server.http.crowd import Crowd
 from server.http.open_requests import OpenRequests
 from server.spaces.wakeups import Wakeups
@@ -46,6 +47,7 @@ class Service:
     tls: Tls | None  # None: plain HTTP, on this computer or to a proxy
     retention: Retention
     default_quota: int | None
+    downloads: Downloads
 
 
 SERVICE = web.AppKey("service", Service)

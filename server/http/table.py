@@ -43,6 +43,7 @@ ROUTES = (
     grants.put_grant,
     grants.delete_grant,
     codes.post_redeem,
+    codes.post_look,
     codes.post_code,
     codes.get_codes,
     codes.delete_code,

@@ -235,7 +235,6 @@ def _facts(one: SyncCode) -> dict[str, Any]:
         "devices_allowed": one.devices_allowed,
         "pin": one.pin,
         "approve": one.approve,
-        "list_files": one.list_files,
         "devices": [
             {
                 "device": str(device.device),

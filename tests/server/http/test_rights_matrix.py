@@ -24,6 +24,7 @@ from protocol.messages import (
     Content,
     Kind,
     Login,
+    LookAtCode,
     Make,
     Missing,
     NewCode,
@@ -54,6 +55,7 @@ NEEDS = {  # each route: open to all, to whoever is signed in, to a user alone, 
     "GET /api/v1/hello": OPEN,
     "POST /api/v1/login": OPEN,
     "POST /api/v1/redeem": OPEN,
+    "POST /api/v1/codes/look": OPEN,
     "POST /api/v1/logout": SIGNED_IN,
     "GET /api/v1/devices": PERSON,
     "DELETE /api/v1/devices/{device}": PERSON,
@@ -148,6 +150,8 @@ def ask_for(route: str, thing: Thing, numbers: Callable[[], int]) -> dict[str, o
             return {"body": Share(who="user:stranger2", role="reader")}
         case "POST /api/v1/views/{view}/nodes/{node}/codes":
             return {"body": NewCode()}
+        case "POST /api/v1/codes/look":
+            return {"body": LookAtCode(code=OPEN_CODE[0])}
         case "POST /api/v1/redeem":
             return {"body": Redeem(code=OPEN_CODE[0], device=UUID(int=7), device_name="another")}
         case _:

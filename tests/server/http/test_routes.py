@@ -24,6 +24,7 @@ EXPECTED = {  # what each route acts on, and the right it asks for
     "POST /api/v1/login": "nothing",
     "POST /api/v1/logout": "account",
     "POST /api/v1/redeem": "nothing",
+    "POST /api/v1/codes/look": "nothing",
     "GET /api/v1/devices": "person",
     "DELETE /api/v1/devices/{device}": "person",
     "GET /api/v1/codes": "person",

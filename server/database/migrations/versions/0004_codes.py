@@ -30,7 +30,6 @@ def upgrade() -> None:
         sa.Column("devices", sa.Integer(), nullable=False),
         sa.Column("pin_hash", sa.String(), nullable=True),
         sa.Column("approve", sa.Boolean(), nullable=False),
-        sa.Column("lists_files", sa.Boolean(), nullable=False),
         sa.Column("revoked_at_ms", sa.BigInteger(), nullable=True),
         sa.ForeignKeyConstraint(["maker"], ["users.id"], name=op.f("fk_codes_maker")),
         sa.ForeignKeyConstraint(["space"], ["spaces.id"], name=op.f("fk_codes_space")),
