@@ -43,7 +43,7 @@ def follow(asked: argparse.Namespace) -> int:
     teller = Teller()
     new: Follow | None = None
     if asked.code is not None:
-        link = read_code(read_secret(asked.code, what="sync code"), asked.server)
+        link = read_code(read_secret(asked.code, what="sync code or link"), asked.server)
         pin = read_secret(asked.pin, what="PIN") if asked.pin is not None else None
         local = _checked(home, asked.folder)
         home.make()

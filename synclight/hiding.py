@@ -44,6 +44,8 @@ def read_secret(argument: str, *, what: str) -> str:
     """The first line of standard input (`-`) or of a file (`@FILE`).  Raises LocalProblem."""
     try:
         if argument == STDIN:
+            if sys.stdin.isatty():
+                print(f"Paste the {what}, then Enter: ", end="", file=sys.stderr, flush=True)
             text = sys.stdin.readline(MAX_SECRET_BYTES)
         else:
             with Path(argument.removeprefix("@")).expanduser().open(encoding="utf-8") as file:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import configparser
+import os
 import plistlib
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -62,3 +65,19 @@ def test_what_was_turned_on_is_gone_when_it_is_turned_off(tmp_path: Path, *, has
     for _ in range(2):
         turn_off(start)
     assert [path for path in tmp_path.rglob("*") if not path.is_dir()] == []
+
+
+def test_the_command_writes_it_for_this_home_and_takes_it_away(tmp_path: Path) -> None:
+    programs = Path(sys.executable).parent
+
+    def say(wanted: str) -> str:
+        command = [programs / "mb-synclight", "--home", tmp_path / "light", "autostart", wanted]
+        environment = os.environ | {"HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path / "config")}
+        ran = subprocess.run(command, capture_output=True, text=True, env=environment, check=True, timeout=60)
+        return ran.stderr
+
+    assert str(tmp_path / "config") in say("on")
+    [start] = [path for path in (tmp_path / "config").rglob("*") if path.is_file() and not path.is_symlink()]
+    assert str(tmp_path / "light") in start.read_text()
+    say("off")
+    assert not start.exists()
