@@ -11,7 +11,7 @@ import logging
 import signal
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
@@ -40,6 +40,7 @@ from server.database.facts import keep_store_key, kept_store_key, rights_number,
 from server.database.session import Database
 from server.downloads import FOLDER as DOWNLOADS
 from server.downloads import Downloads
+from server.hooks.running import Hooks
 from server.http.connections import READ_BUFFER_BYTES, GuardedSite, connection_limit
 from server.http.crowd import Crowd
 from server.http.middleware import around, mark
@@ -106,6 +107,7 @@ async def serve_until_told(folder: DataFolder, settings: Settings, *, ready: Cal
         listening(service, settings) as url,
         watched(service),
         tended(folder, settings, service),
+        worked(folder, service),
     ):
         ready(url)
         await stop.wait()
@@ -249,6 +251,28 @@ async def tended(folder: DataFolder, settings: Settings, service: Service) -> As
         finally:
             tending.cancel()
             keeping.cancel()
+
+
+@asynccontextmanager
+async def worked(folder: DataFolder, service: Service) -> AsyncIterator[None]:
+    """While it is open, the rules' blocks work on what is new."""
+    hooks = Hooks(
+        service.database,
+        service.store,
+        service.cursors,
+        folder.scratch,
+        subkey=open_keys(folder.keys).subkey,
+        notify=service.wakeups.notify,
+        clock=service.clock,
+        default_quota=service.default_quota,
+    )
+    working = asyncio.create_task(hooks.run(), name="work on what is new")
+    try:
+        yield
+    finally:
+        working.cancel()
+        with suppress(asyncio.CancelledError):
+            await working
 
 
 async def _keep_revocations_again(folder: DataFolder, service: Service) -> None:

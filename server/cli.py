@@ -12,7 +12,7 @@ import sys
 import click
 
 from protocol.errors import MedicalBlocksError
-from server.commands import blocks, care, checking, serving, sharing, users
+from server.commands import blocks, care, checking, hooks, serving, sharing, users
 from server.commands.words import EXIT_CODES
 
 
@@ -55,5 +55,6 @@ for subcommand in (
     *checking.COMMANDS,
     *care.COMMANDS,
     *blocks.COMMANDS,
+    *hooks.COMMANDS,
 ):
     commands.add_command(subcommand)

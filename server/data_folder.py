@@ -18,7 +18,7 @@ from protocol.errors import LocalProblem
 
 @dataclass(frozen=True, slots=True)
 class DataFolder:
-    """`server.toml`, `server.db`, `packs/`, `keys/`, `lock` and `upkeep.lock`, all in `root`."""
+    """`server.toml`, `server.db`, `packs/`, `keys/`, `scratch/`, `lock` and `upkeep.lock`, all in `root`."""
 
     root: Path
 
@@ -33,6 +33,11 @@ class DataFolder:
     @property
     def packs(self) -> Path:
         return self.root / "packs"
+
+    @property
+    def scratch(self) -> Path:
+        """Where blocks work; emptied at each start."""
+        return self.root / "scratch"
 
     @property
     def keys(self) -> Path:

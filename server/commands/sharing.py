@@ -46,15 +46,25 @@ def project() -> None:
     type=click.Choice(TEMPLATES),
     default="empty",
     show_default=True,
-    help="imaging: a folder Data, and an intake for identified data.",
+    help="imaging: an intake for identified data, and Data, where it appears de-identified.",
 )
 def project_create(name: str, data: Path, *, template: str) -> None:
     """Make a project.  Nobody sees it before somebody is given a role in it."""
     from server.access.projects import Template, create_project
+    from server.hooks.rules import deidentify_intake
 
+    is_imaging = template == Template.IMAGING
     with open_database(data) as database, database.writing() as session:
         create_project(session, name, Template(template), now_ms=now_ms())
+        if is_imaging:
+            deidentify_intake(session, name, now_ms=now_ms())
     click.echo(f"/Projects/{name} is there.", err=True)
+    if is_imaging:
+        click.echo(
+            f"What comes into /Projects/{name}/Intake appears de-identified in /Projects/{name}/Data"
+            " (mb-server rule list).",
+            err=True,
+        )
     click.echo(f"Next: mb-server project grant {name} user:NAME --role owner", err=True)
 
 

@@ -345,3 +345,91 @@ class PossessionRow(Base):
     chunk: Mapped[bytes] = mapped_column(Digest, primary_key=True)
     leased_until_ms: Mapped[int] = mapped_column(BigInteger)
     __table_args__ = ({"sqlite_with_rowid": False},)
+
+
+# ---- hooks -----------------------------------------------------------------------------------------------
+
+
+class RuleRow(Base):
+    """What is done to the files in a folder: `block` works on them, its outputs appear below the target.
+
+    seen_stamp: up to where the space of the source was followed; the jobs for all before it are made.
+    """
+
+    __tablename__ = "rules"
+    id: Mapped[bytes] = mapped_column(Id, primary_key=True)
+    space: Mapped[int] = mapped_column(ForeignKey("spaces.id"), index=True)
+    node: Mapped[bytes] = mapped_column(Id)
+    block: Mapped[str] = mapped_column(String(4_096))  # one that is shipped, or a folder with a block.toml
+    parameters: Mapped[str] = mapped_column(String)  # JSON
+    target_space: Mapped[int] = mapped_column(ForeignKey("spaces.id"))
+    target: Mapped[bytes] = mapped_column(Id)
+    enabled: Mapped[bool] = mapped_column(Boolean, default=True)
+    seen_stamp: Mapped[int] = mapped_column(BigInteger, default=0)
+    created_at_ms: Mapped[int] = mapped_column(BigInteger)
+
+
+class JobRow(Base):
+    """One version of one file, to be worked on by one rule.  There is one for each such version, for ever.
+
+    state: see server.hooks.jobs.  lease: of the runner that is at it.  reasons: JSON, without any value of the
+    file.  digest: of the outputs that were held back, so that what is released is what was looked at.
+    """
+
+    __tablename__ = "jobs"
+    id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=True)
+    rule: Mapped[bytes] = mapped_column(Id, ForeignKey("rules.id"))
+    node: Mapped[bytes] = mapped_column(Id)
+    epoch: Mapped[int] = mapped_column(Integer)
+    number: Mapped[int] = mapped_column(BigInteger)
+    state: Mapped[str] = mapped_column(String(16))
+    tries: Mapped[int] = mapped_column(Integer, default=0)
+    due_at_ms: Mapped[int] = mapped_column(BigInteger)
+    lease: Mapped[bytes | None] = mapped_column(Id)
+    leased_until_ms: Mapped[int | None] = mapped_column(BigInteger)
+    reasons: Mapped[str] = mapped_column(String, default="[]")
+    digest: Mapped[bytes | None] = mapped_column(Digest)
+    is_released: Mapped[bool] = mapped_column(Boolean, default=False)  # a person said so, of this digest
+    report: Mapped[bytes | None] = mapped_column(LargeBinary)  # as the block wrote it
+    made_at_ms: Mapped[int] = mapped_column(BigInteger)
+    ended_at_ms: Mapped[int | None] = mapped_column(BigInteger)
+    __table_args__ = (
+        UniqueConstraint("rule", "node", "epoch", "number"),
+        Index("ix_jobs_due", "state", "due_at_ms"),
+    )
+
+
+class PublishedRow(Base):
+    """The node that an output of a rule became, known by rule, source and output, wherever it was moved to.
+
+    epoch, number: of the version that was published last; another current one is a person's.
+    """
+
+    __tablename__ = "published"
+    rule: Mapped[bytes] = mapped_column(Id, ForeignKey("rules.id"), primary_key=True)
+    source: Mapped[bytes] = mapped_column(Id, primary_key=True)
+    output: Mapped[str] = mapped_column(String(60), primary_key=True)
+    generation: Mapped[int] = mapped_column(Integer)
+    space: Mapped[int] = mapped_column(ForeignKey("spaces.id"))
+    node: Mapped[bytes] = mapped_column(Id)
+    epoch: Mapped[int] = mapped_column(Integer)
+    number: Mapped[int] = mapped_column(BigInteger)
+
+
+class ProvenanceRow(Base):
+    """Where a published version came from: back to the version of its source, the block and its parameters."""
+
+    __tablename__ = "provenance"
+    space: Mapped[int] = mapped_column(ForeignKey("spaces.id"), primary_key=True)
+    node: Mapped[bytes] = mapped_column(Id, primary_key=True)
+    epoch: Mapped[int] = mapped_column(Integer, primary_key=True)
+    number: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    rule: Mapped[bytes] = mapped_column(Id)
+    source_space: Mapped[int] = mapped_column(BigInteger)
+    source_node: Mapped[bytes] = mapped_column(Id)
+    source_epoch: Mapped[int] = mapped_column(Integer)
+    source_number: Mapped[int] = mapped_column(BigInteger)
+    block: Mapped[str] = mapped_column(String(60))
+    block_version: Mapped[str] = mapped_column(String(40))
+    parameters: Mapped[bytes] = mapped_column(Digest)  # SHA-256 of their JSON
+    published_at_ms: Mapped[int] = mapped_column(BigInteger)

@@ -3,7 +3,8 @@
 Owns: recognising them.  May import: sqlalchemy, protocol, server.access, server.database, server.spaces.
 
 An intake holds data that name a person.  Whoever may see one, and drags such a file into another folder, is told so
-and the file stays on that computer.  It is recognised by its whole manifest, as the intake holds it or held it.
+and the file stays on that computer.  It is recognised by its whole manifest, as the intake holds it or held it; what a
+block published is free, wherever it lies.
 """
 
 from __future__ import annotations
@@ -27,6 +28,14 @@ _HELD = (
     " AND versions.node = chunk_uses.node AND versions.epoch = chunk_uses.epoch"
     " AND versions.number = chunk_uses.number WHERE chunk_uses.space = ? AND chunk_uses.chunk IN"
 )
+_PUBLISHED = (
+    "SELECT DISTINCT versions.chunks FROM chunk_uses JOIN provenance ON provenance.space = chunk_uses.space"
+    " AND provenance.node = chunk_uses.node AND provenance.epoch = chunk_uses.epoch"
+    " AND provenance.number = chunk_uses.number JOIN versions ON versions.space = chunk_uses.space"
+    " AND versions.node = chunk_uses.node AND versions.epoch = chunk_uses.epoch"
+    " AND versions.number = chunk_uses.number"
+    " WHERE chunk_uses.space IN (SELECT target_space FROM rules) AND chunk_uses.chunk IN"
+)
 
 
 def identified_among(
@@ -37,8 +46,10 @@ def identified_among(
     if not named:
         return set()
     held: set[bytes] = set()
+    first = {chunks[:CHUNK_ID_BYTES] for chunks in named.values()}
     for space in intakes_seen_by(session, principal.user):
         if space != view.space:
-            first = {chunks[:CHUNK_ID_BYTES] for chunks in named.values()}
             held.update(chunks for (chunks,) in rows_in(session, _HELD, space, among=first))
+    if held:  # somebody put back into an intake what came out of it
+        held.difference_update(chunks for (chunks,) in rows_in(session, _PUBLISHED, among=first))
     return {index for index, chunks in named.items() if chunks in held}

@@ -1,0 +1,328 @@
+"""`mb-server rule`, `job` and `quarantine`: what blocks do by themselves, and what waits for a person.
+
+Owns: these commands and their words.
+May import: click, protocol, server.  All that is heavy is imported inside the commands that need it.
+"""
+
+# ruff: noqa: PLC0415 - what is heavy is imported inside the commands that need it
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from protocol.errors import BadRequest
+from protocol.names import shown
+from server.commands.words import command, data_option, json_option, now_ms, open_database, shown_time
+
+if TYPE_CHECKING:
+    from server.hooks.reviewing import Job
+    from server.hooks.rules import Rule
+
+_job_argument = click.argument("job", type=int, metavar="JOB")
+_rule_argument = click.argument("rule", metavar="RULE")
+_names_option = click.option(
+    "--names", is_flag=True, help="With the files' names, which in an intake are names of patients."
+)
+
+
+# ---- rules -----------------------------------------------------------------------------------------------
+
+
+@click.group()
+def rule() -> None:
+    """Rules: which block works on the files of which folder; works while the server runs."""
+
+
+@command(
+    "add",
+    example="mb-server rule add ./count-slices /Projects/Nerves/Data /Projects/Nerves/Counts --data /srv/mb",
+)
+@click.argument("block")
+@click.argument("source", metavar="FROM")
+@click.argument("target", metavar="TO")
+@data_option
+@click.option("--parameters", metavar="JSON", default="{}", help="What the block is told; see its manifest.")
+@click.option("--new-only", is_flag=True, help="Leave alone what is there already.")
+def rule_add(block: str, source: str, target: str, data: Path, *, parameters: str, new_only: bool) -> None:
+    """Have BLOCK work on every file in FROM, now and later; its results appear in TO.
+
+    BLOCK is one that is shipped, or a folder with a block.toml.  FROM and TO are folders of the server:
+    /Projects/NAME/…, /Projects/NAME/Intake or /Home/USER/….
+    """
+    from server.hooks.rules import add_rule, folder_at
+
+    try:
+        values: Any = json.loads(parameters)
+    except ValueError as error:
+        raise BadRequest("--parameters is not JSON", hint='Say {"name": "value"}.') from error
+    if not isinstance(values, dict):
+        raise BadRequest("--parameters is no object", hint='Say {"name": "value"}.')
+    block = str(Path(block).resolve()) if Path(block).is_dir() else block
+    with open_database(data) as database, database.writing() as session:
+        made = add_rule(
+            session,
+            block,
+            folder_at(session, source),
+            folder_at(session, target),
+            values,
+            now_ms=now_ms(),
+            new_only=new_only,
+        )
+    click.echo(made.short)
+    click.echo(f"Undo: mb-server rule remove {made.short}", err=True)
+
+
+@command("list", example="mb-server rule list --data /srv/medical-blocks")
+@data_option
+@json_option
+def rule_list(data: Path, *, as_json: bool) -> None:
+    """All rules, and what became of their jobs."""
+    from server.hooks.rules import list_rules
+
+    with open_database(data) as database, database.reading() as session:
+        rules = list_rules(session)
+    if as_json:
+        click.echo(json.dumps([_rule_facts(one) for one in rules], indent=1))
+        return
+    if not rules:
+        click.echo("There are no rules yet: mb-server rule add BLOCK FROM TO", err=True)
+    for one in rules:
+        counts = ", ".join(f"{count} {state}" for state, count in sorted((one.jobs or {}).items()))
+        click.echo(f"{one.short}  {one.block}{'' if one.enabled else '  (off)'}")
+        click.echo(f"          {shown(one.source_path)} → {shown(one.target_path)}")
+        click.echo(f"          {counts or 'no file yet'}")
+
+
+def _rule_facts(one: Rule) -> dict[str, object]:
+    return {
+        "rule": one.short,
+        "block": one.block,
+        "from": one.source_path,
+        "to": one.target_path,
+        "parameters": dict(one.parameters),
+        "enabled": one.enabled,
+        "jobs": dict(one.jobs or {}),
+    }
+
+
+@command("remove", example="mb-server rule remove 3f9a21c0 --data /srv/medical-blocks")
+@_rule_argument
+@data_option
+def rule_remove(rule: str, data: Path) -> None:
+    """End a rule.  What it made stays; what it held back is forgotten."""
+    from server.hooks.rules import find_rule, remove_rule
+
+    with open_database(data) as database, database.writing() as session:
+        remove_rule(session, find_rule(session, rule))
+    click.echo(f"Rule {rule} is gone.", err=True)
+
+
+@command("disable", example="mb-server rule disable 3f9a21c0 --data /srv/medical-blocks")
+@_rule_argument
+@data_option
+def rule_disable(rule: str, data: Path) -> None:
+    """Stop a rule for a while; what comes meanwhile is done when it is enabled again."""
+    _switch(rule, data, enabled=False)
+    click.echo(f"Rule {rule} is off.  Undo: mb-server rule enable {rule}", err=True)
+
+
+@command("enable", example="mb-server rule enable 3f9a21c0 --data /srv/medical-blocks")
+@_rule_argument
+@data_option
+def rule_enable(rule: str, data: Path) -> None:
+    """Let a rule go on."""
+    _switch(rule, data, enabled=True)
+    click.echo(f"Rule {rule} is on.", err=True)
+
+
+def _switch(rule: str, data: Path, *, enabled: bool) -> None:
+    from server.hooks.rules import find_rule, switch
+
+    with open_database(data) as database, database.writing() as session:
+        switch(session, find_rule(session, rule), enabled=enabled)
+
+
+@command("run", example="mb-server rule run 3f9a21c0 --data /srv/medical-blocks")
+@_rule_argument
+@data_option
+def rule_run(rule: str, data: Path) -> None:
+    """Do all files of a rule again: after its block changed.  Results become new versions of what is there."""
+    from server.hooks.rules import find_rule, run_again
+
+    with open_database(data) as database, database.writing() as session:
+        count = run_again(session, find_rule(session, rule))
+    click.echo(f"{count} {'file is' if count == 1 else 'files are'} done again.", err=True)
+
+
+# ---- jobs ------------------------------------------------------------------------------------------------
+
+
+@click.group()
+def job() -> None:
+    """Jobs: one file that a rule works on, and what became of it."""
+
+
+@command("list", example="mb-server job list --state failed --data /srv/medical-blocks")
+@data_option
+@click.option(
+    "--state", "states", multiple=True, metavar="STATE", help="Only these: waiting, running, failed, …"
+)
+@_names_option
+@json_option
+def job_list(data: Path, *, states: tuple[str, ...], names: bool, as_json: bool) -> None:
+    """The newest jobs, at most a thousand."""
+    from server.hooks.jobs import State
+    from server.hooks.reviewing import list_jobs
+
+    try:
+        wanted = tuple(State(state) for state in states)
+    except ValueError as error:
+        known = ", ".join(state.value for state in State)
+        raise BadRequest(f"{error}", hint=f"States are: {known}.") from error
+    with open_database(data) as database, database.reading() as session:
+        jobs = list_jobs(session, states=wanted, names=names)
+    _show(jobs, as_json=as_json, empty="There are no such jobs.")
+
+
+@command("show", example="mb-server job show 17 --data /srv/medical-blocks")
+@_job_argument
+@data_option
+@json_option
+def job_show(job: int, data: Path, *, as_json: bool) -> None:
+    """One job, with the name of its file and the block's report."""
+    from server.hooks.reviewing import find_job
+
+    with open_database(data) as database, database.reading() as session:
+        found = find_job(session, job)
+    _show([found], as_json=as_json, empty="", whole=True)
+
+
+@command("retry", example="mb-server job retry 17 --data /srv/medical-blocks")
+@click.argument("job", type=int, required=False, metavar="[JOB]")
+@data_option
+@click.option("--failed", is_flag=True, help="All that failed.")
+def job_retry(job: int | None, data: Path, *, failed: bool) -> None:
+    """Do one job again from the beginning, or all that failed."""
+    from server.hooks.reviewing import retry, retry_failed
+
+    if (job is None) == (not failed):
+        raise click.UsageError("Say either JOB, or --failed.")
+    with open_database(data) as database, database.writing() as session:
+        if job is not None:
+            retry(session, job, now_ms=now_ms())
+            count = 1
+        else:
+            count = retry_failed(session, now_ms=now_ms())
+    click.echo(f"{count} {'job is' if count == 1 else 'jobs are'} done again.", err=True)
+
+
+# ---- quarantine ------------------------------------------------------------------------------------------
+
+
+@click.group()
+def quarantine() -> None:
+    """Files that a block held back: nothing of them appears before a person decides."""
+
+
+@command("list", example="mb-server quarantine list --data /srv/medical-blocks")
+@data_option
+@_names_option
+@json_option
+def quarantine_list(data: Path, *, names: bool, as_json: bool) -> None:
+    """What waits for a person, and why."""
+    from server.hooks.jobs import OPEN_ENDS
+    from server.hooks.reviewing import list_jobs
+
+    with open_database(data) as database, database.reading() as session:
+        jobs = list_jobs(session, states=OPEN_ENDS, names=names)
+    _show(jobs, as_json=as_json, empty="Nothing waits for you.")
+
+
+@command("show", example="mb-server quarantine show 17 --data /srv/medical-blocks")
+@_job_argument
+@data_option
+@json_option
+def quarantine_show(job: int, data: Path, *, as_json: bool) -> None:
+    """One file that was held back, with its name, the reasons and the block's report."""
+    from server.hooks.reviewing import find_job
+
+    with open_database(data) as database, database.reading() as session:
+        found = find_job(session, job)
+    _show([found], as_json=as_json, empty="", whole=True)
+
+
+@command("release", example="mb-server quarantine release 17 --data /srv/medical-blocks")
+@_job_argument
+@data_option
+def quarantine_release(job: int, data: Path) -> None:
+    """Let the cleaned output of the block pass.  The original never does."""
+    from server.hooks.reviewing import release
+
+    with open_database(data) as database, database.writing() as session:
+        release(session, job, now_ms=now_ms())
+    click.echo(f"Job {job} is released: its cleaned output appears in a moment.", err=True)
+
+
+@command("reject", example="mb-server quarantine reject 17 --data /srv/medical-blocks")
+@_job_argument
+@data_option
+def quarantine_reject(job: int, data: Path) -> None:
+    """Nothing of this file ever appears.  It stays in the intake.  Undo: mb-server job retry."""
+    from server.hooks.reviewing import reject
+
+    with open_database(data) as database, database.writing() as session:
+        reject(session, job, now_ms=now_ms())
+    click.echo(f"Job {job} is rejected.  Undo: mb-server job retry {job}", err=True)
+
+
+def _show(jobs: list[Job], *, as_json: bool, empty: str, whole: bool = False) -> None:
+    if as_json:
+        facts = [_job_facts(one) for one in jobs]
+        click.echo(json.dumps(facts[0] if whole else facts, indent=1))
+        return
+    if not jobs:
+        click.echo(empty, err=True)
+    for one in jobs:
+        ended = shown_time(one.ended_at_ms or one.made_at_ms)
+        click.echo(f"{one.id:>6}  {one.state.value:<11}  {ended}  {one.block}  {shown(one.source)}")
+        if one.file:
+            click.echo(f"        {shown(one.file)}")
+        for code, text in one.reasons:
+            click.echo(f"        {code}: {shown(text)}")
+        if one.can_release:
+            click.echo("        a cleaned output can be released")
+        if whole and one.report is not None:
+            click.echo(shown(one.report.decode("utf-8", "replace")))
+
+
+def _job_facts(one: Job) -> dict[str, object]:
+    return {
+        "job": one.id,
+        "state": one.state.value,
+        "block": one.block,
+        "rule": one.rule,
+        "from": one.source,
+        "file": one.file or None,
+        "reasons": [{"code": code, "text": text} for code, text in one.reasons],
+        "can_release": one.can_release,
+        "tries": one.tries,
+        "made_at_ms": one.made_at_ms,
+        "ended_at_ms": one.ended_at_ms,
+        "report": None if one.report is None else json.loads(one.report),
+    }
+
+
+for group, members in (
+    (rule, (rule_add, rule_list, rule_remove, rule_disable, rule_enable, rule_run)),
+    (job, (job_list, job_show, job_retry)),
+    (quarantine, (quarantine_list, quarantine_show, quarantine_release, quarantine_reject)),
+):
+    for member in members:
+        group.add_command(member)
+
+
+COMMANDS = (rule, job, quarantine)

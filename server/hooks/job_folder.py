@@ -1,0 +1,181 @@
+"""The folder of one job: what a block is given, and the outputs that it left.
+
+Owns: writing job.json and in/ from a stored version, reading outputs back as chunks, the digest of them.
+May import: the standard library, sqlalchemy, protocol, blocks.contract, server.chunks, server.hooks, server.spaces.
+
+While its job runs, the file of an intake lies in clear in this folder, readable for the server's user alone.  It is
+removed when the job ends, and whatever a killed server left is removed at the next start.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy.orm import Session
+
+from blocks.contract.job import IN, KEYS, OUT, InputFile, Job, write_job
+from blocks.contract.manifest import Manifest
+from blocks.contract.output import Finished, open_output
+from blocks.contract.result import Output, OutputKind
+from blocks.contract.sniff import HEAD_BYTES, sniff
+from protocol.chunking import cut, iter_chunks
+from protocol.frames import Frame, frame_of
+from protocol.ids import ChunkId
+from protocol.limits import MAX_DIRECT_CHUNKS
+from protocol.manifests import write_records
+from protocol.messages import Manifest as FileManifest
+from server.chunks.store import ChunkStore
+from server.hooks.jobs import Leased
+from server.spaces.holdings import resolve
+from server.spaces.rows import load_with_ancestors, versions_named
+
+KEY = "project"
+_GROUP_BYTES = 8 << 20
+_FRAMES_AT_ONCE = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """The version that a job works on, as the store has it."""
+
+    size: int
+    path: list[str]
+    chunks: list[tuple[ChunkId, int]]
+
+
+def find_input(session: Session, store: ChunkStore, job: Leased) -> Input:
+    """Where the bytes of the job's version lie, and the file's path below the rule's folder."""
+    source = job.rule.source
+    name = (job.node.bytes, job.revision.epoch, job.revision.number)
+    content = versions_named(session, source.space, [name])[name].content
+    nodes = load_with_ancestors(session, source.space, [job.node.bytes])
+    path: list[str] = []
+    at = nodes[job.node.bytes]
+    while at.id != source.node.bytes:
+        path.insert(0, at.name)
+        at = nodes[at.parent]
+    return Input(content.manifest.size, path, resolve(session, store, content.manifest))
+
+
+def make_folder(folder: Path) -> None:
+    for name in (IN, OUT, KEYS):
+        (folder / name).mkdir(parents=True, mode=0o700)
+
+
+def write_input(session: Session, store: ChunkStore, found: Input, folder: Path) -> str:
+    """`in/0`, each chunk proven by its id; the kind of file that it is."""
+    head = b""
+    handle = os.open(folder / IN / "0", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "wb") as file:
+        group: list[ChunkId] = []
+        waiting = 0
+        for chunk, length in found.chunks:
+            group.append(chunk)
+            waiting += length
+            if waiting >= _GROUP_BYTES:
+                data = store.read_bytes(session, group)
+                head = head or data[:HEAD_BYTES]
+                file.write(data)
+                group, waiting = [], 0
+        data = store.read_bytes(session, group) if group else b""
+        head = head or data[:HEAD_BYTES]
+        file.write(data)
+    return sniff(head)
+
+
+def write_task(
+    folder: Path, job: Leased, manifest: Manifest, found: Input, kind: str, key: bytes | None
+) -> Job:
+    """job.json, and the key of the project where the block is one of ours."""
+    keys = {}
+    if key is not None:
+        handle = os.open(folder / KEYS / KEY, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "wb") as file:
+            file.write(key)
+        keys[KEY] = f"{KEYS}/{KEY}"
+    task = Job(
+        id=str(job.id),
+        block=manifest.name,
+        version=manifest.version,
+        parameters=dict(job.rule.parameters),
+        files=[InputFile(file="0", path=found.path, kind=kind, size_bytes=found.size)],
+        keys=keys,
+    )
+    write_job(folder, task)
+    return task
+
+
+# ---- what it left ----------------------------------------------------------------------------------------
+
+
+def to_publish(finished: Finished) -> list[Output]:
+    return [output for output in finished.result.files[0].outputs if output.kind is OutputKind.DERIVED]
+
+
+def report_of(finished: Finished, folder: Path, *, most: int) -> bytes | None:
+    """The block's report on this file, for the people of the source."""
+    for output in finished.result.files[0].outputs:
+        if output.kind is OutputKind.REPORT and finished.size_bytes[output.file] <= most:
+            with os.fdopen(open_output(folder, output.file), "rb") as file:
+                return file.read(most)
+    return None
+
+
+def digest_of(folder: Path, outputs: Sequence[Output]) -> bytes:
+    """Of the bytes and the places of all outputs: what a person looked at, and nothing else, is released."""
+    whole = hashlib.sha256()
+    for output in sorted(outputs, key=lambda one: one.output):
+        with os.fdopen(open_output(folder, output.file), "rb") as file:
+            content = hashlib.file_digest(file, "sha256").hexdigest()
+        whole.update("\0".join([output.output, content, *output.path]).encode() + b"\n")
+    return whole.digest()
+
+
+class Chunked:
+    """One output as frames for the store; when they are through, `manifest` names them."""
+
+    def __init__(self, folder: Path, output: Output) -> None:
+        self.output = output
+        self._folder = folder
+        self._chunks: list[tuple[ChunkId, int]] = []
+        self._manifest: FileManifest | None = None
+
+    @property
+    def manifest(self) -> FileManifest:
+        assert self._manifest is not None, "its frames are not through"
+        return self._manifest
+
+    async def frames(self) -> AsyncIterator[list[Frame]]:
+        with os.fdopen(open_output(self._folder, self.output.file), "rb") as file:
+            group: list[Frame] = []
+            for chunk in iter_chunks(file.readinto):
+                group.append(_frame(bytes(chunk)))
+                self._chunks.append((group[-1].id, len(chunk)))
+                if len(group) >= _FRAMES_AT_ONCE:
+                    yield group
+                    group = []
+        size = sum(length for _, length in self._chunks)
+        own = self._chunks
+        if is_indirect := len(own) > MAX_DIRECT_CHUNKS:  # the manifest is stored as chunks itself
+            records = memoryview(write_records(own))
+            own = []
+            for length in cut(records):
+                group.append(_frame(bytes(records[:length])))
+                own.append((group[-1].id, length))
+                records = records[length:]
+        if group:
+            yield group
+        self._manifest = FileManifest(
+            size=size,
+            chunks=b"".join(chunk for chunk, _ in own),
+            lengths=[length for _, length in own],
+            indirect=is_indirect,
+        )
+
+
+def _frame(data: bytes) -> Frame:
+    return frame_of(ChunkId(hashlib.sha256(data).digest()), data)

@@ -1,0 +1,253 @@
+"""The table of jobs: made by following spaces through their feed, leased by runners, ended once.
+
+Owns: the states of a job and the ways between them, leases, when a failed one is tried again.
+May import: sqlalchemy, protocol, server.database, server.hooks, server.spaces.
+
+    waiting → running → published | unchanged | quarantined | failed | gone
+    running → waiting            it crashed, overran or asked for it, or its runner died (the lease ran out)
+    quarantined → waiting        a person released it, or it is done again
+    quarantined → rejected       a person said so: nothing of it ever appears
+
+A job is made in the transaction that notes how far its rule has read, and there is one for each version of each file:
+so each is made once, whatever dies in between.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, or_, select, update
+from sqlalchemy.orm import Session
+
+from blocks.contract.result import Reason
+from protocol.ids import NodeId, SpaceId
+from protocol.messages import Revision
+from server.database.session import rows_of_sql
+from server.database.tables import JobRow, RuleRow, SpaceRow
+from server.hooks.rules import Rule, rule_with
+from server.spaces.rows import LIVE_BELOW, load_with_ancestors
+from server.spaces.staging import StagedNode
+
+LEASE_MS = 30_000  # renewed while the block runs
+MOST_TRIES = 5
+FIRST_PAUSE_MS = 10_000
+_PAGE = 1_000
+_NEW = (
+    "SELECT id, kind, place_number, content_epoch, content_number, stamp FROM nodes WHERE space = ? AND stamp > ?"
+    " AND deleted_at_ms IS NULL ORDER BY stamp LIMIT ?"
+)
+_FILES_BELOW = (
+    f"{LIVE_BELOW} SELECT nodes.id, nodes.content_epoch, nodes.content_number FROM below"  # noqa: S608 - constants
+    " JOIN nodes ON nodes.space = ? AND nodes.id = below.id WHERE nodes.kind = 'file'"
+)
+_MAKE = (
+    "INSERT INTO jobs (rule, node, epoch, number, state, tries, due_at_ms, reasons, is_released, made_at_ms)"
+    " VALUES (?, ?, ?, ?, 'waiting', 0, ?, '[]', 0, ?)"
+    " ON CONFLICT (rule, node, epoch, number) DO UPDATE SET state = 'waiting', due_at_ms = excluded.due_at_ms"
+    " WHERE jobs.state = 'gone'"
+)
+
+
+class State(StrEnum):
+    WAITING = "waiting"
+    RUNNING = "running"
+    PUBLISHED = "published"
+    UNCHANGED = "unchanged"  # the block had nothing to say of it, or does not take such files
+    QUARANTINED = "quarantined"
+    FAILED = "failed"
+    REJECTED = "rejected"
+    GONE = "gone"  # its file was deleted, or has a newer version
+
+
+OPEN_ENDS = (State.QUARANTINED, State.FAILED)  # a person must look
+
+
+@dataclass(frozen=True, slots=True)
+class Leased:
+    """A job that this runner has to itself until its lease ends."""
+
+    id: int
+    rule: Rule
+    node: NodeId
+    revision: Revision
+    tries: int
+    lease: bytes
+    released: bytes | None  # the digest of what a person released
+
+
+# ---- making ----------------------------------------------------------------------------------------------
+
+
+def behind(session: Session) -> list[bytes]:
+    """The rules whose folder has news."""
+    return list(
+        session.scalars(
+            select(RuleRow.id)
+            .join(SpaceRow, SpaceRow.id == RuleRow.space)
+            .where(RuleRow.enabled, SpaceRow.stamp > RuleRow.seen_stamp)
+        )
+    )
+
+
+def follow(session: Session, rule: bytes, *, now_ms: int) -> bool:
+    """Make the jobs for the next page of what is new to this rule; whether there is more."""
+    row = session.get(RuleRow, rule)
+    if row is None or not row.enabled:
+        return False
+    page = rows_of_sql(session, _NEW, row.space, row.seen_stamp, _PAGE)
+    head: int = session.scalars(select(SpaceRow.stamp).where(SpaceRow.id == row.space)).one()
+    files = {one.id: (one.content_epoch, one.content_number) for one in page if one.kind == "file"}
+    for one in page:
+        if (
+            one.kind == "folder" and one.place_number > 1
+        ):  # moved or restored: what lies in it has no new stamp
+            below = rows_of_sql(session, _FILES_BELOW, row.space, one.id, row.space, row.space)
+            files.update((node, (epoch, number)) for node, epoch, number in below)
+    inside = _inside(load_with_ancestors(session, SpaceId(row.space), files), files, row.node)
+    for node in inside:
+        session.connection().exec_driver_sql(_MAKE, (rule, node, *files[node], now_ms, now_ms))
+    row.seen_stamp = page[-1].stamp if len(page) == _PAGE else head
+    session.flush()
+    return len(page) == _PAGE
+
+
+def _inside(nodes: dict[bytes, StagedNode], wanted: Iterable[bytes], folder: bytes) -> list[bytes]:
+    """Those of `wanted` that live, and live below `folder`."""
+    found = []
+    for node in wanted:
+        at, way = nodes.get(node), 0
+        is_inside = False
+        while at is not None and not at.is_deleted and way <= len(nodes):
+            is_inside = is_inside or at.parent == folder
+            at, way = nodes.get(at.parent), way + 1
+        if is_inside and at is None:
+            found.append(node)
+    return found
+
+
+def is_current(session: Session, job: Leased) -> StagedNode | None:
+    """The file of this job, if it lives in the rule's folder and this is its version."""
+    nodes = load_with_ancestors(session, job.rule.source.space, [job.node.bytes])
+    if not _inside(nodes, [job.node.bytes], job.rule.source.node.bytes):
+        return None
+    node = nodes[job.node.bytes]
+    return node if node.content == job.revision else None
+
+
+# ---- leasing ---------------------------------------------------------------------------------------------
+
+
+def claim(session: Session, *, now_ms: int) -> Leased | None:
+    """The next job that is due, for this runner alone; None: there is none."""
+    row = session.scalar(
+        select(JobRow)
+        .join(RuleRow, RuleRow.id == JobRow.rule)
+        .where(RuleRow.enabled, _due(now_ms))
+        .order_by(JobRow.due_at_ms, JobRow.id)
+        .limit(1)
+    )
+    if row is None:
+        return None
+    if row.state == State.RUNNING:
+        row.tries += 1  # its runner died: a file that kills the server is not tried for ever
+    row.state, row.lease, row.leased_until_ms = State.RUNNING, secrets.token_bytes(16), now_ms + LEASE_MS
+    session.flush()
+    return Leased(
+        id=row.id,
+        rule=rule_with(session, row.rule),
+        node=NodeId(UUID(bytes=row.node)),
+        revision=Revision(epoch=row.epoch, number=row.number),
+        tries=row.tries,
+        lease=row.lease,
+        released=row.digest if row.is_released else None,
+    )
+
+
+def renew(session: Session, job: Leased, *, now_ms: int) -> bool:
+    """False: the lease was lost, and what the runner made counts no more."""
+    return _changed(session, job, leased_until_ms=now_ms + LEASE_MS)
+
+
+def is_due(session: Session, *, now_ms: int) -> bool:
+    """Whether `claim` would find something: asked before, since it takes the write lock."""
+    return (
+        session.scalar(
+            select(JobRow.id)
+            .join(RuleRow, RuleRow.id == JobRow.rule)
+            .where(RuleRow.enabled, _due(now_ms))
+            .limit(1)
+        )
+        is not None
+    )
+
+
+def _due(now_ms: int) -> ColumnElement[bool]:
+    return or_(
+        (JobRow.state == State.WAITING) & (JobRow.due_at_ms <= now_ms),
+        (JobRow.state == State.RUNNING) & (JobRow.leased_until_ms <= now_ms),
+    )
+
+
+def give_back_all(session: Session) -> None:
+    """At the start of the one server on this data folder: whoever had a lease is dead."""
+    session.execute(update(JobRow).where(JobRow.state == State.RUNNING).values(leased_until_ms=0))
+
+
+# ---- ending ----------------------------------------------------------------------------------------------
+
+
+def end(
+    session: Session,
+    job: Leased,
+    state: State,
+    *,
+    reasons: Sequence[Reason] = (),
+    digest: bytes | None = None,
+    report: bytes | None = None,
+    now_ms: int,
+) -> bool:
+    """False: the lease was lost, and nothing was changed."""
+    return _changed(
+        session,
+        job,
+        state=state,
+        reasons=_as_json(reasons),
+        digest=digest,
+        is_released=False,
+        report=report,
+        lease=None,
+        leased_until_ms=None,
+        ended_at_ms=now_ms,
+    )
+
+
+def try_later(session: Session, job: Leased, reason: Reason, *, now_ms: int) -> None:
+    """Once more after 10, 20, 40, 80 s; then it has failed, and a person must look."""
+    if job.tries + 1 >= MOST_TRIES:
+        end(session, job, State.FAILED, reasons=[reason], now_ms=now_ms)
+        return
+    _changed(
+        session,
+        job,
+        state=State.WAITING,
+        tries=job.tries + 1,
+        due_at_ms=now_ms + (FIRST_PAUSE_MS << job.tries),
+        reasons=_as_json([reason]),
+        lease=None,
+        leased_until_ms=None,
+    )
+
+
+def _changed(session: Session, job: Leased, **values: object) -> bool:
+    """Whether this runner still had the job."""
+    mine = (JobRow.id == job.id) & (JobRow.state == State.RUNNING) & (JobRow.lease == job.lease)
+    return bool(session.execute(update(JobRow).where(mine).values(**values).returning(JobRow.id)).all())
+
+
+def _as_json(reasons: Sequence[Reason]) -> str:
+    return json.dumps([{"code": reason.code, "text": reason.text} for reason in reasons])

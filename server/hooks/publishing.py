@@ -1,0 +1,292 @@
+"""Bringing out what a block made: a commit like a client's, in the transaction that ends the job.
+
+Owns: the ids and places of derived nodes, what becomes of one that a person edited or deleted, provenance.
+May import: sqlalchemy, protocol, server.access, server.chunks, server.database, server.hooks, server.spaces.
+
+A derived node is known by rule, source and output: its id is computed from them, and where people moved it does not
+matter.  All of it happens or nothing: if the runner lost its lease, or its source has a newer version, nothing does.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import PurePosixPath
+from uuid import UUID, uuid4
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from blocks.contract.manifest import Manifest
+from blocks.contract.result import Reason
+from protocol.errors import Refused, Unavailable
+from protocol.ids import DeviceId, NodeId, UserId, ViewId
+from protocol.limits import MAX_BATCH_OPS
+from protocol.messages import AnyOp, Commit, Committed, Content, Kind, Make, Put, Revision, Status
+from protocol.names import conflict_name, name_key
+from server.access.cursors import Cursors
+from server.access.new_spaces import fresh_id
+from server.access.rights import INTAKE, Principal, ReadableView, Role
+from server.chunks.store import ChunkStore
+from server.database.session import rows_of_sql
+from server.database.tables import BatchRow, ProvenanceRow, PublishedRow, SpaceRow, ViewRow
+from server.hooks.job_folder import Chunked
+from server.hooks.jobs import Leased, State, end, is_current
+from server.hooks.rules import Folder
+from server.spaces.commit import commit
+from server.spaces.rows import load_with_ancestors
+from server.spaces.staging import StagedNode
+
+# Whatever blocks make is committed, and was uploaded, by this device; nobody can sign in as it.
+HOOKS = DeviceId(UUID("6d622d68-6f6f-8b73-8000-000000000001"))
+_FOLDER = Content(kind=Kind.FOLDER)
+_CHILD = "SELECT id, kind FROM nodes WHERE space = ? AND parent = ? AND name_key = ?"
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What a finished run brings: the block, its outputs in the store, why a person had to look, the report."""
+
+    block: Manifest
+    outputs: Sequence[Chunked]
+    reasons: Sequence[Reason] = ()
+    report: bytes | None = None
+
+
+def publish(
+    session: Session,
+    store: ChunkStore,
+    cursors: Cursors,
+    job: Leased,
+    made: Made,
+    *,
+    now_ms: int,
+    default_quota: int | None,
+) -> State | None:
+    """How the job ended; None: it is not this runner's any more, and nothing was done.
+
+    Raises Unavailable: not now (the target is in the trash, there is no room); nothing was done.
+    Raises Refused: it will never do.
+    """
+    if is_current(session, job) is None:
+        return State.GONE if end(session, job, State.GONE, now_ms=now_ms) else None
+    if not end(session, job, State.PUBLISHED, reasons=made.reasons, report=made.report, now_ms=now_ms):
+        return None
+    target = job.rule.target
+    batch = _Batch(session, target, job, now_ms)
+    for output in made.outputs:
+        batch.add(output)
+    if len(batch.ops) > MAX_BATCH_OPS:
+        raise Refused("The block made too many files of one", hint="It needs to be mended.")
+    if batch.ops:
+        answer = _commit(
+            session, store, cursors, target, batch.ops, now_ms=now_ms, default_quota=default_quota
+        )
+        batch.note(answer, made.block)
+    return State.PUBLISHED
+
+
+def _commit(
+    session: Session,
+    store: ChunkStore,
+    cursors: Cursors,
+    target: Folder,
+    ops: Sequence[AnyOp],
+    *,
+    now_ms: int,
+    default_quota: int | None,
+) -> Committed:
+    last = session.scalar(select(func.max(BatchRow.number)).where(BatchRow.device == HOOKS.bytes)) or 0
+    batch = Commit(operation=uuid4(), number=last + 1, ops=list(ops))
+    view = _whole_view(session, target)
+    answer = commit(session, store, cursors, _HOOKS, view, batch, now_ms=now_ms, default_quota=default_quota)
+    assert isinstance(answer, Committed), "a batch without revisions of another epoch meets no reset"
+    for result in answer.results:
+        if result.status is not Status.DONE:
+            raise Unavailable(
+                f"The results could not be put into their folder ({result.status.value})",
+                hint="It is tried again.",
+            )
+    return answer
+
+
+_HOOKS = Principal(
+    user=UserId(UUID(int=0)),
+    user_name="",
+    device=HOOKS,
+    device_name="block",
+    is_admin=False,
+    last_seen_at_ms=0,
+)
+
+
+def _whole_view(session: Session, target: Folder) -> ReadableView:
+    """The space of the target, as one who may write there sees it."""
+    row = session.execute(
+        select(ViewRow.id, ViewRow.root, ViewRow.kind, ViewRow.name)
+        .join(SpaceRow, (SpaceRow.id == ViewRow.space) & (SpaceRow.root == ViewRow.root))
+        .where(ViewRow.space == target.space)
+    ).one()
+    role = Role.CLINICIAN if row.kind == INTAKE else Role.EDITOR
+    return ReadableView(
+        id=ViewId(UUID(bytes=row.id)),
+        space=target.space,
+        root=NodeId(UUID(bytes=row.root)),
+        kind=row.kind,
+        name=row.name,
+        roles=frozenset({role}),
+    )
+
+
+@dataclass
+class _Batch:
+    """The operations that bring some outputs into a folder."""
+
+    session: Session
+    target: Folder
+    job: Leased
+    now_ms: int
+    ops: list[AnyOp] = field(default_factory=list)
+    _made: dict[tuple[UUID, str], tuple[UUID, str]] = field(
+        default_factory=dict
+    )  # what this batch puts where
+    _rows: list[tuple[int, PublishedRow]] = field(default_factory=list)  # by the number of their operation
+
+    def __post_init__(self) -> None:
+        above = load_with_ancestors(self.session, self.target.space, [self.target.node.bytes])
+        if not above or any(folder.is_deleted for folder in above.values()):
+            raise Unavailable(
+                "The folder for the results is in the trash", hint="Restore it, or remove the rule."
+            )
+
+    def add(self, output: Chunked) -> None:
+        content = Content(
+            kind=Kind.FILE, manifest=output.manifest, mtime_ns=self.now_ms * 1_000_000, executable=False
+        )
+        word = output.output.output
+        known = self.session.get(PublishedRow, (self.job.rule.id.bytes, self.job.node.bytes, word))
+        node = self._standing(known) if known is not None else None
+        if known is None or node is None:
+            generation = 0 if known is None else known.generation + 1
+            self._make_new(output, content, word, generation)
+        elif (node.content.epoch, node.content.number) != (known.epoch, known.number):
+            self._make_beside(node, content)  # a person edited it: theirs keeps its name
+        else:
+            put = Put(node=UUID(bytes=node.id), content_revision=node.content, content=content)
+            self._note(put, known)
+
+    def note(self, answer: Committed, block: Manifest) -> None:
+        """Write down what every operation on a derived file became, and where it came from."""
+        rule, job = self.job.rule, self.job
+        parameters = hashlib.sha256(json.dumps(dict(rule.parameters), sort_keys=True).encode()).digest()
+        for number, row in self._rows:
+            known = answer.results[number].content_revision or Revision(epoch=0, number=0)
+            row.epoch, row.number = known.epoch, known.number
+            self.session.merge(row)
+        for op, result in zip(self.ops, answer.results, strict=True):
+            if (
+                isinstance(op, Make | Put)
+                and op.content.kind is Kind.FILE
+                and (revision := result.content_revision) is not None
+            ):
+                self.session.merge(
+                    ProvenanceRow(
+                        space=self.target.space,
+                        node=op.node.bytes,
+                        epoch=revision.epoch,
+                        number=revision.number,
+                        rule=rule.id.bytes,
+                        source_space=rule.source.space,
+                        source_node=job.node.bytes,
+                        source_epoch=job.revision.epoch,
+                        source_number=job.revision.number,
+                        block=block.name,
+                        block_version=block.version,
+                        parameters=parameters,
+                        published_at_ms=self.now_ms,
+                    )
+                )
+        self.session.flush()
+
+    def _standing(self, known: PublishedRow) -> StagedNode | None:
+        """The derived node, if it lives."""
+        nodes = load_with_ancestors(self.session, self.target.space, [known.node])
+        alive = known.node in nodes and not any(node.is_deleted for node in nodes.values())
+        return nodes[known.node] if alive else None
+
+    def _make_new(self, output: Chunked, content: Content, word: str, generation: int) -> None:
+        *folders, name = output.output.path or [f"{self.job.node.hex[-8:]}-{word}"]
+        parent: UUID = self.target.node
+        for folder in folders:
+            parent = self._folder(parent, folder)
+        node = derived_id(self.job.rule.id, self.job.node, word, generation)
+        row = PublishedRow(
+            rule=self.job.rule.id.bytes,
+            source=self.job.node.bytes,
+            output=word,
+            generation=generation,
+            space=self.target.space,
+            node=node.bytes,
+        )
+        name = self._free(parent, name)
+        self._made[parent, name_key(name)] = node, Kind.FILE.value
+        self._note(Make(node=node, parent=parent, name=name, content=content), row)
+
+    def _make_beside(self, node: StagedNode, content: Content) -> None:
+        parent = UUID(bytes=node.parent)
+        when = datetime.fromtimestamp(self.now_ms / 1_000, tz=UTC)
+        name = conflict_name(
+            node.name, device="block", when=when, taken=lambda wanted: self._at(parent, wanted) is not None
+        )
+        self.ops.append(
+            Make(
+                node=fresh_id(self.now_ms),
+                parent=parent,
+                name=name,
+                content=content,
+                conflict_of=UUID(bytes=node.id),
+            )
+        )
+
+    def _note(self, op: Make | Put, row: PublishedRow) -> None:
+        self._rows.append((len(self.ops), row))
+        self.ops.append(op)
+
+    def _folder(self, parent: UUID, name: str) -> UUID:
+        """The folder of this name, made if there is none; beside a file of that name it gets a number."""
+        while True:
+            there = self._at(parent, name)
+            if there is None:
+                node = fresh_id(self.now_ms)
+                self.ops.append(Make(node=node, parent=parent, name=name, content=_FOLDER))
+                self._made[parent, name_key(name)] = node, Kind.FOLDER.value
+                return node
+            node, kind = there
+            if kind == Kind.FOLDER.value:
+                return node
+            name = f"{name}-2"
+
+    def _free(self, parent: UUID, name: str) -> str:
+        path, count, wanted = PurePosixPath(name), 1, name
+        while self._at(parent, wanted) is not None:
+            count += 1
+            wanted = f"{path.stem}-{count}{path.suffix}"
+        return wanted
+
+    def _at(self, parent: UUID, name: str) -> tuple[UUID, str] | None:
+        """What stands under this name, in the tree or in this batch."""
+        made = self._made.get((parent, name_key(name)))
+        if made is not None:
+            return made
+        rows = rows_of_sql(self.session, _CHILD, self.target.space, parent.bytes, name_key(name))
+        return (UUID(bytes=rows[0].id), rows[0].kind) if rows else None
+
+
+def derived_id(rule: UUID, source: NodeId, output: str, generation: int) -> NodeId:
+    """The id of what this output of this rule makes of this source: the same in every run (a UUID, version 8)."""
+    told = f"mb-derived-1\0{rule.hex}\0{source.hex}\0{output}\0{generation}".encode()
+    number = int.from_bytes(hashlib.sha256(told).digest()[:16], "big")
+    return NodeId(UUID(int=number & ~(0xF << 76) & ~(0x3 << 62) | 0x8 << 76 | 0x2 << 62))

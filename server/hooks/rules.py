@@ -1,0 +1,268 @@
+"""Rules: which block works on the files of which folder, and where its results appear.
+
+Owns: making, listing, switching and removing them; finding a folder by the path that an operator types.
+May import: sqlalchemy, protocol, blocks, server.access, server.database, server.hooks.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.orm import Session
+
+from blocks.contract.manifest import Produces
+from blocks.contract.parameters import with_defaults
+from blocks.runners.trying import find_block
+from protocol.errors import BadRequest, NotFound, Refused
+from protocol.ids import NodeId, SpaceId
+from protocol.names import name_key
+from server.access.new_spaces import fresh_id
+from server.access.projects import INTAKE_NAME
+from server.access.rights import INTAKE
+from server.database.session import rows_of_sql
+from server.database.tables import JobRow, ProjectRow, PublishedRow, RuleRow, SpaceRow, UserRow, ViewRow
+
+DEIDENTIFY = "dicom-deidentify"
+_CHILD = (
+    "SELECT id FROM nodes WHERE space = ? AND parent = ? AND name_key = ? AND kind = 'folder'"
+    " AND deleted_at_ms IS NULL"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """A live folder of a space."""
+
+    space: SpaceId
+    node: NodeId
+    is_intake: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """parameters: as the block's manifest completes them.  jobs: how many there are in each state."""
+
+    id: UUID
+    block: str
+    source: Folder
+    target: Folder
+    parameters: Mapping[str, Any]
+    enabled: bool
+    source_path: str = ""
+    target_path: str = ""
+    jobs: Mapping[str, int] | None = None
+
+    @property
+    def short(self) -> str:
+        """What people type."""
+        return self.id.hex[-8:]
+
+
+def folder_at(session: Session, path: str) -> Folder:
+    """From /Home/USER[/…], /Projects/NAME[/…] or /Projects/NAME/Intake[/…], as `mb-server manifest` writes it.
+
+    Raises BadRequest: not such a path.  Raises NotFound.
+    """
+    parts = path.strip().strip("/").split("/")
+    if not path.startswith("/") or len(parts) < 2 or parts[0] not in ("Home", "Projects"):
+        raise BadRequest(
+            f"{path[:200]!r} is not the path of a folder", hint="Say /Projects/NAME/… or /Home/USER/…"
+        )
+    kind, name, *below = parts
+    space = _home(session, name) if kind == "Home" else _project(session, name)
+    if kind == "Projects" and below and name_key(below[0]) == name_key(INTAKE_NAME):
+        intake = session.scalar(select(ProjectRow.intake).where(ProjectRow.space == space))
+        if intake is not None:
+            space, below = intake, below[1:]
+    if space is None:
+        raise NotFound(f"There is no {path[:200]}", hint="`mb-server project list` shows what there is.")
+    row = session.execute(select(SpaceRow.root, SpaceRow.kind).where(SpaceRow.id == space)).one()
+    node: bytes = row.root
+    for part in below:
+        found = rows_of_sql(session, _CHILD, space, node, name_key(part))
+        if not found:
+            raise NotFound(
+                f"There is no folder {path[:200]}", hint="`mb-server manifest` lists what there is."
+            )
+        node = found[0].id
+    return Folder(SpaceId(space), NodeId(UUID(bytes=node)), row.kind == INTAKE)
+
+
+def _home(session: Session, user: str) -> int | None:
+    return session.scalar(
+        select(ViewRow.space)
+        .join(UserRow, UserRow.id == ViewRow.owner)
+        .where(ViewRow.kind == "home", UserRow.name_key == name_key(user))
+    )
+
+
+def _project(session: Session, name: str) -> int | None:
+    return session.scalar(select(ProjectRow.space).where(ProjectRow.name_key == name_key(name)))
+
+
+def add_rule(
+    session: Session,
+    block: str,
+    source: Folder,
+    target: Folder,
+    parameters: Mapping[str, Any],
+    *,
+    now_ms: int,
+    new_only: bool = False,
+) -> Rule:
+    """From now on, and for what is there already unless `new_only`.
+
+    Raises NotFound: no such block.  Raises BadRequest: parameters that it does not take.  Raises Refused: results
+    would come out of an intake by a block that is not made for it, or be worked on again for ever.
+    """
+    manifest, _ = find_block(block)
+    complete = with_defaults(manifest.parameters, dict(parameters))
+    if source.is_intake and not target.is_intake and block != DEIDENTIFY:
+        raise Refused(
+            f"{block} may not bring anything out of an intake",
+            hint=f"Only {DEIDENTIFY} may; let other blocks work on what it made.",
+        )
+    if target.space == source.space and _is_below(session, target, source):
+        raise Refused(
+            "The results would lie in the folder that they are made from", hint="Choose another target."
+        )
+    if Produces.VERSION in manifest.produces:
+        raise Refused(
+            f"{block} makes new versions of the files themselves, which a rule cannot do yet",
+            hint="Use a block that makes files beside them.",
+        )
+    row = RuleRow(
+        id=fresh_id(now_ms).bytes,
+        space=source.space,
+        node=source.node.bytes,
+        block=block,
+        parameters=json.dumps(complete, sort_keys=True),
+        target_space=target.space,
+        target=target.node.bytes,
+        enabled=True,
+        seen_stamp=_stamp(session, source.space) if new_only else 0,
+        created_at_ms=now_ms,
+    )
+    session.add(row)
+    session.flush()
+    return _value(session, row)
+
+
+def deidentify_intake(session: Session, project: str, *, now_ms: int) -> Rule:
+    """What the template `imaging` promises: from the intake into Data, by the Basic Profile."""
+    source = folder_at(session, f"/Projects/{project}/{INTAKE_NAME}")
+    target = folder_at(session, f"/Projects/{project}/Data")
+    return add_rule(session, DEIDENTIFY, source, target, {"preset": "basic"}, now_ms=now_ms)
+
+
+def _is_below(session: Session, folder: Folder, above: Folder) -> bool:
+    node = folder.node.bytes
+    while any(node):
+        if node == above.node.bytes:
+            return True
+        [(node,)] = rows_of_sql(
+            session, "SELECT parent FROM nodes WHERE space = ? AND id = ?", folder.space, node
+        )
+    return False
+
+
+def _stamp(session: Session, space: SpaceId) -> int:
+    return session.scalar(select(SpaceRow.stamp).where(SpaceRow.id == space)) or 0
+
+
+def list_rules(session: Session) -> list[Rule]:
+    """All of them, the oldest first, with the numbers of their jobs."""
+    counts: dict[bytes, dict[str, int]] = {}
+    for rule, state, count in session.execute(
+        select(JobRow.rule, JobRow.state, func.count()).group_by(JobRow.rule, JobRow.state)
+    ):
+        counts.setdefault(rule, {})[state] = count
+    rows = session.scalars(select(RuleRow).order_by(RuleRow.created_at_ms, RuleRow.id)).all()
+    return [_value(session, row, jobs=counts.get(row.id, {})) for row in rows]
+
+
+def find_rule(session: Session, short: str) -> Rule:
+    """By the last eight digits of its id.  Raises NotFound."""
+    for rule in list_rules(session):
+        if short and rule.id.hex.endswith(short.casefold()):
+            return rule
+    raise NotFound(f"There is no rule {short[:40]}", hint="`mb-server rule list` shows all.")
+
+
+def rule_with(session: Session, rule: bytes) -> Rule:
+    """Raises NotFound: it was removed."""
+    row = session.get(RuleRow, rule)
+    if row is None:
+        raise NotFound("The rule was removed", hint="Nothing needs to be done.")
+    return _value(session, row)
+
+
+def switch(session: Session, rule: Rule, *, enabled: bool) -> None:
+    """A rule that is off makes no jobs and begins none; what came meanwhile is done when it is on again."""
+    session.execute(update(RuleRow).where(RuleRow.id == rule.id.bytes).values(enabled=enabled))
+
+
+def run_again(session: Session, rule: Rule) -> int:
+    """All of its files once more, as if they were new: after the block or the parameters changed; how many."""
+    again = session.execute(
+        update(JobRow)
+        .where(
+            JobRow.rule == rule.id.bytes,
+            JobRow.state.in_(("published", "unchanged", "failed", "quarantined")),
+        )
+        .values(state="waiting", tries=0, due_at_ms=0, digest=None, is_released=False)
+        .returning(JobRow.id)
+    )
+    return len(again.all())
+
+
+def remove_rule(session: Session, rule: Rule) -> None:
+    """What it published stays, with its provenance.  Its jobs and what they held back are forgotten."""
+    for table in (JobRow, PublishedRow):
+        session.execute(delete(table).where(table.rule == rule.id.bytes))
+    session.execute(delete(RuleRow).where(RuleRow.id == rule.id.bytes))
+
+
+def _value(session: Session, row: RuleRow, *, jobs: Mapping[str, int] | None = None) -> Rule:
+    source, target = _folder(session, row.space, row.node), _folder(session, row.target_space, row.target)
+    return Rule(
+        id=UUID(bytes=row.id),
+        block=row.block,
+        source=source,
+        target=target,
+        parameters=json.loads(row.parameters),
+        enabled=row.enabled,
+        source_path=path_of(session, source),
+        target_path=path_of(session, target),
+        jobs=jobs,
+    )
+
+
+def _folder(session: Session, space: int, node: bytes) -> Folder:
+    kind = session.scalar(select(SpaceRow.kind).where(SpaceRow.id == space))
+    return Folder(SpaceId(space), NodeId(UUID(bytes=node)), kind == INTAKE)
+
+
+def path_of(session: Session, folder: Folder) -> str:
+    """As an operator writes it."""
+    names: list[str] = []
+    node = folder.node.bytes
+    while any(node):
+        [row] = rows_of_sql(
+            session, "SELECT parent, name FROM nodes WHERE space = ? AND id = ?", folder.space, node
+        )
+        if row.name:
+            names.insert(0, row.name)
+        node = row.parent
+    view = session.execute(
+        select(ViewRow.name, UserRow.name.label("owner"))
+        .join(SpaceRow, (SpaceRow.id == ViewRow.space) & (SpaceRow.root == ViewRow.root))
+        .outerjoin(UserRow, UserRow.id == ViewRow.owner)
+        .where(ViewRow.space == folder.space)
+    ).one()
+    return "/".join([f"/Home/{view.owner}" if view.owner else view.name, *names])
