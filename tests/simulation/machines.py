@@ -271,13 +271,14 @@ class Computer:
         self._life = Life(self.name, self.before_call)
         context = contextvars.copy_context()
         context.run(LIFE.set, self._life)
-        self._task = self._loop.create_task(self._live(), name=self.name, context=context)
+        life = self._live(self._life, self._home)
+        self._task = self._loop.create_task(life, name=self.name, context=context)
 
     def before_call(self, call: str, name: str) -> None:
         self.before(call, name)
 
-    async def _live(self) -> None:
-        life, home = self._life, self._home  # of this life: it may end while it begins
+    async def _live(self, life: Life, home: Path) -> None:
+        """It may end while it begins; then neither is the computer's any more."""
         api = await ServerApi(
             URL, self._account.token, connector=lambda: Connector(self._network, self.name)
         ).__aenter__()

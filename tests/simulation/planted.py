@@ -14,7 +14,7 @@ from unittest.mock import patch
 
 from msgspec.structs import replace
 
-from protocol.messages import Put, Reset
+from protocol.messages import Put, Reset, ResetCause
 from server.spaces import deciding
 from sync_client.engine import binding, carrying, incoming, placement, plan_down
 from sync_client.engine import round as engine_round
@@ -47,14 +47,8 @@ def _put_over_whatever_is_there(batch: Any, index: int, op: Put) -> Any:
 
 
 def _believe_absences(looker: Looker, reset: Reset) -> None:
-    """What the new listing lacks counts as deleted."""
-    with looker._trees.transaction():
-        agreed = {row.node: row.agreed for row in looker._trees.all_rows()}
-    _list_again(looker, reset)
-    with looker._trees.transaction():
-        for row in list(looker._trees.all_rows()):
-            if row.node in agreed and row.node != looker._folder.root:
-                looker._trees.save(replace(row, agreed=agreed[row.node]), dirty=True)
+    """What the new listing lacks counts as deleted, as after any other reset."""
+    _list_again(looker, replace(reset, cause=ResetCause.PURGED))
 
 
 def _clean_everything(root: FollowedRoot) -> int:
@@ -96,7 +90,8 @@ PLANTED: dict[str, Bug] = {
         Faults(actions=60), [(deciding._Batch, "_put", _put_over_whatever_is_there)]
     ),
     "absences believed after a restore": Bug(
-        Faults(actions=60, restores=True), [(Looker, "list_again", _believe_absences)]
+        Faults(actions=60, restores=True),
+        [(Looker, "list_again", _believe_absences)],
     ),
     # the disk
     "rows before the sync": Bug(

@@ -179,7 +179,7 @@ class World:
     async def _rise_again(self, computer: Computer, seconds: float) -> None:
         await computer.bury()
         await asyncio.sleep(seconds)
-        if not computer.runs and not self._peace:
+        if not computer.runs and computer.is_buried and not self._peace:
             self.tell(f"{computer.name} starts again")
             computer.start()
 
