@@ -17,6 +17,7 @@ import pytest
 from protocol.codes import CodeSecret, code_text, parse_code
 from protocol.errors import (
     AccessDenied,
+    BadRequest,
     CodeExpired,
     CodeRevoked,
     CodeUsedUp,
@@ -29,6 +30,7 @@ from protocol.errors import (
     TooManyTries,
     WrongCode,
 )
+from protocol.limits import MAX_CODE_SECONDS
 from protocol.messages import (
     Changes,
     CodeMade,
@@ -181,6 +183,16 @@ async def test_what_cannot_be_shared_gets_no_code(server: ServiceUnderTest, ada:
     intake = await ben.look_at("/Projects/Nerves/Intake")
     assert intake.caller.view is not None
     assert isinstance(await refusal(make_code(intake, intake.caller.view.root)), AccessDenied)
+
+
+@pytest.mark.parametrize("asked", [{"seconds": 0}, {"devices": 0}, {"devices": 1_001}, {"label": "x" * 201}])
+async def test_what_is_over_a_bound_gets_no_code(
+    server: ServiceUnderTest, ada: Person, asked: dict[str, Any]
+) -> None:
+    study = await ada.folder("Study")
+    assert isinstance(await refusal(make_code(ada, study, **asked)), BadRequest)
+    assert isinstance(await refusal(make_code(ada, study, seconds=MAX_CODE_SECONDS + 1)), BadRequest)
+    assert await make_code(ada, study, seconds=MAX_CODE_SECONDS, devices=1_000, label="x" * 200)
 
 
 # ---- who may say what to whom --------------------------------------------------------------------------------

@@ -11,9 +11,10 @@ from uuid import uuid4
 import aiohttp
 import pytest
 
-from protocol.errors import LocalProblem, NotSignedIn
+from protocol.errors import CodeRevoked, LocalProblem, NotSignedIn
 from protocol.messages import (
     Changes,
+    CodeMade,
     Commit,
     CommitAnswer,
     Content,
@@ -21,8 +22,11 @@ from protocol.messages import (
     Kind,
     Login,
     Make,
+    NewCode,
     Put,
     PutBack,
+    Redeem,
+    Redeemed,
     Reset,
     ResetCause,
     Revision,
@@ -146,11 +150,22 @@ async def feed(of: Caller, cursor: str = "") -> Feed:
     return page
 
 
+async def code_for_a_folder(of: Caller) -> CodeMade:
+    assert of.view is not None
+    folder = Make(node=uuid4(), parent=of.view.root, name="Study", content=Content(kind=Kind.FOLDER))
+    await of.commit(folder)
+    made: CodeMade = await of.ask(
+        "POST", f"{of.at}/nodes/{folder.node}/codes", answer=CodeMade, body=NewCode()
+    )
+    return made
+
+
 async def test_a_server_of_yesterday_answers_reset_and_takes_back_what_it_lost(tmp_path: Path) -> None:
     with RunningServer(tmp_path / "server") as server:
         async with aiohttp.ClientSession(auto_decompress=False) as client:
             ada, stolen = await caller(server.url, client), await caller(server.url, client)
             kept = await ada.put_file("kept", b"version one")
+            leaked = await code_for_a_folder(ada)
             assert server.command("backup", str(tmp_path / "backup")).returncode == 0
             await ada.upload(b"version two")
             content = Content(kind=Kind.FILE, manifest=manifest_of(b"version two"))
@@ -160,17 +175,21 @@ async def test_a_server_of_yesterday_answers_reset_and_takes_back_what_it_lost(t
             assert isinstance(page, Changes)
             assert stolen.signed_in is not None
             assert (await ada.raw("DELETE", f"/devices/{stolen.signed_in.device}"))[0] < 300
+            assert (await ada.raw("DELETE", f"/codes/{leaked.code}"))[0] < 300
             told = server.command("restore", str(tmp_path / "backup"))
             assert (told.returncode, "Another server is running" in told.stderr) == (1, True)
             server.stop()
             told = server.command("restore", str(tmp_path / "backup"), "--json")
             assert told.returncode == 0, told.stderr
-            assert json.loads(told.stdout)["revoked"] == 1
+            assert json.loads(told.stdout)["revoked"] == 2
             server.start()
         async with aiohttp.ClientSession(auto_decompress=False) as client:
             ada.client = stolen.client = client
             with pytest.raises(NotSignedIn):
                 await feed(stolen)
+            redeem = Redeem(code=leaked.secret, device=uuid4(), device_name="finder")
+            with pytest.raises(CodeRevoked):
+                await Caller(server.url, client).ask("POST", "/redeem", answer=Redeemed, body=redeem)
             reset = await feed(ada, page.cursor)
             assert isinstance(reset, Reset)
             assert reset.cause is ResetCause.RESTORED
