@@ -151,6 +151,7 @@ class Daemon:
                 again.cancel()
         finally:
             self._engine = None
+            self._known.clear()  # before the next await: a `wait` that comes now waits for the next engine
             await engine.close()
 
     def _explained(self, error: Exception) -> str:
