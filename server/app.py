@@ -18,6 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from aiohttp import web
+from sqlalchemy.exc import DatabaseError
 from sqlalchemy.orm import Session
 
 from protocol.errors import AccessDenied, LocalProblem, MedicalBlocksError, NotFound
@@ -30,6 +31,8 @@ from server.access.devices import dead_among
 from server.access.passwords import Passwords
 from server.access.throttle import forget_old_tries
 from server.access.views import readable_view
+from server.audit.chain import HEADS_KEY_INFO, Head
+from server.audit.sealing import Heads, head_of, is_due, last_seal, seal
 from server.chunks.keys import open_keys, wrapped_store_key
 from server.chunks.packs import FolderPacks
 from server.chunks.possession import forget_old_leases
@@ -43,6 +46,7 @@ from server.downloads import Downloads
 from server.hooks.running import Hooks
 from server.http.connections import READ_BUFFER_BYTES, GuardedSite, connection_limit
 from server.http.crowd import Crowd
+from server.http.denials import Denials, write_denials
 from server.http.middleware import around, mark
 from server.http.open_requests import Needed, OpenRequests
 from server.http.routes import add_routes, check_declared
@@ -68,6 +72,7 @@ CODE_USE_SECONDS = 1.0
 REVOCATIONS_SECONDS = 1.0
 SCRUB_EVERY_SECONDS = 3_600
 GENTLE_SHARE, SCRUB_SHARE = 0.2, 0.05  # of a core
+SEAL_SECONDS = 0.5
 WATCH_SECONDS = 0.25  # how often we look whether someone else changed the database
 
 
@@ -105,6 +110,7 @@ async def serve_until_told(folder: DataFolder, settings: Settings, *, ready: Cal
     async with (
         opened(folder, settings) as service,
         listening(service, settings) as url,
+        sealed(service),
         watched(service),
         tended(folder, settings, service),
         worked(folder, service),
@@ -136,6 +142,8 @@ async def opened(folder: DataFolder, settings: Settings) -> AsyncIterator[Servic
             wakeups=Wakeups(database),
             open_requests=OpenRequests(),
             crowd=Crowd(),
+            denials=Denials(),
+            heads=Heads(folder.audit_heads, keys.subkey(HEADS_KEY_INFO)),
             clock=now_ms,
             server_id=server_id,
             version=version("medical-blocks"),
@@ -208,6 +216,51 @@ async def watched(service: Service) -> AsyncIterator[None]:
         finally:
             for task in tasks:
                 task.cancel()
+
+
+@asynccontextmanager
+async def sealed(service: Service) -> AsyncIterator[None]:
+    """While the block runs, what is written into the log is sealed within a second; all of it when it ends."""
+    async with asyncio.TaskGroup() as group:
+        sealing = group.create_task(_seal_again_and_again(service), name="seal the log")
+        try:
+            yield
+        finally:
+            sealing.cancel()
+    try:
+        await _seal(service, None, is_last=True)
+    except (MedicalBlocksError, OSError, DatabaseError) as error:
+        log.warning("what was written last is sealed at the next start: %s", error)
+
+
+async def _seal_again_and_again(service: Service) -> None:
+    seen, kept = -1, service.heads.last()
+    while True:
+        try:
+            now = service.database.data_version()
+            if now != seen or service.denials.are_waiting:
+                kept = await _seal(service, kept)
+                seen = now
+        except (MedicalBlocksError, OSError, DatabaseError) as error:  # tried again
+            log.error("the log cannot be sealed, see `mb-server audit verify`: %s", error)  # noqa: TRY400 - the trace says no more
+        await asyncio.sleep(SEAL_SECONDS)
+
+
+async def _seal(service: Service, kept: Head | None, *, is_last: bool = False) -> Head | None:
+    """is_last: whatever is new is told outside the database too."""
+    database, heads = service.database, service.heads
+    if service.denials.are_waiting:
+        taken = service.denials.take()
+        await database.write(partial(write_denials, taken=taken, now_ms=service.clock()))
+    while await database.read(is_due):
+        await database.write(partial(seal, now_ms=service.clock()))
+    kept = heads.last() if kept is None else kept
+    found = await database.read(last_seal)
+    is_news = is_last and (kept is None or found.number != kept.number) and found.number > 0
+    if is_news or heads.is_due(found, kept, now_ms=service.clock()):
+        head = await database.read(partial(head_of, now_ms=service.clock()))
+        return await asyncio.to_thread(heads.keep, head)
+    return kept
 
 
 @asynccontextmanager

@@ -12,7 +12,7 @@ import sys
 import click
 
 from protocol.errors import MedicalBlocksError
-from server.commands import blocks, care, checking, hooks, serving, sharing, users
+from server.commands import audit, blocks, care, checking, hooks, serving, sharing, users
 from server.commands.words import EXIT_CODES
 
 
@@ -54,6 +54,7 @@ for subcommand in (
     *sharing.COMMANDS,
     *checking.COMMANDS,
     *care.COMMANDS,
+    *audit.COMMANDS,
     *blocks.COMMANDS,
     *hooks.COMMANDS,
 ):

@@ -40,6 +40,11 @@ class DataFolder:
         return self.root / "scratch"
 
     @property
+    def audit_heads(self) -> Path:
+        """Signed heads of the log, outside the database; never in a backup."""
+        return self.root / "audit-heads"
+
+    @property
     def keys(self) -> Path:
         return self.root / "keys"
 

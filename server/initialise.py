@@ -1,7 +1,7 @@
 """A new data folder, from nothing to a server that can be started.
 
 Owns: the order of its making, and that a failed one leaves nothing behind.
-May import: protocol, server.access, server.chunks, server.config, server.data_folder, server.database,
+May import: protocol, server.access, server.audit, server.chunks, server.config, server.data_folder, server.database,
 server.tls.
 """
 
@@ -16,6 +16,7 @@ from uuid import uuid4
 from protocol.errors import LocalProblem
 from protocol.names import NAME_RULES
 from server.access.users import add_user
+from server.audit.rows import operated
 from server.chunks.keys import create_keys, wrapped_store_key
 from server.config import FIRST_SETTINGS
 from server.data_folder import DataFolder
@@ -70,6 +71,7 @@ def _make(folder: DataFolder, *, admin: str, password: str, now_ms: int) -> str:
             )
             keep_store_key(session, wrapped_store_key(folder.keys))
             add_user(session, admin, password, is_admin=True, now_ms=now_ms)
+            operated(session, f"init --admin {admin}", now_ms=now_ms)
     finally:
         database.close()
     return recovery_key

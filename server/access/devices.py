@@ -1,7 +1,7 @@
 """Devices and their tokens.
 
 Owns: signing in and out, tokens, finding who a token speaks for, the list of one's devices.
-May import: sqlalchemy, protocol, server.access, server.database.
+May import: sqlalchemy, protocol, server.access, server.audit, server.database.
 
 A token is looked up anew for each request, so that what was revoked is dead at the next one.
 """
@@ -23,6 +23,7 @@ from server.access.passwords import Passwords
 from server.access.rights import Principal
 from server.access.throttle import count_try, take_back
 from server.access.tokens import fresh_token, hash_token
+from server.audit.rows import NOWHERE, Came, Did, Entry, record
 from server.database.session import Database
 from server.database.tables import DeviceRow, UserRow
 
@@ -45,7 +46,13 @@ _SPEAKS_FOR = (
 
 
 async def sign_in(
-    database: Database, passwords: Passwords, login: Login, *, address: str, now_ms: int
+    database: Database,
+    passwords: Passwords,
+    login: Login,
+    *,
+    address: str,
+    came: Came = NOWHERE,
+    now_ms: int,
 ) -> SignedIn:
     """A token for this device.  address: where the request came from.
 
@@ -68,7 +75,10 @@ async def sign_in(
 
     def finish(session: Session) -> str:
         take_back(session, account=account, address=address)
-        return _give_token(session, known.id, login, now_ms=now_ms)
+        token = _give_token(session, known.id, login, now_ms=now_ms)
+        who = UUID(bytes=known.id)
+        record(session, [Entry(now_ms, Did.LOGIN, actor=who, device=login.device, came=came)])
+        return token
 
     token = await database.write(finish)
     return SignedIn(token=token, user=known.name, user_id=UUID(bytes=known.id), device=login.device)

@@ -1,7 +1,7 @@
 """A sync code for a device token.
 
 Owns: what is asked in which order, and what may be said to whom.
-May import: sqlalchemy, protocol, server.access, server.database.
+May import: sqlalchemy, protocol, server.access, server.audit, server.database.
 
 Whoever does not hold a whole secret gets one answer, whatever the reason, and pays with a try of their address.  What
 is said beyond it is said to somebody who could have the folder, but for the PIN, which is asked for first.
@@ -10,6 +10,7 @@ is said beyond it is said to somebody who could have the folder, but for the PIN
 from __future__ import annotations
 
 from dataclasses import dataclass
+from uuid import UUID
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -30,6 +31,7 @@ from server.access.new_spaces import fresh_id
 from server.access.passwords import Passwords
 from server.access.throttle import count_pin, count_try_of_code, forget_pins, take_back_try_of_code
 from server.access.tokens import fresh_token, hash_token
+from server.audit.rows import NOWHERE, Came, Did, Entry, record
 from server.database.session import Database
 from server.database.tables import CodeDeviceRow, CodeRow, UserRow
 
@@ -84,7 +86,13 @@ def _hash_of(text: str) -> bytes:
 
 
 async def redeem(
-    database: Database, passwords: Passwords, asked: Redeem, *, address: str, now_ms: int
+    database: Database,
+    passwords: Passwords,
+    asked: Redeem,
+    *,
+    address: str,
+    came: Came = NOWHERE,
+    now_ms: int,
 ) -> Redeemed:
     """A token for this device.  address: where the request came from.
 
@@ -103,7 +111,9 @@ async def redeem(
         if not await passwords.verify(asked.pin, found.pin_hash):
             raise PinNeeded("The PIN is wrong", hint="Ask whoever shared the folder for it.")
     held = found
-    done = await database.write(lambda session: _finish(session, held, asked, address=address, now_ms=now_ms))
+    done = await database.write(
+        lambda session: _finish(session, held, asked, address=address, came=came, now_ms=now_ms)
+    )
     if isinstance(done, MedicalBlocksError):
         raise done
     return done
@@ -139,7 +149,7 @@ def _held(session: Session, secret_hash: bytes, *, address: str, now_ms: int) ->
 
 
 def _finish(
-    session: Session, held: _Held, asked: Redeem, *, address: str, now_ms: int
+    session: Session, held: _Held, asked: Redeem, *, address: str, came: Came, now_ms: int
 ) -> Redeemed | MedicalBlocksError:
     code = session.get_one(CodeRow, held.id)
     if held.pin_hash is not None:
@@ -164,6 +174,16 @@ def _finish(
     token = fresh_token()
     device.token_hash = hash_token(token)
     session.flush()
+    told = Entry(
+        at_ms=now_ms,
+        did=Did.CODE,
+        space=code.space,
+        actor=UUID(bytes=code.maker),
+        device=UUID(bytes=device.id),
+        came=came,
+        detail=f"redeemed {code.name} on {asked.device_name}",
+    )
+    record(session, [told])
     return Redeemed(
         token=token,
         view=view,

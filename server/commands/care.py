@@ -15,6 +15,7 @@ from pathlib import Path
 import click
 
 from server.commands.words import (
+    changing,
     command,
     data_option,
     folder_at,
@@ -23,6 +24,7 @@ from server.commands.words import (
     open_data,
     open_database,
     shown_time,
+    tell_log,
 )
 
 
@@ -57,6 +59,7 @@ def gc(data: Path, grace: str, *, dry_run: bool, as_json: bool) -> None:
             words = f"Would free about {say_bytes(gain)} in {count} packs. Nothing was changed."
         else:
             done = collector.run(grace_seconds=seconds)
+            tell_log(database, f"gc --grace {grace}: {done.packs_dropped} packs dropped")
             facts = {
                 "dry_run": False,
                 "packs_dropped": done.packs_dropped,
@@ -93,7 +96,7 @@ def user_quota(name: str, size: str, data: Path) -> None:
     from server.quantities import parse_bytes, say_bytes
 
     quota = None if size == "default" else parse_bytes(size)
-    with open_database(data) as database, database.writing() as session:
+    with changing(data, f"user quota {name} {size}") as session:
         set_quota(session, name, quota)
     click.echo(f"{name}: {'the default quota' if quota is None else say_bytes(quota)}.", err=True)
 
@@ -123,6 +126,8 @@ def thin(data: Path, *, dry_run: bool, as_json: bool) -> None:
             trash_seconds=parse_trash(settings.keep_trash),
             clock=now_ms,
         ).run(dry=dry_run)
+        if not dry_run:
+            tell_log(database, f"thin: {done.versions} versions, {done.nodes} nodes dropped")
     if as_json:
         click.echo(json.dumps({"dry_run": dry_run, "versions": done.versions, "nodes": done.nodes}))
     words = f"{done.versions} old versions, and {done.nodes} files and folders from the trash"
@@ -182,6 +187,7 @@ def backup(to: Path, data: Path, *, verify: bool, as_json: bool) -> None:
 
     folder = folder_at(data)
     with open_database(data) as database, folder.tended():
+        tell_log(database, "backup")  # before it: so the backup knows of itself
         done = back_up(folder, database, to, now_ms=now_ms(), look=verify)
     copies = done.copies
     if as_json:

@@ -16,7 +16,15 @@ import click
 
 from protocol.errors import BadRequest
 from protocol.names import shown
-from server.commands.words import command, data_option, json_option, now_ms, open_database, shown_time
+from server.commands.words import (
+    changing,
+    command,
+    data_option,
+    json_option,
+    now_ms,
+    open_database,
+    shown_time,
+)
 
 if TYPE_CHECKING:
     from server.hooks.reviewing import Job
@@ -62,7 +70,7 @@ def rule_add(block: str, source: str, target: str, data: Path, *, parameters: st
     if not isinstance(values, dict):
         raise BadRequest("--parameters is no object", hint='Say {"name": "value"}.')
     block = str(Path(block).resolve()) if Path(block).is_dir() else block
-    with open_database(data) as database, database.writing() as session:
+    with changing(data, "rule add") as session:
         made = add_rule(
             session,
             block,
@@ -116,7 +124,7 @@ def rule_remove(rule: str, data: Path) -> None:
     """End a rule.  What it made stays; what it held back is forgotten."""
     from server.hooks.rules import find_rule, remove_rule
 
-    with open_database(data) as database, database.writing() as session:
+    with changing(data, f"rule remove {rule}") as session:
         remove_rule(session, find_rule(session, rule))
     click.echo(f"Rule {rule} is gone.", err=True)
 
@@ -142,7 +150,7 @@ def rule_enable(rule: str, data: Path) -> None:
 def _switch(rule: str, data: Path, *, enabled: bool) -> None:
     from server.hooks.rules import find_rule, switch
 
-    with open_database(data) as database, database.writing() as session:
+    with changing(data, f"rule {'enable' if enabled else 'disable'} {rule}") as session:
         switch(session, find_rule(session, rule), enabled=enabled)
 
 
@@ -153,7 +161,7 @@ def rule_run(rule: str, data: Path) -> None:
     """Do all files of a rule again: after its block changed.  Results become new versions of what is there."""
     from server.hooks.rules import find_rule, run_again
 
-    with open_database(data) as database, database.writing() as session:
+    with changing(data, f"rule run {rule}") as session:
         count = run_again(session, find_rule(session, rule))
     click.echo(f"{count} {'file is' if count == 1 else 'files are'} done again.", err=True)
 
@@ -211,7 +219,7 @@ def job_retry(job: int | None, data: Path, *, failed: bool) -> None:
 
     if (job is None) == (not failed):
         raise click.UsageError("Say either JOB, or --failed.")
-    with open_database(data) as database, database.writing() as session:
+    with changing(data, f"job retry {'--failed' if job is None else job}") as session:
         if job is not None:
             retry(session, job, now_ms=now_ms())
             count = 1
@@ -262,7 +270,7 @@ def quarantine_release(job: int, data: Path) -> None:
     """Let the cleaned output of the block pass.  The original never does."""
     from server.hooks.reviewing import release
 
-    with open_database(data) as database, database.writing() as session:
+    with changing(data, f"quarantine release {job}") as session:
         release(session, job, now_ms=now_ms())
     click.echo(f"Job {job} is released: its cleaned output appears in a moment.", err=True)
 
@@ -274,7 +282,7 @@ def quarantine_reject(job: int, data: Path) -> None:
     """Nothing of this file ever appears.  It stays in the intake.  Undo: mb-server job retry."""
     from server.hooks.reviewing import reject
 
-    with open_database(data) as database, database.writing() as session:
+    with changing(data, f"quarantine reject {job}") as session:
         reject(session, job, now_ms=now_ms())
     click.echo(f"Job {job} is rejected.  Undo: mb-server job retry {job}", err=True)
 

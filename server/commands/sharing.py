@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from server.commands.words import command, data_option, json_option, now_ms, open_database
+from server.commands.words import changing, command, data_option, json_option, now_ms, open_database
 
 if TYPE_CHECKING:
     from server.access.projects import Project
@@ -54,7 +54,7 @@ def project_create(name: str, data: Path, *, template: str) -> None:
     from server.hooks.rules import deidentify_intake
 
     is_imaging = template == Template.IMAGING
-    with open_database(data) as database, database.writing() as session:
+    with changing(data, f"project create {name} --template {template}") as session:
         create_project(session, name, Template(template), now_ms=now_ms())
         if is_imaging:
             deidentify_intake(session, name, now_ms=now_ms())
@@ -81,7 +81,7 @@ def project_grant(name: str, who: str, data: Path, *, role: str) -> None:
     from server.access.projects import give_role
     from server.access.rights import Role
 
-    with open_database(data) as database, database.writing() as session:
+    with changing(data, f"project grant {name} {who} --role {role}") as session:
         give_role(session, name, who, Role(role), now_ms=now_ms())
     click.echo(f"{who} is {role} in project {name}.", err=True)
 
@@ -95,7 +95,7 @@ def project_revoke(name: str, who: str, data: Path, *, clinician: bool) -> None:
     """Take a role back; it ends within a second.  Copies on people's computers stay there."""
     from server.access.projects import end_role
 
-    with open_database(data) as database, database.writing() as session:
+    with changing(data, f"project revoke {name} {who}{' --clinician' if clinician else ''}") as session:
         end_role(session, name, who, clinician=clinician)
     where = "the intake of project" if clinician else "project"
     click.echo(f"{who} has no role any more in {where} {name}.", err=True)
@@ -141,7 +141,7 @@ def team_create(name: str, data: Path) -> None:
     """Make a team without members."""
     from server.access.teams import create_team
 
-    with open_database(data) as database, database.writing() as session:
+    with changing(data, f"team create {name}") as session:
         create_team(session, name, now_ms=now_ms())
     click.echo(f"There is a team {name}.", err=True)
 
@@ -154,7 +154,7 @@ def team_add(name: str, user: str, data: Path) -> None:
     """Put a user into a team: what the team may, they may within a second."""
     from server.access.teams import add_member
 
-    with open_database(data) as database, database.writing() as session:
+    with changing(data, f"team add {name} {user}") as session:
         add_member(session, name, user)
     click.echo(f"{user} is in team {name}.", err=True)
 
@@ -167,7 +167,7 @@ def team_remove(name: str, user: str, data: Path) -> None:
     """Take a user out of a team: what only the team gave them ends within a second."""
     from server.access.teams import remove_member
 
-    with open_database(data) as database, database.writing() as session:
+    with changing(data, f"team remove {name} {user}") as session:
         remove_member(session, name, user)
     click.echo(f"{user} is not in team {name} any more.", err=True)
 

@@ -14,6 +14,7 @@ import click
 
 from server.commands.care import user_quota
 from server.commands.words import (
+    changing,
     command,
     data_option,
     json_option,
@@ -41,7 +42,7 @@ def user_add(name: str, data: Path, *, admin: bool, password_stdin: bool) -> Non
 
     password = read_password(from_stdin=password_stdin)
 
-    with open_database(data) as database, database.writing() as session:
+    with changing(data, f"user add {name}{' --admin' if admin else ''}") as session:
         add_user(session, name, password, is_admin=admin, now_ms=now_ms())
     click.echo(f"{name} may sign in.", err=True)
 
@@ -79,7 +80,7 @@ def user_disable(name: str, data: Path) -> None:
     """Shut a user out: no sign-in, and every device's token is dead within a second.  Files stay."""
     from server.access.users import disable_user
 
-    with open_database(data) as database, database.writing() as session:
+    with changing(data, f"user disable {name}") as session:
         disable_user(session, name, now_ms=now_ms())
     click.echo(f"{name} is disabled.", err=True)
 
@@ -91,7 +92,7 @@ def user_enable(name: str, data: Path) -> None:
     """Let a disabled user in again."""
     from server.access.users import enable_user
 
-    with open_database(data) as database, database.writing() as session:
+    with changing(data, f"user enable {name}") as session:
         enable_user(session, name)
     click.echo(f"{name} may sign in again.", err=True)
 
@@ -106,7 +107,7 @@ def user_passwd(name: str, data: Path, *, password_stdin: bool) -> None:
 
     password = read_password(from_stdin=password_stdin)
 
-    with open_database(data) as database, database.writing() as session:
+    with changing(data, f"user passwd {name}") as session:
         set_password(session, name, password)
     click.echo(f"{name} has a new password.", err=True)
 

@@ -21,6 +21,8 @@ import click
 from protocol.errors import LocalProblem
 
 if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
     from server.chunks.keys import StoreKeys
     from server.chunks.packs import FolderPacks
     from server.data_folder import DataFolder
@@ -66,6 +68,24 @@ def open_database(data: Path) -> Iterator[Database]:
         yield database
     finally:
         database.close()
+
+
+@contextmanager
+def changing(data: Path, words: str) -> Iterator[Session]:
+    """One transaction.  words: what is done, for the log."""
+    from server.audit.rows import operated
+
+    with open_database(data) as database, database.writing() as session:
+        yield session
+        operated(session, words, now_ms=now_ms())
+
+
+def tell_log(database: Database, words: str) -> None:
+    """What was done in many transactions, for the log."""
+    from server.audit.rows import operated
+
+    with database.writing() as session:
+        operated(session, words, now_ms=now_ms())
 
 
 @contextmanager

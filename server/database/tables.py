@@ -433,3 +433,46 @@ class ProvenanceRow(Base):
     block_version: Mapped[str] = mapped_column(String(40))
     parameters: Mapped[bytes] = mapped_column(Digest)  # SHA-256 of their JSON
     published_at_ms: Mapped[int] = mapped_column(BigInteger)
+
+
+# ---- audit -----------------------------------------------------------------------------------------------
+
+
+class AuditRow(Base):
+    """What was done: one row for one request.  Never changed, never dropped with what it names, so without foreign
+    keys.  space: 0 for what belongs to none.  nodes: (node, epoch, number) packed, see server.audit.rows; the last
+    column, so that a look at the others reads no further."""
+
+    __tablename__ = "audit_rows"
+    sequence: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=True)
+    at_ms: Mapped[int] = mapped_column(BigInteger)
+    space: Mapped[int] = mapped_column(BigInteger)
+    did: Mapped[str] = mapped_column(String(16))
+    result: Mapped[str] = mapped_column(String(32))
+    actor: Mapped[bytes | None] = mapped_column(Id)  # a user
+    device: Mapped[bytes | None] = mapped_column(Id)
+    address: Mapped[str] = mapped_column(String(100))
+    request: Mapped[str] = mapped_column(String(32))
+    detail: Mapped[str] = mapped_column(String(400))
+    count: Mapped[int] = mapped_column(Integer)
+    nodes: Mapped[bytes] = mapped_column(LargeBinary)
+    __table_args__ = (Index("ix_audit_rows_space", "space", "sequence"),)
+
+
+class AuditLinkRow(Base):
+    """The hash of a row and of all before it in its space; beside the row, which is never written again."""
+
+    __tablename__ = "audit_links"
+    sequence: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=False)
+    hash: Mapped[bytes] = mapped_column(Digest)
+
+
+class AuditSealRow(Base):
+    """The chain of the chains' heads.  heads: canonical JSON, the last link of each space that grew."""
+
+    __tablename__ = "audit_seals"
+    number: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=False)
+    at_ms: Mapped[int] = mapped_column(BigInteger)
+    last: Mapped[int] = mapped_column(BigInteger)  # the sequence up to which it seals
+    heads: Mapped[str] = mapped_column(String)
+    hash: Mapped[bytes] = mapped_column(Digest)

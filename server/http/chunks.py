@@ -1,7 +1,7 @@
 """Chunks in and out.
 
 Owns: `missing`, `chunks`, `content`.
-May import: aiohttp, sqlalchemy, protocol, server.access, server.chunks, server.spaces, server.http.
+May import: aiohttp, sqlalchemy, protocol, server.access, server.audit, server.chunks, server.spaces, server.http.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from protocol.ids import split_chunk_ids
 from protocol.limits import MAX_BULK_MESSAGE_BYTES
 from protocol.messages import Missing, Stored, ToUpload, WantedContent
 from server.access.rights import Action
+from server.audit.rows import Did, pack_nodes, record
 from server.chunks.store import Located
 from server.http.routes import Call, On, Stream, route
 from server.http.streams import received_frames, send_frames
@@ -71,4 +72,8 @@ async def post_content(call: Call, wanted: WantedContent) -> web.StreamResponse:
     def find(session: Session) -> list[Located]:
         return store.locate(session, wanted_chunks(session, store, call.principal, call.view, wanted))
 
-    return await send_frames(call, store.stream(await call.service.database.read(find)))
+    located = await call.service.database.read(find)
+    asked = {(part.node.bytes, part.revision.epoch, part.revision.number) for part in wanted.parts}
+    told = call.entry(Did.READ, nodes=pack_nodes(asked), count=len(asked))
+    await call.service.database.write(lambda session: record(session, [told]))  # before the first byte leaves
+    return await send_frames(call, store.stream(located))

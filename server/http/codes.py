@@ -1,6 +1,7 @@
 """Sync codes: redeeming one, making and looking after one's own.
 
-Owns: `redeem`, `codes`, `codes` of a node.  May import: aiohttp, protocol, server.access, server.spaces, server.http.
+Owns: `redeem`, `codes`, `codes` of a node.
+May import: aiohttp, sqlalchemy, protocol, server.access, server.audit, server.spaces, server.http.
 """
 
 from __future__ import annotations
@@ -9,7 +10,9 @@ import asyncio
 
 import msgspec
 from aiohttp import web
+from sqlalchemy.orm import Session
 
+from protocol.errors import MedicalBlocksError, NotFound
 from protocol.ids import parse_device_id
 from protocol.messages import (
     CodeMade,
@@ -26,6 +29,8 @@ from protocol.trust import fingerprint
 from server.access import codes
 from server.access.redeeming import look, redeem
 from server.access.rights import Action
+from server.audit.rows import Did, pack_nodes, record
+from server.http.denials import Denial
 from server.http.routes import Call, On, route
 from server.spaces import sharing
 
@@ -34,9 +39,16 @@ from server.spaces import sharing
 async def post_redeem(call: Call, asked: Redeem) -> Redeemed:
     """A device token for a sync code.  Whoever does not hold a whole one gets the same answer, whatever the reason."""
     service = call.service
-    return await redeem(
-        service.database, service.passwords, asked, address=call.address, now_ms=service.clock()
-    )
+    now_ms = service.clock()
+    try:
+        return await redeem(
+            service.database, service.passwords, asked, address=call.address, came=call.came, now_ms=now_ms
+        )
+    except MedicalBlocksError as error:
+        if not isinstance(error, NotFound):  # that is told for every route
+            denial = Denial(Did.CODE, error.code, device=asked.device, address=call.address)
+            service.denials.note(denial, request=call.came.request)
+        raise
 
 
 @route("POST", "/codes/look", on=On.NOTHING, request=LookAtCode, answer=CodeShown)
@@ -61,11 +73,16 @@ async def post_code(call: Call, asked: NewCode) -> CodeMade:
     """A new sync code for a folder.  Its secret and its PIN are shown this once."""
     service, node, now_ms = call.service, call.node(), call.service.clock()
     pin, pin_hash = await asyncio.to_thread(codes.fresh_pin) if asked.pin else ("", None)
-    made = await service.database.write(
-        lambda session: sharing.make_code(
+
+    def make(session: Session) -> CodeMade:
+        made = sharing.make_code(
             session, call.principal, call.view, node, asked, pin_hash=pin_hash, now_ms=now_ms
         )
-    )
+        nodes = pack_nodes([(node.bytes, 0, 0)])
+        record(session, [call.entry(Did.CODE, detail=f"made {made.code}", nodes=nodes)])
+        return made
+
+    made = await service.database.write(make)
     authority = service.tls.authority if service.tls else ""
     return msgspec.structs.replace(made, pin=pin, fingerprint=fingerprint(authority) if authority else "")
 
@@ -83,9 +100,12 @@ async def get_codes(call: Call) -> Codes:
 async def delete_code(call: Call) -> web.Response:
     """Revoke a sync code, one's own or of a folder that one may share; what goes on with it ends within a second."""
     name, now_ms = call.request.match_info["code"], call.service.clock()
-    await call.service.database.write(
-        lambda session: codes.revoke_code(session, call.principal, name, now_ms=now_ms)
-    )
+
+    def revoke(session: Session) -> None:
+        codes.revoke_code(session, call.principal, name, now_ms=now_ms)
+        record(session, [call.entry(Did.CODE, detail=f"revoked {name[:40]}")])
+
+    await call.service.database.write(revoke)
     call.service.wakeups.notify_rights()
     return web.Response(status=204)
 
@@ -96,6 +116,10 @@ async def put_code_device(call: Call) -> SyncCode:
     name = call.request.match_info["code"]
     device = parse_device_id(call.request.match_info["device"])
     now_ms = call.service.clock()
-    return await call.service.database.write(
-        lambda session: codes.let_in(session, call.principal, name, device, now_ms=now_ms)
-    )
+
+    def let_in(session: Session) -> SyncCode:
+        code = codes.let_in(session, call.principal, name, device, now_ms=now_ms)
+        record(session, [call.entry(Did.CODE, detail=f"let device {device} in by {name[:40]}")])
+        return code
+
+    return await call.service.database.write(let_in)

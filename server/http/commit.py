@@ -32,6 +32,7 @@ async def post_commit(call: Call, batch: Commit) -> CommitAnswer:
             batch,
             now_ms=now_ms,
             default_quota=service.default_quota,
+            came=call.came,
         )
     )
     if isinstance(answer, Committed) and any(result.status is Status.DONE for result in answer.results):

@@ -1,6 +1,6 @@
 """One file as a browser or `curl` wants it.
 
-Owns: `GET` and `HEAD files/{node}`.  May import: aiohttp, protocol, server.spaces, server.http.
+Owns: `GET` and `HEAD files/{node}`.  May import: aiohttp, protocol, server.audit, server.spaces, server.http.
 
 A file is always an attachment of no type: nothing that a user put here is ever shown by a browser as a page
 of this server.
@@ -18,6 +18,7 @@ from protocol.frames import Frame, open_frame
 from protocol.manifests import content_digest
 from protocol.messages import MAX_CHUNK_BYTES, Kind
 from server.access.rights import Action
+from server.audit.rows import Did, pack_nodes, record
 from server.http.ranges import Span, Unsatisfiable, asked_range, attachment, matches, overlap
 from server.http.routes import Call, On, Stream, route
 from server.http.streams import sending, write
@@ -61,6 +62,10 @@ async def _file(call: Call) -> web.StreamResponse:
     begin, end, skip = overlap([length for _, length in file.chunks], span)
     chunks = [chunk for chunk, _ in file.chunks[begin:end]] if request.method == "GET" else []
     located = await service.database.read(lambda session: service.store.locate(session, chunks))
+    if request.method == "GET":
+        version = (wanted.bytes, file.revision.epoch, file.revision.number)
+        told = call.entry(Did.DOWNLOAD, nodes=pack_nodes([version]))
+        await service.database.write(lambda session: record(session, [told]))  # before the first byte leaves
     response = web.StreamResponse(status=status, headers=headers)
     response.content_length = span.size
     async with sending(call, response):

@@ -1,7 +1,7 @@
 """What a route declares, and the one path that every request takes to its handler.
 
 Owns: the declaration (action, what it acts on, request, answer), sign-in and right before the handler runs.
-May import: aiohttp, protocol, server.access, server.spaces, server.http.
+May import: aiohttp, protocol, server.access, server.audit, server.spaces, server.http.
 
 A handler gets a `Call`, and its request message if it declares one, and gives back an answer message or a
 response of its own.  It never runs before the token was looked up and the declared action was allowed.
@@ -17,14 +17,17 @@ from typing import Any
 from aiohttp import web
 from msgspec import Struct
 
-from protocol.errors import BadRequest, NotSignedIn
+from protocol.errors import AccessDenied, BadRequest, MedicalBlocksError, NotFound, NotSignedIn
 from protocol.ids import NodeId, parse_node_id, parse_view_id
 from protocol.limits import MAX_MESSAGE_BYTES
 from server.access.devices import note_seen, seen_is_due
-from server.access.rights import Action, Principal, ReadableView, authorise_person
-from server.http.exchange import check_head, read_message, reply
+from server.access.rights import Action, Principal, ReadableView, authorise, authorise_person
+from server.audit.rows import SERVER, Came, Did, Entry
+from server.http.denials import Denial
+from server.http.exchange import REQUEST_ID, check_head, read_message, reply
 from server.http.service import SERVICE, Service
 
+_DENIALS = (AccessDenied, NotFound, NotSignedIn)
 PREFIX = "/api/v1"
 PRINCIPAL = web.RequestKey("principal", Principal)
 
@@ -79,13 +82,46 @@ class Call:
         return self.allowed_view
 
     @property
+    def came(self) -> Came:
+        return Came(self.address, self.request[REQUEST_ID])
+
+    @property
     def address(self) -> str:
-        """Where the request came from.  The last name in X-Forwarded-For is the one that our own proxy wrote."""
+        """Where it came from.  The last name in X-Forwarded-For is the one that our own proxy wrote."""
         if self.service.behind_proxy:
             forwarded = self.request.headers.getall("X-Forwarded-For", [])
             if forwarded:
                 return forwarded[-1].rpartition(",")[2].strip()[:100]
         return self.request.remote or ""
+
+    def entry(self, did: Did, *, detail: str = "", nodes: bytes = b"", count: int = 1) -> Entry:
+        """A row of the log for what this request does."""
+        return Entry(
+            at_ms=self.service.clock(),
+            did=did,
+            space=SERVER if self.allowed_view is None else self.allowed_view.space,
+            actor=self.principal.user,
+            device=self.principal.device,
+            came=self.came,
+            detail=detail,
+            count=count,
+            nodes=nodes,
+        )
+
+    def note_denial(self, error: MedicalBlocksError, *, route: str) -> None:
+        """For the log: who asked for what they may not, or for what is not there."""
+        who, view = self.signed_in, self.allowed_view
+        named = " ".join(f"{name}={value[:40]}" for name, value in self.request.match_info.items())
+        denial = Denial(
+            did=Did.ASK,
+            result=error.code,
+            actor=None if who is None else who.user,
+            device=None if who is None else who.device,
+            space=SERVER if view is None else view.space,
+            address=self.address,
+            detail=f"{route} {named}".rstrip(),
+        )
+        self.service.denials.note(denial, request=self.request[REQUEST_ID])
 
     def node(self) -> NodeId:
         return parse_node_id(self.request.match_info["node"])
@@ -124,11 +160,15 @@ class Route:
         """Who asks, may they, what do they say, what is the answer."""
         check_head(request)
         call = Call(request, request.app[SERVICE])
-        if self.on is On.NOTHING:
-            return await self._answered(call)
-        await self._admit(call)
-        with call.service.crowd.entered(call.principal.user, polls=self.polls):
-            return await self._answered(call)
+        try:
+            if self.on is On.NOTHING:
+                return await self._answered(call)
+            await self._admit(call)
+            with call.service.crowd.entered(call.principal.user, polls=self.polls):
+                return await self._answered(call)
+        except _DENIALS as error:
+            call.note_denial(error, route=f"{self.method} {self.path}")
+            raise
 
     async def _answered(self, call: Call) -> web.StreamResponse:
         request = call.request
@@ -149,11 +189,13 @@ class Route:
         token = bearer_token(call.request)
         service = call.service
         view = parse_view_id(call.request.match_info["view"]) if self.on is On.VIEW else None
-        admitted = await service.admissions.admit(token, view, self.action)
+        admitted = await service.admissions.admit(token, view, None)
         principal = admitted.principal
         if self.on is On.PERSON:
             authorise_person(principal)
         call.signed_in, call.allowed_view = principal, admitted.view
+        if self.action is not None:
+            authorise(principal, self.action, admitted.view)
         call.request[PRINCIPAL] = principal
         now_ms = service.clock()
         if seen_is_due(principal, now_ms=now_ms):

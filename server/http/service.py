@@ -1,7 +1,7 @@
 """What every handler may use.
 
 Owns: nothing of its own; it holds what server.app opened.
-May import: aiohttp, protocol, server.access, server.chunks, server.database, server.http, server.spaces.
+May import: aiohttp, protocol, server.access, server.audit, server.chunks, server.database, server.http, server.spaces.
 """
 
 from __future__ import annotations
@@ -17,10 +17,12 @@ from server.access.admission import Admissions
 from server.access.code_use import CodeUse
 from server.access.cursors import Cursors
 from server.access.passwords import Passwords
+from server.audit.sealing import Heads
 from server.chunks.store import ChunkStore
 from server.database.session import Database
 from server.downloads import Downloads
 from server.http.crowd import Crowd
+from server.http.denials import Denials
 from server.http.open_requests import OpenRequests
 from server.spaces.wakeups import Wakeups
 from server.tls import Tls
@@ -40,6 +42,8 @@ class Service:
     wakeups: Wakeups
     open_requests: OpenRequests
     crowd: Crowd
+    denials: Denials
+    heads: Heads
     clock: Callable[[], int]
     server_id: UUID
     version: str

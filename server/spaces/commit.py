@@ -1,7 +1,7 @@
 """A batch of operations: one transaction, one answer per operation.
 
 Owns: the order of a commit, the bulk reads before deciding, the answers of batches that come again.
-May import: sqlalchemy, msgspec, protocol, server.access, server.chunks, server.database, server.spaces.
+May import: sqlalchemy, msgspec, protocol, server.access, server.audit, server.chunks, server.database, server.spaces.
 
 The space's row is locked first, so stamps become visible in order.  What an operation means is decided in
 `deciding`, in memory; the number of statements here does not grow with the batch, but by one per delete_tree
@@ -45,6 +45,7 @@ from protocol.names import name_key
 from server.access.cursors import START, Cursors, Position
 from server.access.rights import Action, Principal, ReadableView, authorise
 from server.access.views import readable_view
+from server.audit.rows import NOWHERE, Came
 from server.chunks.store import ChunkStore
 from server.database.facts import EPOCH, epoch_value
 from server.database.session import in_groups, insert_rows, rows_of_sql
@@ -55,6 +56,7 @@ from server.spaces.deciding import Circumstances, Holding, decide
 from server.spaces.holdings import holdings_of, resolve
 from server.spaces.identified import IDENTIFIED, identified_among
 from server.spaces.inside import below_or_at
+from server.spaces.recording import record_batch
 from server.spaces.rows import (
     CONTENT_COLUMNS,
     IS_CURRENT_VERSION,
@@ -95,6 +97,7 @@ def commit(
     *,
     now_ms: int,
     default_quota: int | None = None,
+    came: Came = NOWHERE,
 ) -> CommitAnswer:
     """Do the batch in the caller's writing transaction, all of it, in order.
 
@@ -152,6 +155,7 @@ def commit(
     write_tree(session, view.space, tree, around, stamp=stamp)
     if borders is not None:
         borders.record(tree.nodes, tree.changed, stamp=stamp)
+    record_batch(session, principal, view, batch.ops, results, came=came, now_ms=now_ms)
     _keep_answer(session, principal, batch, answer, now_ms)
     return answer
 

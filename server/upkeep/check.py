@@ -14,9 +14,13 @@ from itertools import chain
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from server.audit.chain import HEADS_KEY_INFO, public_key
+from server.audit.sealing import read_heads
+from server.audit.verifying import verify
 from server.chunks.keys import StoreKeys
 from server.chunks.packs import PackStore
 from server.chunks.store import ChunkStore
+from server.data_folder import DataFolder
 from server.database.session import Database
 from server.database.tables import ChunkUseRow
 from server.upkeep.pack_check import broken_packs, strays
@@ -41,6 +45,7 @@ def check(database: Database, packs: PackStore, keys: StoreKeys, *, deep: bool) 
     with database.reading() as session:
         for findings in (
             broken_file(session, deep=deep),
+            broken_log(session, database, keys),
             broken_rows(session),
             broken_names(session),
             broken_holdings(session, store),
@@ -55,6 +60,14 @@ def check(database: Database, packs: PackStore, keys: StoreKeys, *, deep: bool) 
         if count > _MAX_EACH:
             told.append(Finding(code, f"and {count - _MAX_EACH} more like these"))
     return told
+
+
+def broken_log(session: Session, database: Database, keys: StoreKeys) -> Iterator[Finding]:
+    """What does not hold in the log, by the heads that lie beside the database too."""
+    seed = keys.subkey(HEADS_KEY_INFO)
+    heads = read_heads(DataFolder(database.path.parent).audit_heads)
+    for sentence in verify(session, heads, own_key=public_key(seed)).broken:
+        yield Finding("audit", sentence)
 
 
 def broken_holdings(session: Session, store: ChunkStore) -> Iterator[Finding]:

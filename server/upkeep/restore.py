@@ -21,6 +21,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from protocol.errors import LocalProblem
+from server.audit.chain import HEADS_KEY_INFO
+from server.audit.rows import operated
+from server.audit.sealing import Heads, head_of
 from server.chunks.keys import open_keys, recover_keys, wrapped_store_key
 from server.data_folder import DataFolder
 from server.database.facts import epoch_of, kept_store_key, server_id_of
@@ -85,6 +88,9 @@ def _restore(folder: DataFolder, backup: Path, note: Note, recovery_key: str, no
             epoch = known.epoch + 1
             session.merge(MetaRow(key="epoch", value=str(epoch)))
             revoked = apply_revocations(session, known, now_ms=now_ms)
+            operated(session, f"restore of a backup, epoch {epoch}", now_ms=now_ms)
+            head = head_of(session, kind="restored", now_ms=now_ms)
+        Heads(folder.audit_heads, open_keys(folder.keys).subkey(HEADS_KEY_INFO)).keep(head)
     finally:
         database.close()
     write_revocations(root / FILE, replace(known, epoch=epoch))

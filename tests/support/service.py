@@ -42,7 +42,7 @@ from protocol.messages import (
     to_msgpack,
 )
 from server.access.users import add_user
-from server.app import listening, now_ms, opened, watched
+from server.app import listening, now_ms, opened, sealed, watched
 from server.config import Settings
 from server.data_folder import DataFolder
 from server.http.service import Service
@@ -192,6 +192,7 @@ async def a_service(
     async with (
         opened(folder, settings) as service,
         listening(service, settings) as url,
+        sealed(service),
         watched(service),
         aiohttp.ClientSession(auto_decompress=False) as client,
     ):
