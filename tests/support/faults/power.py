@@ -221,7 +221,8 @@ def _changes(journal: Path, now: Snapshot, before: Snapshot) -> Iterator[Change]
     done: list[Change] = []
     for kind, one, other, offset, data in _records(journal):
         if kind in ("s", "S"):
-            synced = now.at(one)
+            holds_roots = any(os.path.dirname(root) == one for root in now.held[_TOP])
+            synced = _TOP if holds_roots else now.at(one)
             for change in waiting:
                 if kind == "S" or synced in (change.thing, *(name.folder for name in change.names)):
                     change.is_safe = True

@@ -69,6 +69,16 @@ static int wanted(const char *path) {
     return 0;
 }
 
+/* Is it the folder in which a root has its name?  Its sync makes that name safe. */
+static int holds_a_root(const char *path) {
+    size_t length = strlen(path);
+    for (int at = 0; roots[at]; at++) {
+        const char *name = roots[at] + length;
+        if (!strncmp(path, roots[at], length) && *name == '/' && !strchr(name + 1, '/')) return 1;
+    }
+    return 0;
+}
+
 /* Does the path (or descriptor) belong to us?  out: PATH_MAX bytes, the whole path. */
 static int known_handle(int handle, char *out) {
     if (!shared || inside || handle < 0) return 0;
@@ -264,8 +274,12 @@ CUTTING(ftruncate64)
 #define SYNCING(name, type) \
     int name(int handle) { \
         REAL(int, #name, int); \
-        char path[PATH_MAX]; \
-        if (!known_handle(handle, path)) return real(handle); \
+        char path[PATH_MAX] = ""; \
+        if (!known_handle(handle, path)) { \
+            int synced = real(handle); \
+            if (!synced && *path && holds_a_root(path)) { begin(); note(type, path, "", 0, NULL, 0); end(); } \
+            return synced; \
+        } \
         begin(); \
         if (hit(SYNC, #name, path)) { note('f', path, "", 0, NULL, 0); end(); return -1; } \
         int result = journal < 0 ? real(handle) : 0; \
