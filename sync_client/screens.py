@@ -203,6 +203,8 @@ def _folder_words(folder: Json) -> str:
         words.append("read only")
     if own := folder.get("own_files"):
         words.append(f"{count_of(own, 'file')} of your own, on this computer only")
+    if quota := folder.get("quota"):
+        words.append(f"{size(quota['free_bytes'])} of {size(quota['quota_bytes'])} left on the server")
     if folder["state"] in ("offline", "paused", "starting"):
         words.append(shown(folder["words"]))
     return " · ".join(words)

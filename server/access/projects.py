@@ -1,6 +1,6 @@
 """Projects: spaces that belong to nobody's home.
 
-Owns: making them from a template, their members as an operator gives and takes them.
+Owns: making them from a template, their members and quotas as an operator sets them.
 May import: sqlalchemy, protocol, server.access, server.database.
 
 An intake is a space of its own beside the project's.  A role on the project never reaches it: a clinician is
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from protocol.errors import NotFound, Refused
@@ -99,6 +99,17 @@ def end_role(session: Session, project: str, who: str, *, clinician: bool = Fals
             f"{who[:80]} has no such role in project {row.name}",
             hint="`mb-server project list` shows who has.",
         )
+
+
+def set_project_quota(
+    session: Session, project: str, quota_bytes: int | None, *, intake: bool = False
+) -> None:
+    """Of the project or, intake, of its intake; None: the server's default.  Raises NotFound."""
+    row = _found(session, project)
+    space = row.intake if intake else row.space
+    if space is None:
+        raise NotFound(f"Project {row.name} has no intake", hint="`mb-server project list` shows which have.")
+    session.execute(update(SpaceRow).where(SpaceRow.id == space).values(quota_bytes=quota_bytes))
 
 
 def list_projects(session: Session) -> list[Project]:

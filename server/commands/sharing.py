@@ -101,6 +101,27 @@ def project_revoke(name: str, who: str, data: Path, *, clinician: bool) -> None:
     click.echo(f"{who} has no role any more in {where} {name}.", err=True)
 
 
+@command("quota", example="mb-server project quota Nerves 500G --data /srv/medical-blocks")
+@click.argument("name")
+@click.argument("size", metavar="SIZE")
+@data_option
+@click.option("--intake", is_flag=True, help="Of the project's intake, instead of the project.")
+def project_quota(name: str, size: str, data: Path, *, intake: bool) -> None:
+    """Say how much a project may hold: 500G, 1.5T, or `default` for the server's default_quota.
+
+    Counted are the bytes of current files, the trash's too.  Holds from the next commit on; what is there
+    stays, also above it.
+    """
+    from server.access.projects import set_project_quota
+    from server.quantities import parse_bytes, say_bytes
+
+    quota = None if size == "default" else parse_bytes(size)
+    with changing(data, f"project quota {name} {size}{' --intake' if intake else ''}") as session:
+        set_project_quota(session, name, quota, intake=intake)
+    where = f"/Projects/{name}{'/Intake' if intake else ''}"
+    click.echo(f"{where}: {'the default quota' if quota is None else say_bytes(quota)}.", err=True)
+
+
 @command("list", example="mb-server project list --data /srv/medical-blocks --json")
 @data_option
 @json_option
@@ -190,7 +211,7 @@ def team_list(data: Path, *, as_json: bool) -> None:
         click.echo(f"{found['name']}: {', '.join(found['members']) or 'nobody'}")
 
 
-for _subcommand in (project_create, project_grant, project_revoke, project_list):
+for _subcommand in (project_create, project_grant, project_revoke, project_quota, project_list):
     project.add_command(_subcommand)
 for _subcommand in (team_create, team_add, team_remove, team_list):
     team.add_command(_subcommand)

@@ -46,6 +46,7 @@ from sync_client.engine.disk import FollowedRoot, parked_parts
 from sync_client.engine.effects import content_of, fold_disk_step, fold_tree_step, fold_wire_step
 from sync_client.engine.incoming import NotPlaced
 from sync_client.engine.manifests import Manifests
+from sync_client.engine.room import OVER_QUOTA, growth
 from sync_client.engine.steps import (
     Adopt,
     Agree,
@@ -365,6 +366,7 @@ class Carrier:
                 self.window.take_own([step.node for step in steps], self._manifests.as_sent)
 
     def _note_result(self, step: WireStep, result: OpResult, path: str, carried: Carried) -> None:
+        self._contents.room.settle(step.node)
         if result.status is Status.DONE:
             carried.finish(step.node)
             self._contents.distrusted.discard(step.node)
@@ -395,23 +397,29 @@ class Carrier:
                 carried.problems[step.node] = (result.status.value, "The server lacks a part of it.")
             self._contents.distrusted.add(step.node)
             carried.look_at_server = True
+        elif result.status is Status.OVER_QUOTA and isinstance(step, MakeRemote | PutRemote):
+            self._wait_for_room(step, carried, result.message)
         elif result.status is not Status.GROUP_FAILED:
             carried.problems[step.node] = (result.status.value, result.message or result.status.value)
 
     async def _with_content(self, steps: Sequence[WireStep], carried: Carried) -> list[WireStep]:
         """Upload what the steps name; leaves out the steps whose file changed meanwhile."""
-        failed = await self._contents.send(
+        unsent = await self._contents.send(
             [
                 (step.node, step.content, step.expected)
                 for step in steps
                 if isinstance(step, MakeRemote | PutRemote) and step.content.kind is not Kind.FOLDER
             ]
         )
+        for step in steps:
+            if step.node in unsent.too_large and isinstance(step, MakeRemote | PutRemote):
+                self._wait_for_room(step, carried)
+        failed = unsent.changed | unsent.too_large
         if not failed:
             return list(steps)
         groups = {step.group for step in steps if step.node in failed and step.group}
         with self._trees.transaction():
-            for node in failed:
+            for node in unsent.changed:
                 path = self._trees.path(Side.LOCAL, node)
                 carried.look_at.add(path[:-1] if path else ())
                 row = self._trees.row(node)
@@ -420,6 +428,21 @@ class Carrier:
                 ):  # read anew, though a look may find it untouched
                     self._trees.save(replace(row, local=replace(row.local, content=None)), dirty=True)
         return [step for step in steps if step.node not in failed and step.group not in groups]
+
+    def _wait_for_room(self, step: MakeRemote | PutRemote, carried: Carried, words: str = "") -> None:
+        row = self._trees.row(step.node)
+        needed = growth(step.content, row.remote if row is not None else None)
+        room = self._contents.room
+        room.refuse(step.node, needed)
+        carried.problems[step.node] = (
+            OVER_QUOTA,
+            words
+            or (
+                f"It needs {needed:,} bytes on the server, and {max(0, room.left_bytes or 0):,} are left."
+                " Ask the server's operator for a larger quota, or delete what you do not need: what is deleted counts"
+                " until the server's trash is emptied. It goes up by itself when there is room."
+            ),
+        )
 
     def _operation(self, step: WireStep) -> AnyOp:
         match step:

@@ -1,7 +1,7 @@
 """The bytes of one followed folder, on their way to the server and from it.
 
 Owns: what was brought across already and need not be again; which local files may serve instead of the wire.
-May import: asyncio, protocol, the engine's disk, manifests, transfer and trees modules.
+May import: asyncio, protocol, the engine's disk, manifests, room, transfer and trees modules.
 
 Contents are brought across *beforehand*: while one slice of nodes is being committed or placed, those of the next
 are on their way.  Nothing is decided by that: a chunk on the server counts for nothing before a commit names it,
@@ -24,10 +24,11 @@ from sync_client.engine.incoming import discard
 from sync_client.engine.manifests import Manifests
 from sync_client.engine.reading import ReadFile, Unreadable
 from sync_client.engine.reading import Wanted as ToRead
+from sync_client.engine.room import Room, growth
 from sync_client.engine.snapshots import Snapshot, drop_snapshot, take_snapshot
 from sync_client.engine.stored_trees import WORTH_COPYING, StoredTrees
 from sync_client.engine.threads import in_thread
-from sync_client.engine.transfer import Fetched, Outgoing, Wanted, fetch, upload
+from sync_client.engine.transfer import Fetched, Outgoing, Unsent, Wanted, fetch, upload
 from sync_client.engine.trees import Content, Fingerprint, Row, Side
 
 ToSend = tuple[NodeId, Content, Fingerprint]
@@ -36,8 +37,15 @@ ToBring = tuple[NodeId, Revision, Content]
 
 class Contents:
     def __init__(
-        self, folder: Followed, state: StateDatabase, trees: StoredTrees, root: FollowedRoot, api: ServerApi
+        self,
+        folder: Followed,
+        state: StateDatabase,
+        trees: StoredTrees,
+        root: FollowedRoot,
+        api: ServerApi,
+        room: Room,
     ) -> None:
+        self.room = room
         self.distrusted: set[NodeId] = set()  # the server lacked chunks that we thought it had
         self._folder = folder
         self._trees = trees
@@ -64,9 +72,9 @@ class Contents:
                 if outgoing is not None:
                     sending.append(outgoing)
         if sending:
-            failed = await upload(self._api, self._folder.view, self._root, sending)
+            unsent = await upload(self._api, self._folder.view, self._root, sending, self.room)
             for file in read:
-                if file.node not in failed:
+                if file.node not in unsent:
                     self._sent[file.node] = (file.content, file.fingerprint)
         coming = [
             row
@@ -115,13 +123,14 @@ class Contents:
         unused = list(self._brought)
         self._brought.clear()
         self._sent.clear()
+        self.room.drop_promises()
         for node in unused:
             await in_thread(discard, self._root, node)
 
     # ---- to the server -----------------------------------------------------------------------------------
 
-    async def send(self, files: Sequence[ToSend]) -> set[NodeId]:
-        """Have the server hold these.  Returns the nodes whose file changed: not to be committed."""
+    async def send(self, files: Sequence[ToSend]) -> Unsent:
+        """Have the server hold these."""
         outgoing: list[Outgoing] = []
         for node, content, expected in files:
             if self._sent.pop(node, None) == (content, expected) and node not in self.distrusted:
@@ -130,8 +139,8 @@ class Contents:
             if file is not None:
                 outgoing.append(file)
         if not outgoing:
-            return set()
-        return await upload(self._api, self._folder.view, self._root, outgoing)
+            return Unsent()
+        return await upload(self._api, self._folder.view, self._root, outgoing, self.room)
 
     def _outgoing(
         self, node: NodeId, content: Content, expected: Fingerprint, read: ReadFile | None
@@ -155,6 +164,7 @@ class Contents:
             data=read.data if read else None,
             records=read.records if read else self._manifests.records_of(content),
             known=known,
+            grows_bytes=growth(content, row.remote if row is not None else None),
         )
 
     # ---- from the server ---------------------------------------------------------------------------------

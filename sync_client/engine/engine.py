@@ -42,7 +42,7 @@ from sync_client.engine.remote_folders import find_remote
 from sync_client.engine.round import FolderSync
 from sync_client.engine.stored_trees import StoredTrees
 from sync_client.engine.trees import root_row
-from sync_client.engine.view_rights import WRITE, ViewRights
+from sync_client.engine.view_rights import ViewRights
 from sync_client.engine.watcher import Watcher, watcher_for
 
 log = logging.getLogger(__name__)
@@ -50,6 +50,7 @@ log = logging.getLogger(__name__)
 SETTLE_SECONDS = 0.05  # after the first event
 GATHER_SECONDS = 1.0  # while events go on
 PAUSE_LOOK_SECONDS = 1.0
+ROOM_LOOK_SECONDS = 30.0
 LOOK_AGAIN_AT_FOLDER_SECONDS = 3.0
 OFFLINE_SECONDS = (1.0, 2.0, 5.0, 10.0, 30.0)
 
@@ -128,6 +129,7 @@ class Engine:
                     self._start(sync)
                 group.create_task(self._listen(), name="listen")
                 group.create_task(self._resume_in_time(), name="end of pauses")
+                group.create_task(self._look_for_room(), name="room")
         finally:
             self._group = None
             self._tasks.clear()
@@ -196,6 +198,19 @@ class Engine:
             self.server_retention = hello.retention
             await self._rights.learn(self.syncs.values())
             self._greeted = True
+
+    async def _look_for_room(self) -> None:
+        """What waits for room on the server goes on when there is some."""
+        while True:
+            await asyncio.sleep(ROOM_LOOK_SECONDS)
+            await self._resumed.wait()
+            if self._greeted and self.signed_out is None:
+                with suppress(MedicalBlocksError):  # whatever it is, a round meets it as well and says so
+                    await self._learn_room()
+
+    async def _learn_room(self) -> None:
+        if self._rights.may_have_changed(self.syncs.values()):
+            await self._rights.learn(self.syncs.values())
 
     async def _is_explained(self, error: MedicalBlocksError | OSError, sync: FolderSync) -> bool:
         """By a right that changed: the folder goes on with the one it has now."""
@@ -346,6 +361,7 @@ class Engine:
             await self._greet()
             for sync in list(self.syncs.values()):
                 await self._bring_to_rest(sync)
+            await self._learn_room()
         except DeviceCloned as error:
             self._sign_out(error)
             raise self.signed_out or error from error
@@ -482,7 +498,7 @@ class Engine:
             with trees.transaction():
                 trees.save(root_row(node), dirty=False)
         sync = self.syncs[followed.id] = FolderSync(followed, self.state, self.api, self.account)
-        sync.set_read_only(read_only=WRITE not in view.rights)
+        sync.learn_view(view)
         self._start(sync)
         return {"remote": remote, "local": str(folder), "files": max(0, files)}
 

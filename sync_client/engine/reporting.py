@@ -126,6 +126,19 @@ def _folder(engine: Engine, sync: FolderSync) -> Answer:
         "problems": problems(sync),
         "not_portable": _not_portable(engine, sync),
         "paused_until": None if sync.resumed.is_set() else engine.paused_until(sync),
+        "quota": _quota(sync),
+    }
+
+
+def _quota(sync: FolderSync) -> Answer | None:
+    """None: there is no limit, or it is not ours to know."""
+    quota = sync.room.quota
+    if quota is None:
+        return None
+    return {
+        "quota_bytes": quota.quota_bytes,
+        "used_bytes": quota.used_bytes,
+        "free_bytes": quota.free_bytes,
     }
 
 

@@ -26,7 +26,7 @@ from msgspec.structs import replace
 from protocol.errors import LocalProblem, MedicalBlocksError, Unavailable
 from protocol.http import ServerApi
 from protocol.ids import NodeId
-from protocol.messages import Kind
+from protocol.messages import Kind, View
 from protocol.names import Os, conflict_name, shown
 from sync_client.engine.account import Account
 from sync_client.engine.carrying import Carried, Carrier
@@ -44,6 +44,7 @@ from sync_client.engine.marker import Marker, read_marker, write_marker
 from sync_client.engine.planner import Plan, Surroundings, plan
 from sync_client.engine.reading import ReadFile, read_files
 from sync_client.engine.recovery import bring_back_parked, drop_second_name, parked_nodes, recover
+from sync_client.engine.room import Room
 from sync_client.engine.steps import Fetch, Problem, Remove, Replace
 from sync_client.engine.stored_trees import StoredTrees
 from sync_client.engine.threads import in_thread
@@ -58,6 +59,7 @@ QUEUED_NODES = 20_000
 SLICE_BYTES = 16 * 1024 * 1024
 FULL_SCAN_SECONDS = 15 * 60.0
 DEEPEST = 128
+READ, WRITE = "read", "write"  # rights
 
 
 @dataclass(slots=True)
@@ -80,6 +82,7 @@ class FolderSync:
         self.troubles = Troubles()
         self.looker = Looker(folder, state, self.trees, api, self.troubles, only_down=account.only_down)
         self.guard = Guard(folder, state, self.trees, api)
+        self.room = Room()
         self.progress: Progress | None = None
         self.stopped: MedicalBlocksError | None = None  # why this folder does not sync at all
         self.rounds_begun = 0
@@ -191,6 +194,15 @@ class FolderSync:
         self.troubles.release()
         self.look_at_all()
 
+    def learn_view(self, view: View) -> None:
+        """What the server says of the view now: our rights in it, and its room."""
+        self.may_read = READ in view.rights
+        self.set_read_only(read_only=WRITE not in view.rights)
+        fitting = self.room.learn(view)
+        if fitting:
+            self.troubles.clear(fitting)
+            self._wake()
+
     def window_changed(self) -> None:
         """Other things are wanted on this computer than before."""
         self.looker.window.reload()
@@ -230,7 +242,7 @@ class FolderSync:
             root.close()
             raise
         self._root = root
-        self._contents = Contents(self.folder, self._state, self.trees, root, self._api)
+        self._contents = Contents(self.folder, self._state, self.trees, root, self._api, self.room)
         self._carrier = Carrier(self.folder, self._state, self.trees, root, self._api, self._contents)
 
     def close(self) -> None:

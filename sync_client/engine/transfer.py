@@ -1,7 +1,7 @@
 """Moves bytes between the followed folder and the server.
 
 Owns: what is asked before it is sent, how much is under way, copies from local files instead of the wire.
-May import: asyncio, protocol, engine.{disk,incoming,reading,threads,trees}.
+May import: asyncio, protocol, engine.{disk,incoming,reading,room,threads,trees}.
 
 A batch is one request for all its files.  Threads read, hash and write in groups of about two MiB; what is held
 in memory is a few groups, whatever the size of a file.  Every chunk is verified against its id before it is
@@ -28,6 +28,7 @@ from protocol.messages import Manifest, Missing, Part, Revision, WantedContent
 from sync_client.engine.disk import FollowedRoot
 from sync_client.engine.incoming import Incoming, SmallFile, write_small
 from sync_client.engine.reading import FileChanged, chunk_list, read_chunks
+from sync_client.engine.room import Room
 from sync_client.engine.threads import in_thread
 from sync_client.engine.trees import Content, Fingerprint, Value
 
@@ -43,7 +44,8 @@ class Outgoing(Value):
     """A file whose content the server shall hold.
 
     data: the whole file, if it was kept when it was read.  records: of an indirect manifest (engine.reading).
-    known: chunks that the server holds for sure (those of the agreed version).
+    known: chunks that the server holds for sure (those of the agreed version).  grows_bytes: by so much the space gets
+    larger (engine.room).
     """
 
     node: NodeId
@@ -53,6 +55,7 @@ class Outgoing(Value):
     data: bytes | None = None
     records: bytes = b""
     known: frozenset[ChunkId] = frozenset()
+    grows_bytes: int = 0
 
 
 class Wanted(Value):
@@ -71,48 +74,85 @@ class Wanted(Value):
 # ---- up --------------------------------------------------------------------------------------------------
 
 
-async def upload(api: ServerApi, view: ViewId, root: FollowedRoot, files: Sequence[Outgoing]) -> set[NodeId]:
-    """Send what the server lacks of these.  Returns the nodes whose file changed meanwhile: not to be committed."""
-    holders: dict[ChunkId, tuple[Outgoing, int]] = {}  # chunk → the first file that has it, its position
+@dataclass(slots=True)
+class Unsent:
+    """Not to be committed.  changed: their file changed meanwhile.  too_large: the server has no room for them."""
+
+    changed: set[NodeId] = field(default_factory=set)
+    too_large: set[NodeId] = field(default_factory=set)
+
+    def __contains__(self, node: NodeId) -> bool:
+        return node in self.changed or node in self.too_large
+
+
+async def upload(
+    api: ServerApi, view: ViewId, root: FollowedRoot, files: Sequence[Outgoing], room: Room
+) -> Unsent:
+    """Send what the server lacks of these, of the files that it has room for."""
+    unsent = Unsent()
+    holders, total = _holders(files)
+    if not holders:
+        return unsent
+    chunks = list(holders)
+    if total > ASK_BYTES or (room.left_bytes is not None and total > room.left_bytes):
+        lacking = await _lacking(api, view, chunks, room)
+        unsent.too_large = {file.node for file in files if not room.admit(file.node, file.grows_bytes)}
+        if unsent.too_large:
+            files = [file for file in files if file.node not in unsent.too_large]
+            holders, _ = _holders(files)
+        chunks = [chunk for chunk in lacking if chunk in holders]
+    if chunks:
+        unsent.changed = await _send(api, view, root, files, {chunk: holders[chunk] for chunk in chunks})
+    return unsent
+
+
+def _holders(files: Sequence[Outgoing]) -> tuple[dict[ChunkId, tuple[Outgoing, int]], int]:
+    """Chunk → the first file that has it, its position; and the bytes of all."""
+    holders: dict[ChunkId, tuple[Outgoing, int]] = {}
     total = 0
     for file in files:
         for position, (chunk, length) in enumerate(chunk_list(file.manifest, file.records)):
             if chunk not in holders and chunk not in file.known:
                 holders[chunk] = (file, position)
                 total += length
-    if not holders:
-        return set()
-    chunks = list(holders)
-    if total > ASK_BYTES:
-        chunks = await _lacking(api, view, chunks)
-    if not chunks:
-        return set()
+    return holders, total
+
+
+async def _send(
+    api: ServerApi,
+    view: ViewId,
+    root: FollowedRoot,
+    files: Sequence[Outgoing],
+    chunks: dict[ChunkId, tuple[Outgoing, int]],
+) -> set[NodeId]:
+    """Returns the nodes whose file changed meanwhile."""
     failed: set[NodeId] = set()
     order: list[ChunkId] = []  # as they were sent
 
     def frames() -> AsyncIterator[list[Frame]]:
         nonlocal order
         order = []  # a new one for each try: the thread of the last one may still write to its own
-        groups = _outgoing_groups(root, [(chunk, *holders[chunk]) for chunk in chunks], order, failed)
+        groups = _outgoing_groups(root, [(chunk, *holder) for chunk, holder in chunks.items()], order, failed)
         return _ahead(groups)
 
     stored = await api.upload(view, frames)
     for index in stored.damaged:  # the file was written to between hashing and sending
-        failed.add(holders[order[index]][0].node)
+        failed.add(chunks[order[index]][0].node)
     if failed:  # a file may lack a chunk that another one was to bring
-        unsent = {chunk for chunk in chunks if holders[chunk][0].node in failed}
+        unsent = {chunk for chunk, (file, _) in chunks.items() if file.node in failed}
         for file in files:
             if any(chunk in unsent for chunk, _ in chunk_list(file.manifest, file.records)):
                 failed.add(file.node)
     return failed
 
 
-async def _lacking(api: ServerApi, view: ViewId, chunks: list[ChunkId]) -> list[ChunkId]:
+async def _lacking(api: ServerApi, view: ViewId, chunks: list[ChunkId], room: Room) -> list[ChunkId]:
     lacking: list[ChunkId] = []
     for start in range(0, len(chunks), MAX_MISSING_CHUNKS):
         asked = chunks[start : start + MAX_MISSING_CHUNKS]
         answer = await api.missing(view, Missing(chunks=b"".join(asked)))
         lacking.extend(asked[index] for index in answer.wanted)
+        room.hear(answer.room_bytes)
     return lacking
 
 

@@ -1,4 +1,4 @@
-"""What this account may do in the views that its folders follow.
+"""What this account may do in the views that its folders follow, and how much room they have.
 
 Owns: asking for it, and when it is asked for again.  May import: protocol, engine.round.
 
@@ -12,9 +12,8 @@ from collections.abc import Collection
 
 from protocol.errors import AccessDenied, MedicalBlocksError
 from protocol.http import ServerApi
+from protocol.ids import Cursor, ViewId
 from sync_client.engine.round import FolderSync
-
-READ, WRITE = "read", "write"
 
 
 class ViewRights:
@@ -23,16 +22,25 @@ class ViewRights:
     def __init__(self, api: ServerApi) -> None:
         self.generation = ""
         self._api = api
+        self._seen: dict[ViewId, Cursor] = {}  # how far the views had come when it was asked for
 
     async def learn(self, syncs: Collection[FolderSync]) -> None:
         """Ask anew, and let each folder know."""
         answer = await self._api.views()
-        rights = {view.view: view.rights for view in answer.views}
+        views = {view.view: view for view in answer.views}
         for sync in syncs:
-            if sync.folder.view in rights:
-                sync.may_read = READ in rights[sync.folder.view]
-                sync.set_read_only(read_only=WRITE not in rights[sync.folder.view])
+            if sync.folder.view in views:
+                sync.learn_view(views[sync.folder.view])
         self.generation = answer.generation
+        self._seen = {sync.folder.view: sync.folder.cursor for sync in syncs}
+
+    def may_have_changed(self, syncs: Collection[FolderSync]) -> bool:
+        """Whether there may be more room, or less: asked for only where a quota matters."""
+        return any(
+            sync.room.is_short
+            or (sync.room.quota is not None and self._seen.get(sync.folder.view) != sync.folder.cursor)
+            for sync in syncs
+        )
 
     async def explains(
         self, error: MedicalBlocksError | OSError, sync: FolderSync, syncs: Collection[FolderSync]

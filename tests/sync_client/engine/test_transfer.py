@@ -23,6 +23,7 @@ from protocol.messages import FRAMES, Kind, Manifest, Revision, Status
 from sync_client.engine import reading
 from sync_client.engine.disk import FollowedRoot
 from sync_client.engine.manifests import leaves_of_records
+from sync_client.engine.room import Room
 from sync_client.engine.transfer import Fetched, Outgoing, Wanted, fetch, upload
 from sync_client.engine.trees import Content
 from tests.support.followed import a_node
@@ -51,7 +52,9 @@ async def device(server: ServiceUnderTest, tmp_path: Path) -> AsyncIterator[Devi
 
 
 async def uploaded(device: Device, *files: Outgoing) -> set[object]:
-    return {*await upload(device.api, device.view, device.root, files)}
+    unsent = await upload(device.api, device.view, device.root, files, Room())
+    assert not unsent.too_large
+    return {*unsent.changed}
 
 
 async def on_the_server(device: Device, name: str, data: bytes) -> Wanted:
@@ -149,7 +152,7 @@ async def test_a_connection_lost_in_an_upload_is_tried_again(device: Device) -> 
         a_proxy(device.api.url, cut_after=[0, 0]) as url,
         ServerApi(url, device.caller.token, patience=IMPATIENT) as api,
     ):
-        assert not await upload(api, device.view, device.root, [file])
+        assert not (await upload(api, device.view, device.root, [file], Room())).changed
     assert [result.status for result in await device.commit(file)] == [Status.DONE]
 
 

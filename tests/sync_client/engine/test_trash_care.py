@@ -12,6 +12,7 @@ import pytest
 from protocol.messages import Kind
 from sync_client.engine.disk import FollowedRoot, Parts
 from sync_client.engine.placement import remove
+from sync_client.engine.room import Room
 from sync_client.engine.transfer import upload
 from sync_client.engine.trash import Trashed, Why, list_trash
 from sync_client.engine.trash_care import KEEP_DAYS, LEAST_MS, ROOM_BYTES, due, tend
@@ -59,7 +60,7 @@ async def device(tmp_path: Path) -> AsyncIterator[Device]:
         a_device(server, tmp_path / "folder") as device,
     ):
         file = device.outgoing("held", HELD)
-        await upload(device.api, device.view, device.root, [file])
+        await upload(device.api, device.view, device.root, [file], Room())
         await device.commit(file)
         (device.folder / "held").unlink()
         yield device
