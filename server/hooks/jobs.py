@@ -35,7 +35,7 @@ from server.spaces.staging import StagedNode
 
 LEASE_MS = 30_000  # renewed while the block runs
 MOST_TRIES = 5
-FIRST_PAUSE_MS = 10_000
+FIRST_PAUSE_MS = 2_000  # a worker that was killed is most often well again at once
 _PAGE = 1_000
 _NEW = (
     "SELECT id, kind, place_number, content_epoch, content_number, stamp FROM nodes WHERE space = ? AND stamp > ?"
@@ -65,6 +65,9 @@ class State(StrEnum):
 
 
 OPEN_ENDS = (State.QUARANTINED, State.FAILED)  # a person must look
+
+
+_DIED = Reason(code="server-died", text=f"The server ended {MOST_TRIES} times while it worked on this file.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,17 +147,22 @@ def is_current(session: Session, job: Leased) -> StagedNode | None:
 
 def claim(session: Session, *, now_ms: int) -> Leased | None:
     """The next job that is due, for this runner alone; None: there is none."""
-    row = session.scalar(
+    due = (
         select(JobRow)
         .join(RuleRow, RuleRow.id == JobRow.rule)
         .where(RuleRow.enabled, _due(now_ms))
         .order_by(JobRow.due_at_ms, JobRow.id)
         .limit(1)
     )
+    while (row := session.scalar(due)) is not None and row.state == State.RUNNING:
+        row.tries += 1  # its runner died: a file that kills the server is not tried for ever
+        if row.tries < MOST_TRIES:
+            break
+        row.state, row.lease, row.leased_until_ms, row.ended_at_ms = State.FAILED, None, None, now_ms
+        row.reasons = _as_json([_DIED])
+        session.flush()
     if row is None:
         return None
-    if row.state == State.RUNNING:
-        row.tries += 1  # its runner died: a file that kills the server is not tried for ever
     row.state, row.lease, row.leased_until_ms = State.RUNNING, secrets.token_bytes(16), now_ms + LEASE_MS
     session.flush()
     return Leased(
@@ -227,7 +235,7 @@ def end(
 
 
 def try_later(session: Session, job: Leased, reason: Reason, *, now_ms: int) -> None:
-    """Once more after 10, 20, 40, 80 s; then it has failed, and a person must look."""
+    """Once more after 2, 8, 32 and 128 s; then it has failed, and a person must look."""
     if job.tries + 1 >= MOST_TRIES:
         end(session, job, State.FAILED, reasons=[reason], now_ms=now_ms)
         return
@@ -236,11 +244,16 @@ def try_later(session: Session, job: Leased, reason: Reason, *, now_ms: int) -> 
         job,
         state=State.WAITING,
         tries=job.tries + 1,
-        due_at_ms=now_ms + (FIRST_PAUSE_MS << job.tries),
+        due_at_ms=now_ms + (FIRST_PAUSE_MS << 2 * job.tries),
         reasons=_as_json([reason]),
         lease=None,
         leased_until_ms=None,
     )
+
+
+def give_back(session: Session, job: Leased, *, now_ms: int) -> None:
+    """The server stops: the next one goes on with it, and this was no try."""
+    _changed(session, job, state=State.WAITING, due_at_ms=now_ms, lease=None, leased_until_ms=None)
 
 
 def _changed(session: Session, job: Leased, **values: object) -> bool:

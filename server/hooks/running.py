@@ -181,6 +181,9 @@ class Hooks:
         except asyncio.CancelledError:
             if not working.cancelled() or asyncio.current_task().cancelling():  # type: ignore[union-attr] # we are in one
                 working.cancel()
+                await self._safely(
+                    lambda: self._database.write(partial(jobs.give_back, job=job, now_ms=self._clock()))
+                )
                 raise
             log.info("job=%d was taken from this runner", job.id)
         finally:

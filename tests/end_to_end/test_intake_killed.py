@@ -1,10 +1,12 @@
-"""Killed again and again while an intake is worked through, a server publishes each image once and loses none."""
+"""Killed again and again while an intake is worked through, a server and its workers publish each image once."""
 
 from __future__ import annotations
 
 import json
 import os
 import random
+import signal
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,8 @@ from tests.support.server import RunningServer
 
 SEED = int(os.environ.get("MB_SEED", "1"), 0)
 IMAGES = 500 if float(os.environ.get("MB_BUDGET_SECONDS", "20")) > 100 else 40
-KILLS = 3
+KILLS = 3  # of the server
+WORKER_KILLS = 8 if IMAGES > 100 else 4
 
 
 @pytest.mark.timeout(600)
@@ -36,12 +39,17 @@ def test_killed_at_random_each_image_is_published_once(tmp_path: Path) -> None:
             image = an_image(SOPInstanceUID=f"1.2.826.0.1.99.1.1.{number}", InstanceNumber=number)
             clinic.write(f"Zweistein/{number}.dcm", file_bytes(image))
         clinic.once()
-        for _ in range(KILLS):
+        ends = ["server"] * KILLS + ["worker"] * WORKER_KILLS
+        chance.shuffle(ends)
+        for end in ends:
             published = jobs(server).get("published", 0)
-            wanted = min(IMAGES, published + chance.randint(0, IMAGES // KILLS))
+            wanted = min(IMAGES, published + chance.randint(0, IMAGES // len(ends)))
             until(lambda wanted=wanted: jobs(server).get("published", 0) >= wanted, "some more")  # type: ignore[misc]
-            server.kill9()
-            server.start()
+            if end == "server":
+                server.kill9()
+                server.start()
+            elif jobs(server) != {"published": IMAGES}:
+                until(lambda: kill_a_worker(server, chance), "there is a worker to kill")
         until(lambda: jobs(server) == {"published": IMAGES}, "all are published", 300)
         research.once()
         images = {path: research.read(path) for path, seen in research.tree().items() if seen.kind == "file"}
@@ -49,6 +57,30 @@ def test_killed_at_random_each_image_is_published_once(tmp_path: Path) -> None:
         assert not any("-2.dcm" in path for path in images)  # nothing twice, beside itself
         assert found_in(["zweistein"], b"".join([*images.values(), "".join(images).encode()])) == []
         server.check_deep()
+
+
+def kill_a_worker(server: RunningServer, chance: random.Random) -> bool:
+    """One that waits, or the child of one that works on an image; False: there is none at this moment."""
+    workers = [pid for pid in children(server.pid) if "blocks.runners.worker" in words_of(pid)]
+    alive = [pid for worker in workers for pid in (worker, *children(worker))]
+    if not alive:
+        return False
+    with suppress(ProcessLookupError):
+        os.kill(chance.choice(alive), signal.SIGKILL)
+    return True
+
+
+def children(pid: int) -> list[int]:
+    threads = Path(f"/proc/{pid}/task").glob("*/children")
+    with suppress(OSError):
+        return [int(child) for thread in threads for child in thread.read_text().split()]
+    return []
+
+
+def words_of(pid: int) -> str:
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    return ""
 
 
 def operate(server: RunningServer, *words: str) -> None:

@@ -163,6 +163,42 @@ async def test_a_file_that_goes_before_its_turn_is_never_published(tmp_path: Pat
         assert await imaging.out() == {}
 
 
+async def test_a_file_that_ends_the_server_each_time_is_not_tried_for_ever(tmp_path: Path) -> None:
+    async with an_imaging_project(tmp_path / "data", working=False) as imaging:
+        await imaging.clinician.file("deadly.dcm", a_slice(1))
+        await imaging.clinician.file("good.dcm", a_slice(2))
+        database = imaging.server.service.database
+        with database.writing() as session:
+            [rule] = job_table.behind(session)
+            job_table.follow(session, rule, now_ms=1)
+        for _ in range(job_table.MOST_TRIES):
+            with database.writing() as session:
+                taken = job_table.claim(session, now_ms=1)
+                assert taken is not None
+                session.execute(update(JobRow).values(leased_until_ms=0))  # its server died
+        async with worked(DataFolder(tmp_path / "data"), imaging.server.service):
+            good, deadly = await imaging.ended(2)
+        assert (deadly.state, good.state) == (State.FAILED, State.PUBLISHED)
+        assert "ended 5 times" in deadly.reasons[0][1]
+
+
+async def test_a_server_that_is_stopped_gives_its_jobs_back_and_that_is_no_try(tmp_path: Path) -> None:
+    async with an_imaging_project(tmp_path / "data", working=False) as imaging:
+        for number in range(1, 10):
+            await imaging.clinician.file(f"{number}.dcm", a_slice(number))
+            async with worked(DataFolder(tmp_path / "data"), imaging.server.service):
+                await imaging.until(
+                    lambda jobs, number=number: len(jobs) == number and jobs[0].state is not State.WAITING  # type: ignore[misc] # mypy sees no default in a lambda
+                )
+            job = imaging.jobs()[0]
+            if job.state is not State.PUBLISHED:  # else it was quicker than we
+                break
+        assert (job.state, job.tries) == (State.WAITING, 0)
+        async with worked(DataFolder(tmp_path / "data"), imaging.server.service):
+            jobs = await imaging.ended(number)
+        assert {job.state for job in jobs} == {State.PUBLISHED}
+
+
 async def test_the_research_folder_in_the_trash_makes_results_wait_and_loses_none(tmp_path: Path) -> None:
     async with an_imaging_project(tmp_path / "data") as imaging:
         await imaging.researcher.follow()
@@ -179,7 +215,7 @@ async def test_the_research_folder_in_the_trash_makes_results_wait_and_loses_non
         gone = imaging.researcher.known[data.node]
         await imaging.researcher.do(Restore(node=data.node, place_revision=gone.place_revision))
         with imaging.server.service.database.writing() as session:
-            session.execute(update(JobRow).values(due_at_ms=0))  # not after its ten seconds
+            session.execute(update(JobRow).values(due_at_ms=0))  # not after its pause
         [job] = await imaging.ended(1)
         assert job.state is State.PUBLISHED
         assert len(await imaging.out()) == 1
