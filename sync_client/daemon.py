@@ -125,7 +125,9 @@ class Daemon:
                 Exception
             ) as error:  # the edge of the program: whatever it was, status tells it and we go on
                 faults = 1 if time.monotonic() - began > STEADY_SECONDS else faults + 1
-                self._trouble = self._explained(_cause(error))
+                cause = _cause(error)
+                self._trouble = self._explained(cause)
+                self._set_aside_if_damaged(cause)
                 self._known.set()
             else:
                 faults = 0
@@ -173,6 +175,13 @@ class Daemon:
                     f"MB-Sync met a fault ({type(error).__name__}) and tries again by itself. If this stays,"
                     f" restart it and show {self._home.log} to whoever looks after the server."
                 )
+
+    def _set_aside_if_damaged(self, error: Exception) -> None:
+        """The engine that met it is closed by now; the next one begins anew."""
+        if isinstance(error, sqlite3.DatabaseError):
+            from sync_client.engine.rebuilding import set_aside_if_damaged  # noqa: PLC0415 - with the engine
+
+            set_aside_if_damaged(self._home.path, error)
 
     async def _pause_after(self, faults: int) -> None:
         seconds = min(FIRST_RETRY_SECONDS * 2 ** min(faults - 1, 20), LAST_RETRY_SECONDS)

@@ -20,6 +20,7 @@ from protocol.names import shown
 from sync_client import screens
 from sync_client.engine.database import state_trouble
 from sync_client.engine.engine import Engine
+from sync_client.engine.rebuilding import set_aside_if_damaged
 from synclight.home import Follow, Shared, State
 from synclight.progress import Teller
 from synclight.words import day, in_our_words
@@ -52,6 +53,7 @@ class Keeper:
                 faults = 0
             except Exception as error:  # the edge of the program: whatever it was, it is said and we go on
                 faults = 1 if time.monotonic() - began > STEADY_SECONDS else faults + 1
+                set_aside_if_damaged(self._follow.path, _cause(error))
                 if not self._has_ended(_cause(error)):
                     self._say_trouble(_cause(error))
                     await asyncio.sleep(min(FIRST_RETRY_SECONDS * 2 ** (faults - 1), LAST_RETRY_SECONDS))
@@ -71,6 +73,7 @@ class Keeper:
             self._has_ended(error)
             raise
         except sqlite3.Error as error:
+            set_aside_if_damaged(self._follow.path, error)
             raise LocalProblem(in_our_words(state_trouble(error).what), hint="Check the disk.") from error
 
     @asynccontextmanager

@@ -9,11 +9,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+from contextlib import suppress
 from pathlib import Path
 
 from protocol.errors import LocalProblem
 from sync_client.engine.database import StateDatabase
 from sync_client.engine.marker import remove_marker
+from sync_client.engine.sealing import StateDamaged
 from synclight.home import Follow, LightHome
 from synclight.keeping import Keeper
 from synclight.progress import Teller
@@ -59,13 +61,14 @@ async def run_all(home: LightHome, teller: Teller) -> bool:
 def forget(follow: Follow) -> None:
     """Stop following; no file is deleted.  Whoever calls it holds the lock of the home."""
     if (follow.path / "state.db").exists():
-        database = StateDatabase(follow.path / "state.db")
-        try:
-            folders = database.folders()
-        finally:
-            database.close()
-        for folder in folders:
-            remove_marker(folder.local, folder.follow)
+        with suppress(StateDamaged):  # then the marker stays, and proves nothing any more
+            database = StateDatabase(follow.path / "state.db")
+            try:
+                folders = database.folders()
+            finally:
+                database.close()
+            for folder in folders:
+                remove_marker(folder.local, folder.follow)
     try:
         follow.forget()
     except OSError as error:

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
 
+from protocol.errors import LocalProblem
 from sync_client.control import Json, NotRunning, ask, is_running
 from sync_client.home import ClientHome, read_account
 from sync_client.lock import HomeInUse, only_one
@@ -79,14 +80,21 @@ async def opened_engine(home: ClientHome) -> AsyncIterator[Engine]:
     """The engine of a home whose lock the caller holds."""
     from sync_client.engine.database import state_trouble  # noqa: PLC0415 - as below
     from sync_client.engine.engine import Engine  # noqa: PLC0415 - not needed where a client runs
+    from sync_client.engine.rebuilding import set_aside_if_damaged  # noqa: PLC0415 - as below
 
     engine = await Engine.open(home.path, read_account(home))
     try:
-        yield engine
+        try:
+            yield engine
+        finally:
+            await engine.close()
     except sqlite3.Error as error:
+        if set_aside_if_damaged(home.path, error):
+            raise LocalProblem(
+                "MB-Sync's own records (state.db) were damaged and are set aside",
+                hint="Say it once more: they are made anew, and nothing is deleted or sent twice.",
+            ) from error
         raise state_trouble(error) from error
-    finally:
-        await engine.close()
 
 
 def server_api(server: str, token: str | None = None, *, trust: Trust | None = None) -> ServerApi:

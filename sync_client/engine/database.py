@@ -1,7 +1,7 @@
 """The client's memory: `state.db`.
 
 Owns: its tables, its transactions, the followed folders, the one batch that may be under way, the activity list.
-May import: the standard library, msgspec, protocol, engine.trees.
+May import: the standard library, msgspec, protocol, engine.sealing.
 
 One asyncio task owns the connection; every transaction is a plain block without a wait inside, so that two
 folders can never interleave in one.  `synchronous=FULL`: a batch number must not come back after a power cut.
@@ -14,7 +14,7 @@ import contextlib
 import logging
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
@@ -24,6 +24,7 @@ from msgspec import msgpack
 from protocol.errors import LocalProblem
 from protocol.ids import Cursor, NodeId, ViewId
 from protocol.messages import Manifest
+from sync_client.engine.sealing import Seal, StateDamaged
 
 log = logging.getLogger(__name__)
 
@@ -101,10 +102,16 @@ sqlite3.register_adapter(bool, int)
 sqlite3.register_adapter(type(None), lambda nothing: nothing)
 
 
+def is_damage_code(name: str | None) -> bool:
+    return (name or "").startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB"))
+
+
 def state_trouble(error: sqlite3.Error) -> LocalProblem:
     """What SQLite says about a disk, for a person.  The engine that met it is opened anew: its trees may be ahead of
     the database, which holds whole transactions only."""
     code = getattr(error, "sqlite_errorname", "") or ""
+    if is_damage_code(code):
+        return StateDamaged(str(error))
     if code.startswith("SQLITE_FULL"):
         return LocalProblem(
             "There is no room left on the disk for MB-Sync's own records",
@@ -141,6 +148,10 @@ class StateDatabase:
     """One connection; all of the engine's memory."""
 
     def __init__(self, path: Path) -> None:
+        """Raises StateDamaged, LocalProblem."""
+        self.path = path
+        self._seal = Seal(path)
+        self._seal.check()
         try:
             self._db = sqlite3.connect(path, isolation_level=None, cached_statements=256)
         except sqlite3.Error as error:
@@ -156,10 +167,7 @@ class StateDatabase:
             raise state_trouble(error) from error
         except sqlite3.DatabaseError as error:
             self._db.close()
-            raise LocalProblem(
-                f"The state of this client cannot be read ({error})",
-                hint="Stop MB-Sync, move state.db away and follow the folders again: equal files are recognised.",
-            ) from error
+            raise StateDamaged(str(error)) from error
         if version > FORMAT:
             self._db.close()
             raise LocalProblem(
@@ -174,8 +182,19 @@ class StateDatabase:
                     # A database that was lost may have counted far: numbers used twice would look like a cloned device.
                     self.set_fact("batch_number", str(time.time_ns() // 1_000_000))
                 self._db.execute(f"PRAGMA user_version={FORMAT}")
+        self._begin_log()
         self._writers = msgpack.Encoder()
         self._manifest = msgpack.Decoder(Manifest)
+
+    def _begin_log(self) -> None:
+        """A log that has something in it, and then the sign: without the one the other proves a loss."""
+        try:
+            with self.transaction():
+                self.set_fact("opened", str(time.time_ns()))
+        except sqlite3.Error:
+            self._db.close()
+            raise
+        self._seal.opened()
 
     def _run_script(self, script: str) -> None:
         """`executescript` would commit first."""
@@ -194,7 +213,9 @@ class StateDatabase:
         except sqlite3.Error as error:
             log.warning("state.db: the last observations were not written code=%s", error.sqlite_errorname)
         finally:
+            self._seal.closing()
             self._db.close()
+            self._seal.closed()
 
     @property
     def connection(self) -> sqlite3.Connection:
@@ -248,6 +269,13 @@ class StateDatabase:
             "INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
             (key, value),
         )
+
+    def facts_of_people(self) -> dict[str, str]:
+        """What somebody said, and nobody could observe again."""
+        query = (
+            "SELECT key, value FROM meta WHERE key IN ('limits', 'large') OR key LIKE 'paused%' ORDER BY key"
+        )
+        return {str(key): str(value) for key, value in self._db.execute(query)}
 
     # ---- followed folders --------------------------------------------------------------------------------
 
@@ -373,6 +401,11 @@ class StateDatabase:
     def excluded(self, folder: int) -> list[NodeId]:
         found = self._db.execute("SELECT node FROM excluded WHERE folder = ?", (folder,)).fetchall()
         return [NodeId(UUID(bytes=node)) for (node,) in found]
+
+    def exclude(self, folder: int, nodes: Iterable[NodeId]) -> None:
+        self._db.executemany(
+            "INSERT OR IGNORE INTO excluded VALUES (?, ?, 0)", [(folder, node.bytes) for node in nodes]
+        )
 
     # ---- names that some system cannot hold --------------------------------------------------------------
 

@@ -38,8 +38,10 @@ from sync_client.engine.database import StateDatabase
 from sync_client.engine.disk import FollowedRoot
 from sync_client.engine.limits import Limits, read_limits, write_limits
 from sync_client.engine.marker import Marker, remove_marker, write_marker
+from sync_client.engine.rebuilding import STATE, note_down, recall, set_aside_if_damaged
 from sync_client.engine.remote_folders import find_remote
 from sync_client.engine.round import FolderSync
+from sync_client.engine.sealing import StateDamaged
 from sync_client.engine.stored_trees import StoredTrees
 from sync_client.engine.trees import root_row
 from sync_client.engine.view_rights import ViewRights
@@ -87,13 +89,23 @@ class Engine:
 
     @classmethod
     async def open(cls, state: Path, account: Account) -> Engine:
-        """state: the client home.  Opens `state.db`; nothing is asked of the network yet."""
+        """state: the client home.  Opens `state.db`, anew if it is damaged; nothing is asked of the network yet."""
+        try:
+            return await cls._open(state, account)
+        except (StateDamaged, sqlite3.DatabaseError) as error:
+            if not set_aside_if_damaged(state, error):
+                raise
+            return await cls._open(state, account)
+
+    @classmethod
+    async def _open(cls, state: Path, account: Account) -> Engine:
         api = await ServerApi(account.server, account.token, trust=account.trust).__aenter__()
         database = None
         try:
-            database = StateDatabase(state / "state.db")
-            known = database.fact("account")
+            database = StateDatabase(state / STATE)
             mine = f"{account.server} {account.user}"
+            recall(database, mine)
+            known = database.fact("account")
             if known and known != mine and database.folders():
                 raise LocalProblem(
                     "This client home follows folders of another account",
@@ -102,6 +114,7 @@ class Engine:
             with database.transaction():
                 database.set_fact("account", mine)
                 note_device(database, account.device)
+            note_down(database)
             return cls(database, account, api)
         except BaseException:
             await api.__aexit__(None, None, None)
@@ -412,6 +425,7 @@ class Engine:
         with self.state.transaction():
             self.state.set_fact(fact, "yes" if paused else "no")
             self.state.set_fact(fact + " until", ends)
+        note_down(self.state)
         if sync is None:
             self.paused = paused
         event = self._resumed if sync is None else sync.resumed
@@ -440,6 +454,7 @@ class Engine:
     def set_limits(self, limits: Limits) -> None:
         """They count at once, also for what is under way."""
         write_limits(self.state, limits)
+        note_down(self.state)
         self.limits = limits
 
     def _rate(self, limit: int | None) -> int | None:
@@ -497,6 +512,7 @@ class Engine:
             trees = StoredTrees(self.state, followed.id, node)
             with trees.transaction():
                 trees.save(root_row(node), dirty=False)
+        note_down(self.state)
         sync = self.syncs[followed.id] = FolderSync(followed, self.state, self.api, self.account)
         sync.learn_view(view)
         self._start(sync)
@@ -514,6 +530,7 @@ class Engine:
         sync.close()
         del self.syncs[sync.folder.id]
         self.state.remove_folder(sync.folder)
+        note_down(self.state)
         await asyncio.to_thread(remove_marker, sync.folder.local, sync.folder.follow)
 
     # ---- answers -----------------------------------------------------------------------------------------
@@ -546,10 +563,14 @@ class Engine:
         return {"folder": str(sync.folder.local), "count": count}
 
     def exclude(self, path: Path) -> dict[str, Any]:
-        return exclusion.exclude(self, path)
+        done = exclusion.exclude(self, path)
+        note_down(self.state)
+        return done
 
     def include(self, path: Path) -> dict[str, Any]:
-        return exclusion.include(self, path)
+        done = exclusion.include(self, path)
+        note_down(self.state)
+        return done
 
     def excluded(self) -> list[dict[str, Any]]:
         return exclusion.excluded(self)

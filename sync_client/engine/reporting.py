@@ -20,6 +20,7 @@ from protocol.errors import DeviceCloned, LocalProblem
 from protocol.messages import Kind
 from protocol.names import unportable
 from sync_client.engine.ignoring import IGNORE_FILE, MAX_BYTES, Ignoring, shown_file, words
+from sync_client.engine.rebuilding import told
 from sync_client.engine.trash_care import KEEP_DAYS, SHARE
 from sync_client.engine.trees import Side
 
@@ -73,7 +74,10 @@ def status(engine: Engine) -> Answer:
         "conflicts": sum(1 for sync in engine.syncs.values() for _ in open_conflicts(sync)),
         "traffic": {"sent_bytes": engine.api.bytes_sent, "received_bytes": engine.api.bytes_received},
         "progress": _progress(engine),
-        "notes": [note for sync in engine.syncs.values() for note in _notes(engine, sync)],
+        "notes": [
+            *filter(None, [told(engine.state)]),
+            *(note for sync in engine.syncs.values() for note in _notes(engine, sync)),
+        ],
         "retention": f"{RETENTION}{_kept_by_the_server(engine)}",
         "limits": msgspec.to_builtins(engine.limits),
         "paused_until": engine.paused_until() if engine.paused else None,

@@ -7,9 +7,11 @@ Three flat tuples in MessagePack: half the size and a fraction of the time of na
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Sequence
 from uuid import UUID
 
+import msgspec
 from msgspec import msgpack
 
 from protocol.ids import NodeId
@@ -20,6 +22,12 @@ _ROW_FORMAT = 1  # the first item: the version of this layout
 _encode = msgpack.Encoder(uuid_format="bytes").encode
 _decode = msgpack.Decoder().decode
 _FOLDER = Content(Kind.FOLDER)
+
+
+class RowDamaged(sqlite3.DatabaseError):
+    """SQLite gave the bytes, and they are none of ours."""
+
+    sqlite_errorname = "SQLITE_CORRUPT"
 
 
 def pack(row: Row) -> bytes:
@@ -65,6 +73,14 @@ def _fingerprint_fields(seen: Fingerprint) -> tuple[object, ...]:
 
 
 def unpack(node: NodeId, data: bytes) -> Row:
+    """Raises RowDamaged: these are not bytes that `pack` made."""
+    try:
+        return _unpack(node, data)
+    except (msgspec.DecodeError, ValueError, TypeError, IndexError, AttributeError) as error:
+        raise RowDamaged("a row is damaged") from error
+
+
+def _unpack(node: NodeId, data: bytes) -> Row:
     _, remote, local, agreed = _decode(data)
     return Row(
         node,

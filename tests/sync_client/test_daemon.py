@@ -133,13 +133,14 @@ def test_pausing_outlives_a_restart(ana: MbSync, tmp_path: Path) -> None:
 
 
 def test_a_fault_of_the_engine_is_told_and_the_process_goes_on(ana: MbSync) -> None:
-    (ana.home / "state.db").write_bytes(b"not a database, whatever else" * 1_000)
+    for path in ana.home.glob("state.db*"):
+        path.unlink()
+    (ana.home / "state.db").mkdir()  # what no program can open as a file
     ana.done("start")
     until_state(ana, "error")
     assert ana.json("status")["words"]
     assert ana("wait", "--timeout", "5").returncode == 1
-    for name in ("state.db", "state.db-wal", "state.db-shm"):
-        (ana.home / name).unlink(missing_ok=True)
+    (ana.home / "state.db").rmdir()
     until_state(ana, "synced")
 
 

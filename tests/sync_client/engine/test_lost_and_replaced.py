@@ -144,7 +144,7 @@ async def test_a_database_put_back_from_last_week_deletes_nothing(setting: Setti
 
 async def test_a_lost_database_over_a_full_folder_sends_and_copies_nothing(setting: Setting) -> None:
     study = await a_synced_study(setting)
-    for path in (setting.base / "home").glob("state.db*"):
+    for path in [*(setting.base / "home").glob("state.db*"), setting.base / "home" / "followed.json"]:
         path.unlink()
     before = await setting.on_server("/study")
     async with setting.engine() as engine:
