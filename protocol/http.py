@@ -66,6 +66,8 @@ from protocol.messages import (
     Devices,
     Feed,
     Hello,
+    Job,
+    Jobs,
     Listing,
     Login,
     Missing,
@@ -74,6 +76,7 @@ from protocol.messages import (
     Problem,
     Redeem,
     Redeemed,
+    Release,
     Reset,
     Revision,
     Share,
@@ -98,6 +101,7 @@ from protocol.upload_body import Batches, UploadBody
 
 CONNECT_SECONDS = 10.0
 STALL_SECONDS = 30.0  # without a byte either way
+HELD_SECONDS = 600.0  # a block works on the whole file before its first byte comes
 WAIT_GRACE_SECONDS = 15.0  # a long poll may be answered this much later than it asked for
 _READ_BUFFER_BYTES = 512 * 1024
 _LARGE_BODY_BYTES = 512 * 1024  # aiohttp sends a longer one in pieces if it is a file
@@ -260,6 +264,33 @@ class ServerApi:
 
     async def let_in(self, code: str, device: UUID) -> SyncCode:
         return await self._ask("PUT", f"/codes/{quote(code, safe='')}/devices/{device}", SyncCode)
+
+    # ---- what blocks held back ---------------------------------------------------------------------------
+
+    async def jobs(self, view: UUID, *, states: str = "", after: str = "") -> Jobs:
+        return await self._ask("GET", f"/views/{view}/jobs", Jobs, query={"states": states, "after": after})
+
+    async def job(self, view: UUID, job: int) -> Job:
+        return await self._ask("GET", f"/views/{view}/jobs/{job}", Job)
+
+    async def retry(self, view: UUID, job: int) -> Job:
+        return await self._ask("POST", f"/views/{view}/jobs/{job}/retry", Job, repeat=False)
+
+    async def release(self, view: UUID, job: int, asked: Release) -> Job:
+        return await self._ask("POST", f"/views/{view}/jobs/{job}/release", Job, asked, repeat=False)
+
+    async def reject(self, view: UUID, job: int) -> Job:
+        return await self._ask("POST", f"/views/{view}/jobs/{job}/reject", Job, repeat=False)
+
+    async def held(self, view: UUID, job: int, output: str = "") -> AsyncIterator[bytes]:
+        """The cleaned output that waits, piece by piece.  Never repeated: it is made for this request."""
+        path, query = f"/views/{view}/jobs/{job}/held", {"output": output}
+        async with self._exchange(
+            "GET", path, accept="*/*", query=query, stall_seconds=HELD_SECONDS
+        ) as response:
+            async for piece in response.content.iter_any():
+                self.bytes_received += len(piece)
+                yield piece
 
     # ---- chunks ----------------------------------------------------------------------------------------
 

@@ -536,6 +536,50 @@ class WhoSees(Answer):
     seers: list[Seer]
 
 
+# ---- what blocks made, and held back ---------------------------------------------------------------------
+
+
+class JobReason(Answer):
+    """Why, in a word for programs and a sentence for people; never a value taken from the file."""
+
+    code: str
+    text: str
+
+
+class Job(Answer):
+    """One version of one file that a rule works on, for people who may review it.
+
+    state: "waiting", "running", "published", "unchanged", "quarantined", "failed", "rejected" or "gone".  file: its
+    path below the rule's folder.  held: names the cleaned output that waits, "" if there is none.  report: of the
+    block, as it wrote it; "" in lists.
+    """
+
+    job: int
+    state: str
+    block: str
+    rule: str
+    folder: str
+    node: UUID
+    file: str
+    reasons: list[JobReason]
+    held: str
+    tries: int
+    made_at_ms: int
+    ended_at_ms: int | None
+    report: str = ""
+
+
+class Jobs(Answer):
+    jobs: list[Job]
+    next: str = ""
+
+
+class Release(Request):
+    """held: of the job, as the reviewer saw it; another one is not released."""
+
+    held: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+
+
 class LookAtCode(Request):
     code: Annotated[str, Meta(max_length=200)]
 

@@ -11,7 +11,7 @@ import logging
 import signal
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
@@ -43,6 +43,7 @@ from server.database.facts import keep_store_key, kept_store_key, rights_number,
 from server.database.session import Database
 from server.downloads import FOLDER as DOWNLOADS
 from server.downloads import Downloads
+from server.hooks.looking import Looking
 from server.hooks.running import Hooks
 from server.http.connections import READ_BUFFER_BYTES, GuardedSite, connection_limit
 from server.http.crowd import Crowd
@@ -124,6 +125,7 @@ async def opened(folder: DataFolder, settings: Settings) -> AsyncIterator[Servic
     """The parts of the server on the data in `folder`, which the caller has locked."""
     database = Database.open(folder.database, migrate=True)
     passwords = Passwords()
+    closing = AsyncExitStack()
     try:
         keys = open_keys(folder.keys)
         server_id = await database.read(server_id_of)
@@ -132,12 +134,16 @@ async def opened(folder: DataFolder, settings: Settings) -> AsyncIterator[Servic
             await database.write(partial(keep_store_key, wrapped=wrapped))
         store = ChunkStore(database, FolderPacks.open(folder.packs), keys, clock=now_ms)
         await _adopt(folder, store)
+        cursors = Cursors(keys.subkey(CURSOR_KEY_INFO))
+        looking = Looking(database, store, cursors, folder.scratch, subkey=keys.subkey, clock=now_ms)
+        closing.push_async_callback(looking.close)
         yield Service(
             database=database,
             store=store,
+            looking=looking,
             admissions=Admissions(database, now_ms),
             code_use=CodeUse(database),
-            cursors=Cursors(keys.subkey(CURSOR_KEY_INFO)),
+            cursors=cursors,
             passwords=passwords,
             wakeups=Wakeups(database),
             open_requests=OpenRequests(),
@@ -154,6 +160,7 @@ async def opened(folder: DataFolder, settings: Settings) -> AsyncIterator[Servic
             downloads=Downloads(folder.root / DOWNLOADS),
         )
     finally:
+        await closing.aclose()
         passwords.close()
         database.close()
 

@@ -21,7 +21,7 @@ from protocol.ids import NodeId, SpaceId, UserId
 from protocol.names import name_key
 from server.access.ancestry import Above, folders_above
 from server.access.new_spaces import fresh_id
-from server.access.rights import FOLDER, HOME, INTAKE, Role, passed_on
+from server.access.rights import FOLDER, HOME, IN_AN_INTAKE, INTAKE, Role, passed_on
 from server.database.facts import note_changed_rights
 from server.database.session import rows_of_sql
 from server.database.tables import GrantRow, ProjectRow, SpaceRow, TeamRow, UserRow, ViewRow
@@ -40,7 +40,7 @@ _HELD = (
 _MY_PROJECTS = f"{_MINE} SELECT DISTINCT projects.id {_MEMBERSHIPS}"
 _MY_INTAKES = (
     f"{_MINE} SELECT DISTINCT spaces.id FROM mine JOIN grants ON grants.principal = mine.id"  # noqa: S608 - constants
-    " AND grants.role = 'clinician' JOIN spaces ON spaces.id = grants.space AND spaces.kind = 'intake'"
+    " JOIN spaces ON spaces.id = grants.space AND spaces.kind = 'intake'"
 )
 _TEAM_PEOPLE = (
     'SELECT users.name FROM team_members JOIN users ON users.id = team_members."user"'
@@ -142,10 +142,10 @@ def give(
     Raises Refused: a rule says no.
     """
     kind, root, owner = space_of(session, space)
-    if (kind == INTAKE) != (role is Role.CLINICIAN):
+    if (kind == INTAKE) != (role in IN_AN_INTAKE):
         raise Refused(
             f"{role.value} cannot be given there",
-            hint="In an intake everyone is a clinician, and nobody is one elsewhere.",
+            hint="In an intake everyone is a clinician or a reviewer, and nobody is one elsewhere.",
         )
     if kind == HOME and node.bytes == root:
         raise Refused("A whole home cannot be shared", hint="Share a folder in it.")

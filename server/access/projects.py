@@ -4,7 +4,7 @@ Owns: making them from a template, their members and quotas as an operator sets 
 May import: sqlalchemy, protocol, server.access, server.database.
 
 An intake is a space of its own beside the project's.  A role on the project never reaches it: a clinician is
-given that role on the intake's root, and by an operator only.
+given that role on the intake's root, or a reviewer that of one, and by an operator only.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from protocol.ids import NodeId, SpaceId
 from protocol.names import name_key
 from server.access.grants import Seer, find_somebody, give, take_back, who_sees
 from server.access.new_spaces import check_name, fresh_id, make_space
-from server.access.rights import INTAKE, PROJECT, Role
+from server.access.rights import IN_AN_INTAKE, INTAKE, PROJECT, Role
 from server.database.tables import ProjectRow, SpaceRow
 
 INTAKE_NAME = "Intake"
@@ -70,19 +70,19 @@ def create_project(session: Session, name: str, template: Template, *, now_ms: i
 
 
 def give_role(session: Session, project: str, who: str, role: Role, *, now_ms: int) -> None:
-    """As an operator: any role, also that of a clinician.  who: `user:NAME` or `team:NAME`.
+    """As an operator: any role, also one in the intake.  who: `user:NAME` or `team:NAME`.
 
-    Raises NotFound, BadRequest.  Raises Refused: the project has no intake for a clinician.
+    Raises NotFound, BadRequest.  Raises Refused: the project has no intake for such a role.
     """
     row = _found(session, project)
     somebody = find_somebody(session, who)
     if somebody.kind == "project":
         raise Refused("A project cannot be a member of a project", hint="Name a user or a team.")
     space = row.space
-    if role is Role.CLINICIAN:
+    if role in IN_AN_INTAKE:
         if row.intake is None:
             raise Refused(
-                f"Project {row.name} has no intake to be a clinician of",
+                f"Project {row.name} has no intake to be a {role} of",
                 hint="Make one with `mb-server project create NAME --template imaging`.",
             )
         space = row.intake

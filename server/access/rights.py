@@ -4,7 +4,8 @@ Owns: principals, roles and what each gives, the views that a decision is about,
 May import: protocol.
 
 Roles are granted on a folder and hold for all below it; those of one person add up.  An intake holds identified
-data: only `clinician` counts there, and it counts nowhere else, so that no other role ever leads into one.
+data: only `clinician` and `reviewer` count there, and they count nowhere else, so that no other role ever leads
+into one.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ class Action(Enum):
     VERSIONS = "versions"  # superseded contents, and the trash
     SHARE = "share"
     PEOPLE = "people"  # who else can see it, and who made what
+    REVIEW = "review"  # what blocks held back or could not do, and why; reject it, have it done again
+    RELEASE = "release"  # let pass what a block held back
 
 
 class Role(StrEnum):
@@ -39,19 +42,24 @@ class Role(StrEnum):
     READER = "reader"
     METADATA = "metadata"
     CLINICIAN = "clinician"
+    REVIEWER = "reviewer"  # a clinician who may also release
+
+
+IN_AN_INTAKE = frozenset({Role.CLINICIAN, Role.REVIEWER})
 
 
 _NONE: frozenset[Action] = frozenset()
 _READS = frozenset({Action.METADATA, Action.READ, Action.PEOPLE})
-_WORK = _READS | {Action.WRITE, Action.VERSIONS}
+_WORK = _READS | {Action.WRITE, Action.VERSIONS, Action.REVIEW}
 _GIVES = {
     Role.OWNER: frozenset(Action),
     Role.EDITOR: _WORK,
     Role.READER: _READS,
     Role.METADATA: frozenset({Action.METADATA}),
     Role.CLINICIAN: _NONE,
+    Role.REVIEWER: _NONE,
 }
-_GIVES_IN_AN_INTAKE = {Role.CLINICIAN: _WORK}
+_GIVES_IN_AN_INTAKE = {Role.CLINICIAN: _WORK, Role.REVIEWER: _WORK | {Action.RELEASE}}
 _GIVEN_BY_A_CODE = frozenset({Action.METADATA, Action.READ})
 
 

@@ -42,6 +42,10 @@ class Did(StrEnum):
     SHARE = "share"
     UNSHARE = "unshare"
     CODE = "code"
+    LOOK = "look"  # at what a block held back
+    RELEASE = "release"
+    REJECT = "reject"
+    RETRY = "retry"
     LOGIN = "login"
     LOGOUT = "logout"
     REVOKE_DEVICE = "revoke-device"

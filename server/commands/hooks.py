@@ -8,20 +8,25 @@ May import: click, protocol, server.  All that is heavy is imported inside the c
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from protocol.errors import BadRequest
+from protocol.errors import BadRequest, LocalProblem
 from protocol.names import shown
 from server.commands.words import (
     changing,
     command,
     data_option,
+    folder_at,
     json_option,
     now_ms,
+    open_data,
     open_database,
     shown_time,
 )
@@ -202,11 +207,7 @@ def job_list(data: Path, *, states: tuple[str, ...], names: bool, as_json: bool)
 @json_option
 def job_show(job: int, data: Path, *, as_json: bool) -> None:
     """One job, with the name of its file and the block's report."""
-    from server.hooks.reviewing import find_job
-
-    with open_database(data) as database, database.reading() as session:
-        found = find_job(session, job)
-    _show([found], as_json=as_json, empty="", whole=True)
+    _show_one(job, data, as_json=as_json)
 
 
 @command("retry", example="mb-server job retry 17 --data /srv/medical-blocks")
@@ -250,17 +251,59 @@ def quarantine_list(data: Path, *, names: bool, as_json: bool) -> None:
     _show(jobs, as_json=as_json, empty="Nothing waits for you.")
 
 
-@command("show", example="mb-server quarantine show 17 --data /srv/medical-blocks")
+@command("show", example="mb-server quarantine show 17 --save held.dcm --data /srv/medical-blocks")
 @_job_argument
 @data_option
+@click.option(
+    "--save",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Save the cleaned output to a new file too: what `release` lets pass, to the byte.",
+)
 @json_option
-def quarantine_show(job: int, data: Path, *, as_json: bool) -> None:
+def quarantine_show(job: int, data: Path, *, save: Path | None, as_json: bool) -> None:
     """One file that was held back, with its name, the reasons and the block's report."""
-    from server.hooks.reviewing import find_job
+    if save is not None:
+        asyncio.run(_save_held(data, job, save))
+    _show_one(job, data, as_json=as_json)
 
-    with open_database(data) as database, database.reading() as session:
-        found = find_job(session, job)
-    _show([found], as_json=as_json, empty="", whole=True)
+
+async def _save_held(data: Path, job: int, file: Path) -> None:
+    """To a file that is whole or not there."""
+    from server.access.cursors import CURSOR_KEY_INFO, Cursors
+    from server.audit.rows import operated
+    from server.chunks.store import ChunkStore
+    from server.hooks.looking import Looking
+    from server.hooks.reviewing import held_back
+
+    if file.exists():
+        raise LocalProblem(f"{file} is there already", hint="Name a file that is not.")
+    part = file.with_name(f".{file.name}.part")
+    with open_data(data) as (database, packs, keys):
+        with database.writing() as session:
+            held_job = held_back(session, job)
+            operated(session, f"quarantine show {job} --save", now_ms=now_ms())
+        looking = Looking(
+            database,
+            ChunkStore(database, packs, keys, clock=now_ms),
+            Cursors(keys.subkey(CURSOR_KEY_INFO)),
+            folder_at(data).scratch,
+            subkey=keys.subkey,
+            clock=now_ms,
+        )
+        try:
+            async with looking.at(held_job) as held:
+                handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+                with os.fdopen(handle, "wb") as writing:
+                    shutil.copyfileobj(held.file, writing)
+            part.rename(file)
+        except OSError as error:
+            raise LocalProblem(
+                f"{file} cannot be written ({error.strerror})", hint="Name another place."
+            ) from error
+        finally:
+            part.unlink(missing_ok=True)
+            await looking.close()
 
 
 @command("release", example="mb-server quarantine release 17 --data /srv/medical-blocks")
@@ -285,6 +328,14 @@ def quarantine_reject(job: int, data: Path) -> None:
     with changing(data, f"quarantine reject {job}") as session:
         reject(session, job, now_ms=now_ms())
     click.echo(f"Job {job} is rejected.  Undo: mb-server job retry {job}", err=True)
+
+
+def _show_one(job: int, data: Path, *, as_json: bool) -> None:
+    from server.hooks.reviewing import find_job
+
+    with open_database(data) as database, database.reading() as session:
+        found = find_job(session, job)
+    _show([found], as_json=as_json, empty="", whole=True)
 
 
 def _show(jobs: list[Job], *, as_json: bool, empty: str, whole: bool = False) -> None:

@@ -19,14 +19,15 @@ from server.commands.words import changing, command, data_option, json_option, n
 if TYPE_CHECKING:
     from server.access.projects import Project
 
-ROLES = ("owner", "editor", "reader", "metadata", "clinician")
+ROLES = ("owner", "editor", "reader", "metadata", "clinician", "reviewer")
 TEMPLATES = ("empty", "imaging")
 _role_option = click.option(
     "--role",
     required=True,
     type=click.Choice(ROLES),
     help="owner: all, and may share; editor: read and write; reader: read; metadata: names only;"
-    " clinician: works in the project's intake, and nowhere else.",
+    " clinician: works in the project's intake, and nowhere else; reviewer: does, and may release what a block"
+    " held back.",
 )
 
 
@@ -76,7 +77,7 @@ def project_create(name: str, data: Path, *, template: str) -> None:
 def project_grant(name: str, who: str, data: Path, *, role: str) -> None:
     """Give a user or a team a role, in place of the one they have.  It holds within a second.
 
-    No role on a project opens its intake, not even the owner's; clinician does, beside another role.
+    No role on a project opens its intake, not even the owner's; clinician or reviewer does, beside another role.
     """
     from server.access.projects import give_role
     from server.access.rights import Role

@@ -1,15 +1,19 @@
 """Looking at what blocks held back, and deciding on it.
 
-Owns: the list of jobs as people see it, release, reject, doing it again, the output that was held back.
-May import: sqlalchemy, protocol, server.chunks, server.database, server.hooks.
+Owns: the list of jobs as people see it, whose jobs they are, release, reject, doing it again.
+May import: sqlalchemy, protocol, server.access, server.database, server.hooks, server.spaces.
 
-Nothing that a block held back is kept: it is made again when somebody wants to look at it or releases it, and only the
-very bytes that were looked at are published (the job keeps their digest).
+An operator decides about all jobs; everyone else about those whose rule works on a folder of their view (`within`), and
+of any other they learn nothing, not even that its number was given.
+
+Nothing that a block held back is kept: it is made again when somebody looks at it or releases it, and only the very
+bytes that were looked at are published (the job keeps their digest).
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -17,8 +21,12 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from protocol.errors import NotFound, Refused
+from protocol.ids import NodeId
+from protocol.messages import Revision
+from server.access.ancestry import folders_above
+from server.access.rights import ReadableView
 from server.database.tables import JobRow, RuleRow
-from server.hooks.jobs import OPEN_ENDS, State
+from server.hooks.jobs import OPEN_ENDS, Leased, State
 from server.hooks.rules import path_of, rule_with
 from server.spaces.rows import load_with_ancestors
 
@@ -28,60 +36,109 @@ MOST_LISTED = 1_000
 @dataclass(frozen=True, slots=True)
 class Job:
     """One job for people.  file: empty unless it was asked for, since names of files hold names of patients.
-    can_release: the block made a cleaned output that a person may let pass."""
+    held: the digest of a cleaned output that a person may let pass; None if the block made none."""
 
     id: int
+    node: UUID
+    revision: Revision
     state: State
     block: str
     rule: str
     source: str
     reasons: tuple[tuple[str, str], ...]
-    can_release: bool
+    held: bytes | None
     tries: int
     made_at_ms: int
     ended_at_ms: int | None
     file: str = ""
     report: bytes | None = None
 
+    @property
+    def can_release(self) -> bool:
+        return self.held is not None
 
-def list_jobs(session: Session, *, states: tuple[State, ...] = (), names: bool = False) -> list[Job]:
-    """The newest first, at most a thousand.  states: only these.  names: with the path of each file."""
-    query = select(JobRow).order_by(JobRow.id.desc()).limit(MOST_LISTED)
+
+Rules = Collection[bytes]
+
+
+def rules_within(session: Session, view: ReadableView) -> Rules:
+    """The rules that work on a folder of this view."""
+    rows = session.execute(select(RuleRow.id, RuleRow.node).where(RuleRow.space == view.space)).all()
+    return {row.id for row in rows if view.is_whole or _lies_below(session, view, row.node)}
+
+
+def _lies_below(session: Session, view: ReadableView, node: bytes) -> bool:
+    above = folders_above(session, view.space, NodeId(UUID(bytes=node)))
+    return any(folder.id == view.root.bytes for folder in above)
+
+
+def list_jobs(
+    session: Session,
+    *,
+    states: Collection[State] = (),
+    names: bool = False,
+    within: Rules | None = None,
+    before: int | None = None,
+    limit: int = MOST_LISTED,
+) -> list[Job]:
+    """The newest first.  states: only these.  names: with the path of each file.  before: only older ones."""
+    query = select(JobRow).order_by(JobRow.id.desc()).limit(limit)
     if states:
         query = query.where(JobRow.state.in_(states))
+    if within is not None:
+        query = query.where(JobRow.rule.in_(within))
+    if before is not None:
+        query = query.where(JobRow.id < before)
     return [_value(session, row, names=names) for row in session.scalars(query)]
 
 
-def find_job(session: Session, job: int) -> Job:
+def find_job(session: Session, job: int, *, within: Rules | None = None) -> Job:
     """With the path of its file and its report.  Raises NotFound."""
-    return _value(session, _row(session, job), names=True)
+    return _value(session, _row(session, job, within), names=True)
 
 
-def release(session: Session, job: int, *, now_ms: int) -> None:
+def held_back(session: Session, job: int, *, within: Rules | None = None) -> Leased:
+    """The job as a runner would get it, but without a lease: whatever is made of it counts for nothing.
+
+    released: the digest of what was held back.  Raises NotFound.  Raises Refused: nothing is held back.
+    """
+    row = _with_output(session, job, within)
+    return Leased(
+        id=row.id,
+        rule=rule_with(session, row.rule),
+        node=NodeId(UUID(bytes=row.node)),
+        revision=Revision(epoch=row.epoch, number=row.number),
+        tries=row.tries,
+        lease=b"",
+        released=row.digest,
+    )
+
+
+def release(
+    session: Session, job: int, *, now_ms: int, within: Rules | None = None, seen: bytes | None = None
+) -> None:
     """Let the held output pass: it is made again and, if it is the same to the byte, published.
 
-    Raises NotFound.  Raises Refused: it waits for nobody, or no block made an output that could pass.
+    seen: the digest of what the reviewer judged.  Raises NotFound.  Raises Refused: it waits for nobody, no block made
+    an output that could pass, or another one waits by now.
     """
-    row = _held(session, job)
-    if row.digest is None:
-        raise Refused(
-            f"Of job {job} there is no cleaned output that could be released",
-            hint="Do it again after the block was mended (`mb-server job retry`), or reject it.",
-        )
+    row = _with_output(session, job, within)
+    if seen is not None and seen != row.digest:
+        raise Refused(f"Another output of job {job} waits by now", hint="Look at it, and release it then.")
     row.state, row.is_released, row.tries, row.due_at_ms = State.WAITING, True, 0, now_ms
     session.flush()
 
 
-def reject(session: Session, job: int, *, now_ms: int) -> None:
+def reject(session: Session, job: int, *, now_ms: int, within: Rules | None = None) -> None:
     """Nothing of this version ever appears.  Raises NotFound, Refused."""
-    row = _held(session, job)
+    row = _held(session, job, within)
     row.state, row.digest, row.ended_at_ms = State.REJECTED, None, now_ms
     session.flush()
 
 
-def retry(session: Session, job: int, *, now_ms: int) -> None:
+def retry(session: Session, job: int, *, now_ms: int, within: Rules | None = None) -> None:
     """Do it again from the beginning.  Raises NotFound.  Raises Refused: it is at work or waits already."""
-    row = _row(session, job)
+    row = _row(session, job, within)
     if row.state in (State.WAITING, State.RUNNING):
         raise Refused(f"Job {job} is {row.state} already", hint="Wait for it.")
     row.state, row.is_released, row.digest, row.tries, row.due_at_ms = State.WAITING, False, None, 0, now_ms
@@ -95,20 +152,30 @@ def retry_failed(session: Session, *, now_ms: int) -> int:
     return len(session.execute(again.values(**values).returning(JobRow.id)).all())
 
 
-def _held(session: Session, job: int) -> JobRow:
-    row = _row(session, job)
-    if row.state not in OPEN_ENDS:
+def _with_output(session: Session, job: int, within: Rules | None) -> JobRow:
+    row = _held(session, job, within)
+    if row.digest is None:
         raise Refused(
-            f"Job {job} does not wait for anybody: it is {row.state}",
-            hint="`mb-server quarantine list` shows what does.",
+            f"Of job {job} there is no cleaned output that could be released",
+            hint="Have it done again after the block was mended, or reject it.",
         )
     return row
 
 
-def _row(session: Session, job: int) -> JobRow:
+def _held(session: Session, job: int, within: Rules | None) -> JobRow:
+    row = _row(session, job, within)
+    if row.state not in OPEN_ENDS:
+        raise Refused(
+            f"Job {job} does not wait for anybody: it is {row.state}",
+            hint="The list of the quarantine shows what does.",
+        )
+    return row
+
+
+def _row(session: Session, job: int, within: Rules | None) -> JobRow:
     row = session.get(JobRow, job)
-    if row is None:
-        raise NotFound(f"There is no job {job}", hint="`mb-server job list` shows all.")
+    if row is None or (within is not None and row.rule not in within):
+        raise NotFound(f"There is no job {job}", hint="The list of jobs shows those that there are.")
     return row
 
 
@@ -118,12 +185,14 @@ def _value(session: Session, row: JobRow, *, names: bool) -> Job:
     known = rule_with(session, rule.id)
     return Job(
         id=row.id,
+        node=UUID(bytes=row.node),
+        revision=Revision(epoch=row.epoch, number=row.number),
         state=State(row.state),
         block=rule.block,
         rule=UUID(bytes=rule.id).hex[-8:],
         source=path_of(session, known.source),
         reasons=tuple((one["code"], one["text"]) for one in json.loads(row.reasons)),
-        can_release=row.state == State.QUARANTINED and row.digest is not None,
+        held=row.digest if row.state == State.QUARANTINED else None,
         tries=row.tries,
         made_at_ms=row.made_at_ms,
         ended_at_ms=row.ended_at_ms,

@@ -117,7 +117,7 @@ class Hooks:
     async def run(self) -> None:
         """Until cancelled.  The one server of this data folder: what others had leased is free again."""
         await asyncio.to_thread(shutil.rmtree, self._scratch, ignore_errors=True)
-        self._scratch.mkdir(mode=0o700)
+        self._scratch.mkdir(mode=0o700, exist_ok=True)
         try:
             await self._safely(lambda: self._database.write(jobs.give_back_all))
             async with asyncio.TaskGroup() as group:
@@ -126,6 +126,10 @@ class Hooks:
                     group.create_task(self._work(), name="work")
         finally:
             await self._workshop.close()
+
+    async def close(self) -> None:
+        """Of hooks that do not run: the workers of what was worked through by hand."""
+        await self._workshop.close()
 
     # ---- the loops ---------------------------------------------------------------------------------------
 

@@ -23,8 +23,9 @@ _PATH_MEANINGS = {
     "principal": "id of a user, a team, a project or a sync code",
     "code": "name of a sync code, MBS-XXXXXX",
     "revision": "EPOCH.NUMBER",
+    "job": "number of a job",
 }
-_TEXTS = ("code", "revision")
+_TEXTS = ("code", "revision", "job")
 
 
 def describe(routes: Iterable[Route], *, version: str) -> dict[str, Any]:

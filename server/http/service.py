@@ -1,7 +1,8 @@
 """What every handler may use.
 
 Owns: nothing of its own; it holds what server.app opened.
-May import: aiohttp, protocol, server.access, server.audit, server.chunks, server.database, server.http, server.spaces.
+May import: aiohttp, protocol, server.access, server.audit, server.chunks, server.database, server.hooks,
+server.http, server.spaces.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from server.audit.sealing import Heads
 from server.chunks.store import ChunkStore
 from server.database.session import Database
 from server.downloads import Downloads
+from server.hooks.looking import Looking
 from server.http.crowd import Crowd
 from server.http.denials import Denials
 from server.http.open_requests import OpenRequests
@@ -35,6 +37,7 @@ class Service:
 
     database: Database
     store: ChunkStore
+    looking: Looking
     admissions: Admissions
     code_use: CodeUse
     cursors: Cursors

@@ -8,7 +8,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from protocol.messages import JSON, to_json
-from server.http import chunks, codes, commit, feed, files, grants, hello, history, login
+from server.http import chunks, codes, commit, feed, files, grants, hello, history, jobs, login
 from server.http.openapi import describe
 from server.http.routes import Call, On, Stream, route
 
@@ -48,4 +48,10 @@ ROUTES = (
     codes.get_codes,
     codes.delete_code,
     codes.put_code_device,
+    jobs.get_jobs,
+    jobs.get_job,
+    jobs.get_held,
+    jobs.post_retry,
+    jobs.post_release,
+    jobs.post_reject,
 )

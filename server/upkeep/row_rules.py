@@ -109,7 +109,7 @@ _RULES = (
         "grant-intake",
         "A role on node {} of space {} is one for an intake and it is none, or the other way round",
         "SELECT g.node, g.space FROM grants g JOIN spaces s ON s.id = g.space"
-        " WHERE (g.role = 'clinician') <> (s.kind = 'intake')",
+        " WHERE (g.role IN ('clinician', 'reviewer')) <> (s.kind = 'intake')",
     ),
     _Rule(
         "grant-view",

@@ -24,13 +24,14 @@ from server.access.rights import (
 )
 
 READ = {Action.METADATA, Action.READ, Action.PEOPLE}
-WORK = READ | {Action.WRITE, Action.VERSIONS}
+WORK = READ | {Action.WRITE, Action.VERSIONS, Action.REVIEW}
 GIVES = {
     Role.OWNER: set(Action),
     Role.EDITOR: WORK,
     Role.READER: READ,
     Role.METADATA: {Action.METADATA},
     Role.CLINICIAN: set[Action](),
+    Role.REVIEWER: set[Action](),
 }
 ALL_SETS = list(chain.from_iterable(combinations(Role, count) for count in range(len(Role) + 1)))
 
@@ -51,8 +52,12 @@ def test_roles_add_up(roles: tuple[Role, ...]) -> None:
 
 
 @pytest.mark.parametrize("roles", ALL_SETS)
-def test_an_intake_opens_to_clinicians_alone_and_nobody_may_share_it(roles: tuple[Role, ...]) -> None:
-    assert rights_by(roles, restricted=True) == (WORK if Role.CLINICIAN in roles else set())
+def test_an_intake_opens_to_clinicians_and_reviewers_alone_and_nobody_may_share_it(
+    roles: tuple[Role, ...],
+) -> None:
+    clinician = WORK if Role.CLINICIAN in roles else set()
+    reviewer = WORK | {Action.RELEASE} if Role.REVIEWER in roles else set()
+    assert rights_by(roles, restricted=True) == clinician | reviewer
     assert rights_of(somebody(is_admin=True), a_view(INTAKE, *roles)) == rights_by(roles, restricted=True)
 
 

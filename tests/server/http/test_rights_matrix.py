@@ -32,6 +32,7 @@ from protocol.messages import (
     Problem,
     Redeem,
     Redeemed,
+    Release,
     Revision,
     Share,
     Wait,
@@ -79,13 +80,20 @@ NEEDS = {  # each route: open to all, to whoever is signed in, to a user alone, 
     "PUT /api/v1/views/{view}/nodes/{node}/grants": "share",
     "DELETE /api/v1/views/{view}/nodes/{node}/grants/{principal}": "share",
     "POST /api/v1/views/{view}/nodes/{node}/codes": "share",
+    "GET /api/v1/views/{view}/jobs": "review",
+    "GET /api/v1/views/{view}/jobs/{job}": "review",
+    "GET /api/v1/views/{view}/jobs/{job}/held": "review",
+    "POST /api/v1/views/{view}/jobs/{job}/retry": "review",
+    "POST /api/v1/views/{view}/jobs/{job}/reject": "review",
+    "POST /api/v1/views/{view}/jobs/{job}/release": "release",
 }
 NOTHING: set[str] = set()
 NAMES = {"metadata"}
 BY_CODE = NAMES | {"read"}
 READS = NAMES | {"read", "people"}
-WORKS = READS | {"write", "versions"}
-ALL = WORKS | {"share"}
+WORKS = READS | {"write", "versions", "review"}
+ALL = WORKS | {"share", "release"}
+JUDGES = WORKS | {"release"}
 NOBODY = None  # no token that counts
 OBJECTS = ("home", "shared", "project", "intake", "absent")
 HAS: dict[str, tuple[set[str], ...] | None] = {  # everybody: their rights in each of OBJECTS
@@ -96,6 +104,7 @@ HAS: dict[str, tuple[set[str], ...] | None] = {  # everybody: their rights in ea
     "reader": (NOTHING, READS, READS, NOTHING, NOTHING),
     "names": (NOTHING, NAMES, NAMES, NOTHING, NOTHING),
     "clinician": (NOTHING, NOTHING, NOTHING, WORKS, NOTHING),
+    "reviewer": (NOTHING, NOTHING, NOTHING, JUDGES, NOTHING),
     "both": (NOTHING, READS, READS, WORKS, NOTHING),  # a reader, and a clinician
     "stranger": (NOTHING, NOTHING, NOTHING, NOTHING, NOTHING),
     "administrator": (NOTHING, NOTHING, NOTHING, NOTHING, NOTHING),
@@ -150,6 +159,8 @@ def ask_for(route: str, thing: Thing, numbers: Callable[[], int]) -> dict[str, o
             return {"body": Share(who="user:stranger2", role="reader")}
         case "POST /api/v1/views/{view}/nodes/{node}/codes":
             return {"body": NewCode()}
+        case "POST /api/v1/views/{view}/jobs/{job}/release":
+            return {"body": Release(held="0" * 64)}
         case "POST /api/v1/codes/look":
             return {"body": LookAtCode(code=OPEN_CODE[0])}
         case "POST /api/v1/redeem":
@@ -169,6 +180,7 @@ def filled(route: str, thing: Thing) -> tuple[str, str]:
         "revision": "1.1",
         "principal": uuid4(),
         "code": "MBS-NONE00",
+        "job": 999_999,
     }
     return method, path.format(**names).removeprefix("/api/v1")
 
@@ -218,8 +230,8 @@ async def a_thing(person: Person, name: str, *, below: UUID | None = None) -> Th
 async def everything(server: ServiceUnderTest, owner: Person, clinician: Caller) -> list[Thing]:
     await operator(server, "project", "create", "Nerves", "--template", "imaging")
     await operator(server, "project", "grant", "Nerves", "user:owner", "--role", "owner")
-    for who in ("clinician", "both"):
-        await operator(server, "project", "grant", "Nerves", f"user:{who}", "--role", "clinician")
+    for who, role in (("clinician", "clinician"), ("both", "clinician"), ("reviewer", "reviewer")):
+        await operator(server, "project", "grant", "Nerves", f"user:{who}", "--role", role)
     home = await a_thing(owner, "home")
     shared_root = await owner.folder("Study")
     inside = await a_thing(owner, "shared", below=shared_root)

@@ -47,6 +47,12 @@ EXPECTED = {  # what each route acts on, and the right it asks for
     "PUT /api/v1/views/{view}/nodes/{node}/grants": "view share",
     "DELETE /api/v1/views/{view}/nodes/{node}/grants/{principal}": "view share",
     "POST /api/v1/views/{view}/nodes/{node}/codes": "view share",
+    "GET /api/v1/views/{view}/jobs": "view review",
+    "GET /api/v1/views/{view}/jobs/{job}": "view review",
+    "GET /api/v1/views/{view}/jobs/{job}/held": "view review",
+    "POST /api/v1/views/{view}/jobs/{job}/retry": "view review",
+    "POST /api/v1/views/{view}/jobs/{job}/reject": "view review",
+    "POST /api/v1/views/{view}/jobs/{job}/release": "view release",
 }
 
 
@@ -129,5 +135,6 @@ def _filled(path: str, view: str) -> str:
         "revision": "1.1",
         "principal": str(uuid4()),
         "code": "MBS-NONE00",
+        "job": "999999",
     }
     return path.format(**known).removeprefix("/api/v1")

@@ -1,0 +1,251 @@
+"""`mb-sync quarantine` and `job`.
+
+Owns: what blocks held back or could not do, as a person with the right to judge it sees it and decides.
+May import: click, protocol, home, operations, screens, folders, reach, words.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from protocol.errors import LocalProblem, NotFound
+from protocol.names import shown
+from sync_client import screens
+from sync_client.commands.folders import view_of
+from sync_client.commands.reach import server_api
+from sync_client.commands.words import as_json, help_end, notice, pass_home, tell
+from sync_client.home import ClientHome, read_account
+from sync_client.operations import parse_remote
+
+if TYPE_CHECKING:
+    from protocol.http import ServerApi
+    from protocol.messages import Job, View
+    from sync_client.engine.account import Account
+
+REVIEW = "review"  # the right, as the server names it
+HELD = "held"
+_remote = click.argument("remote", required=False)
+_job = click.argument("job", type=click.IntRange(0), metavar="JOB")
+
+
+@click.group("quarantine", epilog=help_end("mb-sync quarantine list"))
+def quarantine() -> None:
+    """Judge what a block held back: nothing of it appears before somebody decides."""
+
+
+@quarantine.command("list", epilog=help_end("mb-sync quarantine list /Projects/Nerves/Intake"))
+@_remote
+@as_json
+@pass_home
+def quarantine_list(home: ClientHome, remote: str | None, *, as_json: bool) -> None:
+    """List what waits for somebody, and why: everywhere that you may judge it, or in one folder."""
+    _list(home, remote, HELD, "Nothing waits for you.", json_wanted=as_json)
+
+
+@quarantine.command("show", epilog=help_end("mb-sync quarantine show 17"))
+@_job
+@as_json
+@pass_home
+def quarantine_show(home: ClientHome, job: int, *, as_json: bool) -> None:
+    """Show one file that was held back, with the report of the block."""
+    _, found = asyncio.run(_asked(read_account(home), job))
+    words = "\n".join([*_lines(found, time.time()), *([shown(found.report)] if found.report else [])])
+    tell(_facts(found) | {"report": found.report}, words, json_wanted=as_json)
+
+
+@quarantine.command("fetch", epilog=help_end("mb-sync quarantine fetch 17 held.dcm"))
+@_job
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--output", default="", metavar="WORD", help="Which one, where the block made several.")
+@as_json
+@pass_home
+def quarantine_fetch(home: ClientHome, job: int, file: Path, *, output: str, as_json: bool) -> None:
+    """Save the cleaned output to a new FILE, to look at it: what `release` lets pass, to the byte.
+
+    It may still show who the patient is, so keep it where the original may lie, and delete it after.
+    """
+    size = asyncio.run(_fetch(read_account(home), job, file, output))
+    facts = {"job": job, "file": str(file), "size": size}
+    tell(
+        facts,
+        f"{screens.path(str(file))}: {screens.size(size)}. Delete it when you have seen it.",
+        json_wanted=as_json,
+    )
+
+
+@quarantine.command("release", epilog=help_end("mb-sync quarantine release 17"))
+@_job
+@as_json
+@pass_home
+def quarantine_release(home: ClientHome, job: int, *, as_json: bool) -> None:
+    """Let the cleaned output pass. The original never does."""
+    from protocol.messages import Release  # noqa: PLC0415 - msgspec: the --help of all commands reads this file
+
+    async def release(api: ServerApi, view: View, found: Job) -> Job:
+        return await api.release(view.view, job, Release(held=found.held or "0" * 64))
+
+    done = asyncio.run(_decided(read_account(home), job, release))
+    tell(_facts(done), f"Job {job} is released: its cleaned output appears in a moment.", json_wanted=as_json)
+
+
+@quarantine.command("reject", epilog=help_end("mb-sync quarantine reject 17"))
+@_job
+@as_json
+@pass_home
+def quarantine_reject(home: ClientHome, job: int, *, as_json: bool) -> None:
+    """Let nothing of this file ever appear. It stays where it is."""
+
+    async def reject(api: ServerApi, view: View, _: Job) -> Job:
+        return await api.reject(view.view, job)
+
+    done = asyncio.run(_decided(read_account(home), job, reject))
+    tell(_facts(done), f"Job {job} is rejected. Undo: mb-sync job retry {job}", json_wanted=as_json)
+
+
+@click.group("job", epilog=help_end("mb-sync job list --state failed"))
+def job_group() -> None:
+    """See what blocks made of the files of a folder, and have it done again."""
+
+
+@job_group.command("list", epilog=help_end("mb-sync job list /Projects/Nerves --state failed"))
+@_remote
+@click.option("--state", "states", multiple=True, metavar="STATE", help="Only these: waiting, failed, …")
+@as_json
+@pass_home
+def job_list(home: ClientHome, remote: str | None, *, states: tuple[str, ...], as_json: bool) -> None:
+    """List the newest jobs: everywhere that you may see them, or of one folder."""
+    _list(home, remote, ",".join(states), "There are no such jobs.", json_wanted=as_json)
+
+
+@job_group.command("retry", epilog=help_end("mb-sync job retry 17"))
+@_job
+@as_json
+@pass_home
+def job_retry(home: ClientHome, job: int, *, as_json: bool) -> None:
+    """Do a job again from the beginning."""
+
+    async def retry(api: ServerApi, view: View, _: Job) -> Job:
+        return await api.retry(view.view, job)
+
+    done = asyncio.run(_decided(read_account(home), job, retry))
+    tell(_facts(done), f"Job {job} is done again.", json_wanted=as_json)
+
+
+# ---- at the server -----------------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def _server(account: Account) -> AsyncIterator[ServerApi]:
+    async with server_api(account.server, account.token, trust=account.trust) as api:
+        yield api
+
+
+async def _listed(account: Account, remote: str | None, states: str) -> list[Job]:
+    async with _server(account) as api:
+        views = (await api.views()).views
+        views = [view_of(views, remote)[0]] if remote else [view for view in views if REVIEW in view.rights]
+        found: list[Job] = []
+        for view in views:
+            after = ""
+            while True:
+                page = await api.jobs(view.view, states=states, after=after)
+                found += page.jobs
+                if not (after := page.next) or (states != HELD and len(found) >= 1_000):
+                    break
+        return sorted({job.job: job for job in found}.values(), key=lambda job: job.job)
+
+
+async def _found(api: ServerApi, job: int) -> tuple[View, Job]:
+    """The job, and a view that shows it.  Raises NotFound."""
+    for view in (await api.views()).views:
+        if REVIEW in view.rights:
+            with suppress(NotFound):
+                return view, await api.job(view.view, job)
+    raise NotFound(f"There is no job {job} for you", hint="`mb-sync quarantine list` shows what waits.")
+
+
+async def _asked(account: Account, job: int) -> tuple[View, Job]:
+    async with _server(account) as api:
+        return await _found(api, job)
+
+
+async def _decided(
+    account: Account, job: int, decide: Callable[[ServerApi, View, Job], Awaitable[Job]]
+) -> Job:
+    async with _server(account) as api:
+        return await decide(api, *await _found(api, job))
+
+
+async def _fetch(account: Account, job: int, file: Path, output: str) -> int:
+    """To a file that is whole or not there.  Raises LocalProblem: there is one, or it cannot be written."""
+    if file.exists():
+        raise LocalProblem(f"{shown(str(file))} is there already", hint="Name a file that is not.")
+    part = file.with_name(f".{file.name}.part")
+    try:
+        async with _server(account) as api:
+            view, _ = await _found(api, job)
+            handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+            with os.fdopen(handle, "wb") as writing:
+                async for piece in api.held(view.view, job, output):
+                    writing.write(piece)
+        part.rename(file)
+    except OSError as error:
+        raise LocalProblem(
+            f"{shown(str(file))} cannot be written ({error.strerror})", hint="Name another place."
+        ) from error
+    finally:
+        part.unlink(missing_ok=True)
+    return file.stat().st_size
+
+
+# ---- what a person sees ------------------------------------------------------------------------------------
+
+
+def _list(home: ClientHome, remote: str | None, states: str, empty: str, *, json_wanted: bool) -> None:
+    account = read_account(home)
+    found = asyncio.run(_listed(account, parse_remote(remote) if remote else None, states))
+    now = time.time()
+    tell(
+        [_facts(one) for one in found],
+        "\n".join(line for one in found for line in _lines(one, now)) or empty,
+        json_wanted=json_wanted,
+    )
+    if found and states == HELD and not json_wanted and sys.stdout.isatty():
+        notice("Look: mb-sync quarantine fetch JOB FILE   Then: mb-sync quarantine release|reject JOB")
+
+
+def _lines(job: Job, now: float) -> list[str]:
+    when = screens.ago(job.ended_at_ms or job.made_at_ms, now)
+    lines = [
+        f"{job.job:>6}  {job.state:<11}  {screens.shown_remote(f'{job.folder}/{job.file}')}",
+        f"        {job.block}, {when}" + ("; a cleaned output can be looked at" if job.held else ""),
+    ]
+    return lines + [f"        {reason.code}: {shown(reason.text)}" for reason in job.reasons]
+
+
+def _facts(job: Job) -> dict[str, Any]:
+    return {
+        "job": job.job,
+        "state": job.state,
+        "block": job.block,
+        "rule": job.rule,
+        "folder": job.folder,
+        "file": job.file,
+        "reasons": [{"code": reason.code, "text": reason.text} for reason in job.reasons],
+        "can_release": bool(job.held),
+        "tries": job.tries,
+        "made_at_ms": job.made_at_ms,
+        "ended_at_ms": job.ended_at_ms,
+    }
+
+
+COMMANDS = (quarantine, job_group)
