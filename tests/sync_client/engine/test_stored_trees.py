@@ -186,6 +186,9 @@ class BothAgree(RuleBasedStateMachine):
     def the_power_is_cut(self) -> None:
         assert self.state is not None
         self.state.connection.close()  # what was not committed is rolled back
+        self.state.path.with_name(
+            self.state.path.name + "-open"
+        ).unlink()  # a close takes the log, a cut does not
         self.memory = copy.deepcopy(self.lasting)
         self.open()
 
