@@ -60,7 +60,16 @@ def rule() -> None:
 @data_option
 @click.option("--parameters", metavar="JSON", default="{}", help="What the block is told; see its manifest.")
 @click.option("--new-only", is_flag=True, help="Leave alone what is there already.")
-def rule_add(block: str, source: str, target: str, data: Path, *, parameters: str, new_only: bool) -> None:
+@click.option(
+    "--priority",
+    type=click.IntRange(0, 9),
+    default=5,
+    show_default=True,
+    help="The highest goes first; new files always go before those that were there already.",
+)
+def rule_add(
+    block: str, source: str, target: str, data: Path, *, parameters: str, new_only: bool, priority: int
+) -> None:
     """Have BLOCK work on every file in FROM, now and later; its results appear in TO.
 
     BLOCK is one that is shipped, or a folder with a block.toml.  FROM and TO are folders of the server:
@@ -84,6 +93,7 @@ def rule_add(block: str, source: str, target: str, data: Path, *, parameters: st
             values,
             now_ms=now_ms(),
             new_only=new_only,
+            priority=priority,
         )
     click.echo(made.short)
     click.echo(f"Undo: mb-server rule remove {made.short}", err=True)
@@ -118,6 +128,7 @@ def _rule_facts(one: Rule) -> dict[str, object]:
         "to": one.target_path,
         "parameters": dict(one.parameters),
         "enabled": one.enabled,
+        "priority": one.priority,
         "jobs": dict(one.jobs or {}),
     }
 

@@ -354,6 +354,8 @@ class RuleRow(Base):
     """What is done to the files in a folder: `block` works on them, its outputs appear below the target.
 
     seen_stamp: up to where the space of the source was followed; the jobs for all before it are made.
+    priority: 0 to 9, the highest goes first.  made_stamp: what the space had when the rule was made; what is not newer
+    was there already.  turn: counts up over all rules with each job that is begun, so that they take turns.
     """
 
     __tablename__ = "rules"
@@ -366,6 +368,9 @@ class RuleRow(Base):
     target: Mapped[bytes] = mapped_column(Id)
     enabled: Mapped[bool] = mapped_column(Boolean, default=True)
     seen_stamp: Mapped[int] = mapped_column(BigInteger, default=0)
+    priority: Mapped[int] = mapped_column(Integer, default=5, server_default="5")
+    made_stamp: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
+    turn: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
     created_at_ms: Mapped[int] = mapped_column(BigInteger)
 
 
@@ -373,7 +378,8 @@ class JobRow(Base):
     """One version of one file, to be worked on by one rule.  There is one for each such version, for ever.
 
     state: see server.hooks.jobs.  lease: of the runner that is at it.  reasons: JSON, without any value of the
-    file.  digest: of the outputs that were held back, so that what is released is what was looked at.
+    file.  digest: of the outputs that were held back, so that what is released is what was looked at.  rank: the lowest
+    goes first, see server.hooks.turns.
     """
 
     __tablename__ = "jobs"
@@ -385,6 +391,7 @@ class JobRow(Base):
     state: Mapped[str] = mapped_column(String(16))
     tries: Mapped[int] = mapped_column(Integer, default=0)
     due_at_ms: Mapped[int] = mapped_column(BigInteger)
+    rank: Mapped[int] = mapped_column(Integer, default=4, server_default="4")
     lease: Mapped[bytes | None] = mapped_column(Id)
     leased_until_ms: Mapped[int | None] = mapped_column(BigInteger)
     reasons: Mapped[str] = mapped_column(String, default="[]")
@@ -395,7 +402,7 @@ class JobRow(Base):
     ended_at_ms: Mapped[int | None] = mapped_column(BigInteger)
     __table_args__ = (
         UniqueConstraint("rule", "node", "epoch", "number"),
-        Index("ix_jobs_due", "state", "due_at_ms"),
+        Index("ix_jobs_due", "rule", "state", "rank", "due_at_ms"),
     )
 
 

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, or_, select, update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from blocks.contract.result import Reason
@@ -29,6 +29,7 @@ from protocol.ids import NodeId, SpaceId
 from protocol.messages import Revision
 from server.database.session import rows_of_sql
 from server.database.tables import JobRow, RuleRow, SpaceRow
+from server.hooks import turns
 from server.hooks.rules import Rule, rule_with
 from server.spaces.rows import LIVE_BELOW, load_with_ancestors
 from server.spaces.staging import StagedNode
@@ -46,8 +47,8 @@ _FILES_BELOW = (
     " JOIN nodes ON nodes.space = ? AND nodes.id = below.id WHERE nodes.kind = 'file'"
 )
 _MAKE = (
-    "INSERT INTO jobs (rule, node, epoch, number, state, tries, due_at_ms, reasons, is_released, made_at_ms)"
-    " VALUES (?, ?, ?, ?, 'waiting', 0, ?, '[]', 0, ?)"
+    "INSERT INTO jobs (rule, node, epoch, number, rank, state, tries, due_at_ms, reasons, is_released, made_at_ms)"
+    " VALUES (?, ?, ?, ?, ?, 'waiting', 0, ?, '[]', 0, ?)"
     " ON CONFLICT (rule, node, epoch, number) DO UPDATE SET state = 'waiting', due_at_ms = excluded.due_at_ms"
     " WHERE jobs.state = 'gone'"
 )
@@ -105,6 +106,7 @@ def follow(session: Session, rule: bytes, *, now_ms: int) -> bool:
     page = rows_of_sql(session, _NEW, row.space, row.seen_stamp, _PAGE)
     head: int = session.scalars(select(SpaceRow.stamp).where(SpaceRow.id == row.space)).one()
     files = {one.id: (one.content_epoch, one.content_number) for one in page if one.kind == "file"}
+    was_there = {one.id for one in page if one.stamp <= row.made_stamp}
     for one in page:
         if (
             one.kind == "folder" and one.place_number > 1
@@ -113,7 +115,8 @@ def follow(session: Session, rule: bytes, *, now_ms: int) -> bool:
             files.update((node, (epoch, number)) for node, epoch, number in below)
     inside = _inside(load_with_ancestors(session, SpaceId(row.space), files), files, row.node)
     for node in inside:
-        session.connection().exec_driver_sql(_MAKE, (rule, node, *files[node], now_ms, now_ms))
+        rank = turns.rank_of(row.priority, was_there=node in was_there)
+        session.connection().exec_driver_sql(_MAKE, (rule, node, *files[node], rank, now_ms, now_ms))
     row.seen_stamp = page[-1].stamp if len(page) == _PAGE else head
     session.flush()
     return len(page) == _PAGE
@@ -147,14 +150,7 @@ def is_current(session: Session, job: Leased) -> StagedNode | None:
 
 def claim(session: Session, *, now_ms: int) -> Leased | None:
     """The next job that is due, for this runner alone; None: there is none."""
-    due = (
-        select(JobRow)
-        .join(RuleRow, RuleRow.id == JobRow.rule)
-        .where(RuleRow.enabled, _due(now_ms))
-        .order_by(JobRow.due_at_ms, JobRow.id)
-        .limit(1)
-    )
-    while (row := session.scalar(due)) is not None and row.state == State.RUNNING:
+    while (row := turns.next_job(session, now_ms=now_ms)) is not None and row.state == State.RUNNING:
         row.tries += 1  # its runner died: a file that kills the server is not tried for ever
         if row.tries < MOST_TRIES:
             break
@@ -165,6 +161,7 @@ def claim(session: Session, *, now_ms: int) -> Leased | None:
         return None
     row.state, row.lease, row.leased_until_ms = State.RUNNING, secrets.token_bytes(16), now_ms + LEASE_MS
     session.flush()
+    turns.note_turn(session, row.rule)
     return Leased(
         id=row.id,
         rule=rule_with(session, row.rule),
@@ -183,22 +180,7 @@ def renew(session: Session, job: Leased, *, now_ms: int) -> bool:
 
 def is_due(session: Session, *, now_ms: int) -> bool:
     """Whether `claim` would find something: asked before, since it takes the write lock."""
-    return (
-        session.scalar(
-            select(JobRow.id)
-            .join(RuleRow, RuleRow.id == JobRow.rule)
-            .where(RuleRow.enabled, _due(now_ms))
-            .limit(1)
-        )
-        is not None
-    )
-
-
-def _due(now_ms: int) -> ColumnElement[bool]:
-    return or_(
-        (JobRow.state == State.WAITING) & (JobRow.due_at_ms <= now_ms),
-        (JobRow.state == State.RUNNING) & (JobRow.leased_until_ms <= now_ms),
-    )
+    return turns.next_job(session, now_ms=now_ms) is not None
 
 
 def give_back_all(session: Session) -> None:

@@ -36,6 +36,7 @@ from server.database.tables import BatchRow, ProvenanceRow, PublishedRow, SpaceR
 from server.hooks.job_folder import Chunked
 from server.hooks.jobs import Leased, State, end, is_current
 from server.hooks.rules import Folder
+from server.hooks.tracing import refuse_loop
 from server.spaces.commit import commit
 from server.spaces.rows import load_with_ancestors
 from server.spaces.staging import StagedNode
@@ -73,6 +74,7 @@ def publish(
     """
     if is_current(session, job) is None:
         return State.GONE if end(session, job, State.GONE, now_ms=now_ms) else None
+    refuse_loop(session, job)
     if not end(session, job, State.PUBLISHED, reasons=made.reasons, report=made.report, now_ms=now_ms):
         return None
     target = job.rule.target

@@ -26,6 +26,7 @@ from server.access.projects import INTAKE_NAME
 from server.access.rights import INTAKE
 from server.database.session import rows_of_sql
 from server.database.tables import JobRow, ProjectRow, PublishedRow, RuleRow, SpaceRow, UserRow, ViewRow
+from server.hooks import turns
 
 DEIDENTIFY = "dicom-deidentify"
 _CHILD = (
@@ -53,6 +54,7 @@ class Rule:
     target: Folder
     parameters: Mapping[str, Any]
     enabled: bool
+    priority: int
     source_path: str = ""
     target_path: str = ""
     jobs: Mapping[str, int] | None = None
@@ -114,11 +116,12 @@ def add_rule(
     *,
     now_ms: int,
     new_only: bool = False,
+    priority: int = 5,
 ) -> Rule:
     """From now on, and for what is there already unless `new_only`.
 
     Raises NotFound: no such block.  Raises BadRequest: parameters that it does not take.  Raises Refused: results
-    would come out of an intake by a block that is not made for it, or be worked on again for ever.
+    would come out of an intake by a block that is not made for it, or be worked on again for ever.  priority: 0 to 9.
     """
     manifest, _ = find_block(block)
     complete = with_defaults(manifest.parameters, dict(parameters))
@@ -127,9 +130,14 @@ def add_rule(
             f"{block} may not bring anything out of an intake",
             hint=f"Only {DEIDENTIFY} may; let other blocks work on what it made.",
         )
-    if target.space == source.space and _is_below(session, target, source):
+    if _is_below(session, target, source):
         raise Refused(
             "The results would lie in the folder that they are made from", hint="Choose another target."
+        )
+    if round_trip := _way_back(session, source, target):
+        raise Refused(
+            f"The results would come back to the folder that they are made from, by the rules {round_trip}",
+            hint="Choose another target, or remove one of those rules.",
         )
     if Produces.VERSION in manifest.produces:
         raise Refused(
@@ -146,6 +154,8 @@ def add_rule(
         target=target.node.bytes,
         enabled=True,
         seen_stamp=_stamp(session, source.space) if new_only else 0,
+        priority=priority,
+        made_stamp=_stamp(session, source.space),
         created_at_ms=now_ms,
     )
     session.add(row)
@@ -160,7 +170,25 @@ def deidentify_intake(session: Session, project: str, *, now_ms: int) -> Rule:
     return add_rule(session, DEIDENTIFY, source, target, {"preset": "basic"}, now_ms=now_ms)
 
 
+def _way_back(session: Session, source: Folder, target: Folder) -> str:
+    """The rules that would bring results in `target` to `source` again; empty if none do."""
+    rules = list_rules(session)
+    ways: list[tuple[Folder, tuple[str, ...]]] = [(target, ())]
+    taken: set[str] = set()
+    while ways:
+        at, by = ways.pop()
+        if by and _is_below(session, at, source):
+            return ", ".join(by)
+        for rule in rules:
+            if rule.short not in taken and _is_below(session, at, rule.source):
+                taken.add(rule.short)
+                ways.append((rule.target, (*by, rule.short)))
+    return ""
+
+
 def _is_below(session: Session, folder: Folder, above: Folder) -> bool:
+    if folder.space != above.space:
+        return False
     node = folder.node.bytes
     while any(node):
         if node == above.node.bytes:
@@ -215,7 +243,14 @@ def run_again(session: Session, rule: Rule) -> int:
             JobRow.rule == rule.id.bytes,
             JobRow.state.in_(("published", "unchanged", "failed", "quarantined")),
         )
-        .values(state="waiting", tries=0, due_at_ms=0, digest=None, is_released=False)
+        .values(
+            state="waiting",
+            tries=0,
+            due_at_ms=0,
+            digest=None,
+            is_released=False,
+            rank=turns.rank_of(rule.priority, was_there=True),
+        )
         .returning(JobRow.id)
     )
     return len(again.all())
@@ -237,6 +272,7 @@ def _value(session: Session, row: RuleRow, *, jobs: Mapping[str, int] | None = N
         target=target,
         parameters=json.loads(row.parameters),
         enabled=row.enabled,
+        priority=row.priority,
         source_path=path_of(session, source),
         target_path=path_of(session, target),
         jobs=jobs,
