@@ -56,6 +56,7 @@ from protocol.messages import (
     MAX_PAGE_NODES,
     MSGPACK,
     PROTOCOL_VERSION,
+    Activity,
     Changes,
     CodeMade,
     Codes,
@@ -251,6 +252,13 @@ class ServerApi:
 
     async def unshare(self, view: UUID, node: UUID, principal: UUID) -> WhoSees:
         return await self._ask("DELETE", f"/views/{view}/nodes/{node}/grants/{principal}", WhoSees)
+
+    async def activity(
+        self, view: UUID, *, before: str = "", limit: int = 50, kind: str = "", node: UUID | None = None
+    ) -> Activity:
+        query = {"before": before, "limit": str(limit), "kind": kind, "node": str(node or "")}
+        asked = {name: value for name, value in query.items() if value}
+        return await self._ask("GET", f"/views/{view}/activity", Activity, query=asked)
 
     async def make_code(self, view: UUID, node: UUID, asked: NewCode) -> CodeMade:
         """Never repeated by itself: each would make another code."""

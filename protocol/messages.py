@@ -536,6 +536,32 @@ class WhoSees(Answer):
     seers: list[Seer]
 
 
+class Deed(Answer):
+    """Something that somebody did, or much of one kind within ten minutes.
+
+    at_ms, since_ms: the last and the first of it.  did: the word of the log.  who: the name of a user, or `code:NAME`.
+    path: of what it was done to, from the view's root; of several, the folder that they all lie in; "" where nothing
+    is named.  count: of files and folders, or of equal refusals.  result: "done", or why it was refused.
+    """
+
+    at_ms: int
+    since_ms: int
+    did: str
+    who: str
+    device: str
+    path: str
+    count: int
+    result: str = "done"
+    detail: str = ""
+
+
+class Activity(Answer):
+    """next: `before` of the page of what was earlier; empty: there is none.  A short page may have one."""
+
+    items: list[Deed]
+    next: str = ""
+
+
 # ---- what blocks made, and held back ---------------------------------------------------------------------
 
 

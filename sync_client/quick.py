@@ -23,6 +23,7 @@ DONE, ERROR, USAGE, ITEMS_IN_ERROR, TIME_IS_UP, NOT_RUNNING = range(6)
 
 Asked = argparse.Namespace
 STATUS_SECONDS = 5.0
+KINDS = ("changes", "reads", "rights", "denials")  # of activity
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,12 +186,29 @@ def _resume(home: ClientHome, asked: Asked) -> int:
 
 
 def _activity_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "where",
+        metavar="REMOTE|LOCAL",
+        nargs="?",
+        help="what everybody did there, as the server tells it; left out: what this computer synced",
+    )
     parser.add_argument("--limit", metavar="N", type=int, default=20, help="how many lines (default: 20)")
+    parser.add_argument("--kind", choices=KINDS, help="of what everybody did; all but changes is for owners")
 
 
 def _activity(home: ClientHome, asked: Asked) -> int:
     if asked.limit < 1:
         raise BadRequest(f"--limit {asked.limit} shows nothing", hint="Give a number of 1 or more.")
+    if asked.where is not None:
+        from sync_client.commands.deeds import deeds_at  # noqa: PLC0415 - the HTTP client behind it: not for `status`
+
+        deeds = deeds_at(home, asked.where, limit=asked.limit, kind=asked.kind or "")
+        show(deeds, screens.deeds_screen(deeds), as_json=asked.json)
+        return DONE
+    if asked.kind:
+        raise BadRequest(
+            "--kind asks for what everybody did", hint="Say where: mb-sync activity /Home/Study."
+        )
     items = ask(home.path, "activity", limit=asked.limit)
     show(items, screens.activity_screen(items), as_json=asked.json)
     return DONE
@@ -235,8 +253,8 @@ COMMANDS: dict[str, Quick] = {
     ),
     "resume": Quick("Go on after `mb-sync pause`.", "mb-sync resume", _USUAL, _resume, _folder_argument),
     "activity": Quick(
-        "List what was synced last, the newest first.",
-        "mb-sync activity --limit 50",
+        "List what this computer synced last, or with REMOTE or LOCAL who did what there; the newest first.",
+        "mb-sync activity /Projects/Nerves --limit 50",
         _USUAL,
         _activity,
         _activity_arguments,

@@ -261,6 +261,60 @@ def activity_screen(items: list[Json]) -> str:
     )
 
 
+_DEEDS = {
+    "import": "added",
+    "change": "changed",
+    "move": "moved or renamed",
+    "delete": "deleted",
+    "restore": "restored",
+    "copy": "copied",
+    "put-back": "put back",
+    "resolve": "decided a conflict",
+    "read": "synced from the server",
+    "download": "downloaded",
+    "look": "looked at what was held back",
+    "release": "released",
+    "reject": "rejected",
+    "retry": "had tried again",
+    "share": "shared",
+    "unshare": "ended sharing",
+    "code": "sync code",
+    "ask": "asked for",
+}
+
+
+def deeds_screen(items: list[Json]) -> str:
+    if not items:
+        return "Nobody did anything there that you may see."
+    now = time.time()
+    return "\n".join(
+        table(
+            (
+                (
+                    ago(item["at"], now),
+                    shown(item["who"]) or "the server",
+                    shown(item["device"]),
+                    _deed_words(item),
+                )
+                for item in items
+            ),
+            indent="",
+        )
+    )
+
+
+def _deed_words(item: Json) -> str:
+    """ "38 added in /Projects/Nerves/Cohort A"; "shared /Home/Study: reader to user:ben"."""
+    what, where = _DEEDS.get(item["did"], item["did"]), shown_remote(item["path"])
+    if item["count"] > 1:
+        words = f"{item['count']:,} {what}" + (f" in {where}" if where else "")
+    else:
+        words = f"{what} {where}".rstrip()
+    if item["detail"]:
+        words += f": {shown(item['detail'])}"
+    return words if item["result"] == "done" else f"{words} (refused: {shown(item['result'])})"
+
+
 def conflicts_screen(items: list[Json], paint: Paint) -> str:
     if not items:
         return "No conflicts."

@@ -264,6 +264,14 @@ def _revoke(session: Session, row: CodeRow, *, now_ms: int) -> None:
         note_changed_rights(session)
 
 
+def place_of_code(session: Session, name: str) -> tuple[SpaceId, bytes]:
+    """The space and the folder that it opens, for the log.  The caller was allowed to see it."""
+    row = session.execute(
+        select(CodeRow.space, CodeRow.node).where(CodeRow.name == name.strip().upper())
+    ).one()
+    return SpaceId(row.space), row.node
+
+
 def _mine(session: Session, principal: Principal, name: str) -> CodeRow:
     row = session.scalar(select(CodeRow).where(CodeRow.name == name.strip().upper()))
     if row is None or not (

@@ -22,6 +22,7 @@ CURSOR_KEY_INFO = b"mb-cursor-key-1"  # what the store's keys derive the sealing
 _VERSION = b"\x03"
 _NONCE_BYTES = 12
 _MARK = b"mb-cursor-1"
+_NUMBER_MARK = b"mb-log-place-1"
 _EARLIER = {
     b"\x01": b"\x01\x00",
     b"\x02": b"\x00",
@@ -94,6 +95,27 @@ class Cursors:
             raise BadRequest(
                 "This cursor was not made by this server for this view",
                 hint="Start with the one of GET /views.",
+            ) from error
+
+    def seal_number(self, view: ViewId, number: int) -> Cursor:
+        """A place in the log, whose numbers would tell how much others do."""
+        nonce = secrets.token_bytes(_NONCE_BYTES)
+        sealed = nonce + self._cipher.encrypt(nonce, number.to_bytes(8), _NUMBER_MARK + view.bytes)
+        return Cursor(base64.urlsafe_b64encode(sealed).rstrip(b"=").decode())
+
+    def open_number(self, view: ViewId, text: str) -> int:
+        """0 for "".  Raises BadRequest: not sealed by this server for this view, or altered."""
+        if not text:
+            return 0
+        try:
+            sealed = base64.b64decode(
+                text[:_MAX_TEXT] + "=" * (-len(text) % 4), altchars=b"-_", validate=True
+            )
+            nonce, inside = sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:]
+            return int.from_bytes(self._cipher.decrypt(nonce, inside, _NUMBER_MARK + view.bytes))
+        except (binascii.Error, ValueError, InvalidTag) as error:
+            raise BadRequest(
+                "This is no `next` of this server for this view", hint="Leave it out, for the latest."
             ) from error
 
     def _open(self, view: ViewId, text: str) -> Position:

@@ -31,7 +31,7 @@ from server.access.new_spaces import fresh_id
 from server.access.passwords import Passwords
 from server.access.throttle import count_pin, count_try_of_code, forget_pins, take_back_try_of_code
 from server.access.tokens import fresh_token, hash_token
-from server.audit.rows import NOWHERE, Came, Did, Entry, record
+from server.audit.rows import NOWHERE, Came, Did, Entry, pack_nodes, record
 from server.database.session import Database
 from server.database.tables import CodeDeviceRow, CodeRow, UserRow
 
@@ -182,6 +182,7 @@ def _finish(
         device=UUID(bytes=device.id),
         came=came,
         detail=f"redeemed {code.name} on {asked.device_name}",
+        nodes=pack_nodes([(code.node, 0, 0)]),
     )
     record(session, [told])
     return Redeemed(

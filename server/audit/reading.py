@@ -1,6 +1,6 @@
 """The log for people: rows with the names of who did it.
 
-Owns: the lines of an export, which rows name a node.
+Owns: the lines of an export, which rows name a node, a stretch of a space's latest rows.
 May import: sqlalchemy, protocol, server.audit, server.database.
 """
 
@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from server.audit.chain import canonical, row_facts
 from server.audit.rows import Did, unpack_nodes
+from server.database.session import in_groups
 from server.database.tables import AuditLinkRow, AuditRow, DeviceRow, UserRow
 
 _PAGE_ROWS = 500
@@ -82,6 +83,43 @@ def readings(session: Session, space: int, nodes: Collection[bytes], between: Be
                     address=row.address,
                     request=row.request,
                 )
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Rows of a space, the latest first.  next: look before it for more; 0: there are none."""
+
+    rows: list[AuditRow]
+    next: int
+
+
+def latest_rows(
+    session: Session, space: int, dids: Collection[Did], *, before: int, look_at: int, nodes: int
+) -> Stretch:
+    """Those of these words among the latest `look_at` rows of the space, until they name `nodes` nodes; at least one.
+    before: a row's number; 0: from the end of the log."""
+    query = select(AuditRow.sequence, AuditRow.did, AuditRow.count.label("named")).where(
+        AuditRow.space == space
+    )
+    if before:
+        query = query.where(AuditRow.sequence < before)
+    heads = session.execute(query.order_by(AuditRow.sequence.desc()).limit(look_at)).all()
+    words = {did.value for did in dids}
+    wanted: list[int] = []
+    looked_at, room = 0, nodes
+    for head in heads:
+        if head.did in words:
+            room -= 0 if head.did == Did.ASK else head.named
+            if room < 0 and wanted:
+                break
+            wanted.append(head.sequence)
+        looked_at += 1
+    found: list[AuditRow] = []
+    for group in in_groups(wanted):
+        found += session.scalars(select(AuditRow).where(AuditRow.sequence.in_(group)))
+    found.sort(key=lambda row: -row.sequence)
+    is_all = looked_at == len(heads) < look_at
+    return Stretch(found, 0 if is_all else heads[looked_at - 1].sequence)
 
 
 def _within(query: Any, between: Between) -> Any:

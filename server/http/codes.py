@@ -7,6 +7,7 @@ May import: aiohttp, sqlalchemy, protocol, server.access, server.audit, server.s
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import msgspec
 from aiohttp import web
@@ -29,7 +30,7 @@ from protocol.trust import fingerprint
 from server.access import codes
 from server.access.redeeming import look, redeem
 from server.access.rights import Action
-from server.audit.rows import Did, pack_nodes, record
+from server.audit.rows import Did, Entry, pack_nodes, record
 from server.http.denials import Denial
 from server.http.routes import Call, On, route
 from server.spaces import sharing
@@ -103,7 +104,7 @@ async def delete_code(call: Call) -> web.Response:
 
     def revoke(session: Session) -> None:
         codes.revoke_code(session, call.principal, name, now_ms=now_ms)
-        record(session, [call.entry(Did.CODE, detail=f"revoked {name[:40]}")])
+        record(session, [_about_code(session, call, name, f"revoked {name[:40]}")])
 
     await call.service.database.write(revoke)
     call.service.wakeups.notify_rights()
@@ -119,7 +120,13 @@ async def put_code_device(call: Call) -> SyncCode:
 
     def let_in(session: Session) -> SyncCode:
         code = codes.let_in(session, call.principal, name, device, now_ms=now_ms)
-        record(session, [call.entry(Did.CODE, detail=f"let device {device} in by {name[:40]}")])
+        record(session, [_about_code(session, call, name, f"let device {device} in by {name[:40]}")])
         return code
 
     return await call.service.database.write(let_in)
+
+
+def _about_code(session: Session, call: Call, name: str, detail: str) -> Entry:
+    """In the log of the space whose folder it opens."""
+    space, node = codes.place_of_code(session, name)
+    return replace(call.entry(Did.CODE, detail=detail, nodes=pack_nodes([(node, 0, 0)])), space=space)

@@ -50,8 +50,10 @@ async def delete_grant(call: Call) -> WhoSees:
     principal = parse_principal_id(call.request.match_info["principal"])
 
     def unshare(session: Session) -> WhoSees:
+        seen = sharing.who_sees(session, call.principal, call.view, node, now_ms=now_ms)
+        whose = next((seer.who for seer in seen.seers if seer.principal == principal), str(principal))
         answer = sharing.unshare(session, call.principal, call.view, node, principal, now_ms=now_ms)
-        detail = f"from {principal}"
+        detail = f"from {whose}"
         record(session, [call.entry(Did.UNSHARE, detail=detail, nodes=pack_nodes([(node.bytes, 0, 0)]))])
         return answer
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from protocol.messages import JSON, to_json
-from server.http import chunks, codes, commit, feed, files, grants, hello, history, jobs, login
+from server.http import activity, chunks, codes, commit, feed, files, grants, hello, history, jobs, login
 from server.http.openapi import describe
 from server.http.routes import Call, On, Stream, route
 
@@ -39,6 +39,7 @@ ROUTES = (
     history.get_version,
     history.get_trash,
     history.get_list,
+    activity.get_activity,
     grants.get_grants,
     grants.put_grant,
     grants.delete_grant,

@@ -21,6 +21,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     data = tmp_path_factory.mktemp("server") / "data"
     with RunningServer(data, options=("--tls", "auto")) as running:
         running.add_user("ada", PASSWORD)
+        running.add_user("ben", PASSWORD)
         yield running
 
 
@@ -112,3 +113,40 @@ def test_what_cannot_be_done_is_said(ada: MbSync) -> None:
         assert ran.returncode == 1, words
         assert said in ran.stderr
     assert ada("code", "create", "/Home/Study", "--expires", "2y").returncode == 2
+
+
+def test_a_folder_is_shared_over_tls_and_its_owner_is_told_who_did_what(
+    server: RunningServer, ada: MbSync, tmp_path: Path
+) -> None:
+    ben = MbSync(tmp_path / "ben")
+    told = mb_server("tls", "--data", server.data).stdout.strip()
+    login = ("login", server.url, "--user", "ben", "--password-stdin", "--fingerprint", told)
+    assert ben(*login, stdin=PASSWORD + "\n").returncode == 0
+    said = ada.done("share", "/Home/Study", "--with", "user:ben", "--role", "reader")
+    assert "user:ben is reader of /Home/Study" in said
+    folder = tmp_path / "study"
+    ben.done("add", "/Shared/Study", folder)
+    assert ben("once").returncode == 0
+    assert files(folder) == {"scan.dcm": b"pixels" * 1000}
+
+    [added] = ben.json("activity", "/Shared/Study")
+    assert (added["who"], added["did"], added["path"], added["count"]) == (
+        "ada",
+        "import",
+        "/Shared/Study",
+        2,
+    )
+    assert ben.json("activity", folder / "scan.dcm")[0]["path"] == "/Shared/Study/scan.dcm"
+    assert ben("activity", "/Shared/Study", "--kind", "reads").returncode == 1
+    reads = ada.json("activity", "/Home/Study", "--kind", "reads")
+    assert ("ben", "/Home/Study/scan.dcm") in [(one["who"], one["path"]) for one in reads]
+    shown = ada.done("activity", "/Home/Study", "--limit", "100")
+    assert "shared /Home/Study: reader to user:ben" in shown
+    assert "2 added in /Home/Study" in shown
+    assert ada("activity", "/Home/Study/none").returncode == 1
+    assert ada("activity", tmp_path / "nowhere").returncode == 1
+    assert ada("activity", "--kind", "reads").returncode == 1
+
+    ada.done("share", "/Home/Study", "--with", "user:ben", "--remove")
+    assert ada.json("activity", "/Home/Study", "--kind", "rights")[0]["detail"] == "from user:ben"
+    assert ben("activity", "/Shared/Study").returncode == 1

@@ -51,6 +51,7 @@ LEAVES = {  # each route: the word of its row, or None for what changes nothing 
     "GET /api/v1/views/{view}/files/{node}": "download",
     "HEAD /api/v1/views/{view}/files/{node}": None,
     "GET /api/v1/views/{view}/nodes/{node}/grants": None,
+    "GET /api/v1/views/{view}/activity": None,
     "POST /api/v1/views/{view}/missing": None,
     "POST /api/v1/views/{view}/chunks": None,  # bytes without a name; they are told of by the commit that names them
     "POST /api/v1/views/{view}/commit": "import",

@@ -44,6 +44,7 @@ EXPECTED = {  # what each route acts on, and the right it asks for
     "GET /api/v1/views/{view}/trash": "view versions",
     "GET /api/v1/views/{view}/list": "view metadata",
     "GET /api/v1/views/{view}/nodes/{node}/grants": "view people",
+    "GET /api/v1/views/{view}/activity": "view people",
     "PUT /api/v1/views/{view}/nodes/{node}/grants": "view share",
     "DELETE /api/v1/views/{view}/nodes/{node}/grants/{principal}": "view share",
     "POST /api/v1/views/{view}/nodes/{node}/codes": "view share",
