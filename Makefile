@@ -1,4 +1,5 @@
 # Medical-Blocks from a fresh clone: needs git, make, and Python 3.11 or newer with venv and pip.
+# `make test` also needs what `system_packages` in .ci/run names for Debian, Chromium among it.
 # Each target does its own set-up first; when that is up to date it costs nothing.
 
 PYTHON ?= python3

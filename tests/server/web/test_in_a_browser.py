@@ -1,0 +1,228 @@
+"""The page behind a sync link in a real Chromium: whoever reads, hears or types their way through it can use it.
+
+Chromium is the system's (Debian: chromium); the rules are axe's for WCAG 2.2 AA.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from shutil import which
+from typing import Any
+
+import pytest
+from playwright.async_api import BrowserContext, ConsoleMessage, Page, Request, async_playwright, expect
+
+from protocol.codes import CodeSecret, code_text
+from protocol.messages import DeleteTree
+from tests.server.http.test_codes import make_code, redeem
+from tests.server.http.test_sharing import Person
+from tests.support.service import ServiceUnderTest, a_service
+
+AXE = files("axe_playwright_python").joinpath("axe.min.js").read_text("utf-8")
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22a", "wcag22aa", "best-practice"]
+WAIT_MS = 30_000  # a loaded machine may be slow; a wait ends at its event
+QUIET = (
+    "--no-sandbox",  # Chromium has none as root, and the page is ours
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+)
+
+pytestmark = pytest.mark.timeout(300)
+
+
+@dataclass
+class Visitor:
+    """A person with a browser; everything that it asks for and complains of is kept."""
+
+    server: ServiceUnderTest
+    context: BrowserContext
+    page: Page
+    asked: list[Request] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+
+    def watch(self) -> None:
+        self.context.on("request", lambda one: self.asked.append(one))
+        self.page.on("console", self._complained)
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+
+    def _complained(self, said: ConsoleMessage) -> None:
+        told_by_the_page = (
+            said.text.startswith("Failed to load resource") and "/codes/look" in said.location["url"]
+        )
+        if said.type in ("error", "warning") and not told_by_the_page:
+            self.complaints.append(said.text)
+
+    async def opens(self, secret: str, heading: str) -> None:
+        """The link, as if it was clicked in a letter."""
+        await self.page.goto("about:blank")
+        await self.page.goto(f"{self.server.url}/s#{secret}" if secret else f"{self.server.url}/s")
+        await expect(self.page.get_by_role("heading", level=1)).to_have_text(heading, timeout=WAIT_MS)
+
+    async def violations(self) -> list[str]:
+        """What axe finds, in the light and in the dark."""
+        found: list[str] = []
+        for scheme in ("light", "dark"):
+            await self.page.emulate_media(color_scheme=scheme)
+            if not await self.page.evaluate("() => 'axe' in window"):
+                await self.page.evaluate(AXE)
+            told: dict[str, Any] = await self.page.evaluate(
+                "rules => axe.run(document, { runOnly: { type: 'tag', values: rules } })", RULES
+            )
+            assert len(told["passes"]) > 5, "axe looked at nothing"
+            found += [
+                f"{scheme}: {one['id']} at {[spot['html'] for spot in one['nodes']]}"
+                for one in told["violations"]
+                + [one for one in told["incomplete"] if one["id"] == "color-contrast"]
+            ]
+        return found
+
+
+@asynccontextmanager
+async def a_visitor(server: ServiceUnderTest, **how: Any) -> AsyncIterator[Visitor]:
+    program = which("chromium")
+    assert program, "these tests need Chromium: apt-get install chromium"
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=program, args=list(QUIET), timeout=120_000)
+        try:
+            context = await browser.new_context(locale="en-GB", timezone_id="Europe/Zurich", **how)
+            visitor = Visitor(server, context, await context.new_page())
+            visitor.watch()
+            yield visitor
+        finally:
+            await browser.close()
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[ServiceUnderTest]:
+    async with a_service(tmp_path / "data", users=("ada",)) as running:
+        yield running
+
+
+@pytest.fixture
+async def ada(server: ServiceUnderTest) -> Person:
+    return Person(await server.sign_in("ada"))
+
+
+def offer(server: ServiceUnderTest, name: str, program: bytes) -> None:
+    folder = server.data / "downloads"
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_bytes(program)
+
+
+async def every_state(server: ServiceUnderTest, ada: Person) -> dict[str, str]:
+    """What stands after the # of a link, and the heading that says what became of it."""
+    study, given_up = await ada.folder("Knee study"), await ada.folder("Given up")
+    short = await make_code(ada, study, seconds=2)
+    plain = await make_code(ada, study, label="for Jo")
+    pin = await make_code(ada, study, pin=True)
+    approve = await make_code(ada, study, approve=True)
+    revoked = await make_code(ada, study)
+    await ada.caller.raw("DELETE", f"/codes/{revoked.code}")
+    full = await make_code(ada, study, devices=1)
+    await redeem(server, full.secret)
+    gone = await make_code(ada, given_up)
+    await ada.follow()
+    place = ada.known[given_up].place_revision
+    await ada.do(DeleteTree(node=given_up, place_revision=place, cursor=ada.cursor))
+    await asyncio.sleep(max(0.0, short.expires_at_ms / 1_000 - time.time()))
+    return {
+        plain.secret: "Knee study",
+        pin.secret: "A folder for you",
+        approve.secret: "Knee study",
+        short.secret: "This link has expired",
+        revoked.secret: "This link was revoked",
+        full.secret: "This link is used up",
+        gone.secret: "The folder is not there any more",
+        code_text(CodeSecret(bytes(16))): "This link opens nothing",
+        "": "This link is not whole",
+    }
+
+
+async def test_every_state_is_for_everyone_and_the_key_never_leaves_in_an_address(
+    server: ServiceUnderTest, ada: Person
+) -> None:
+    states = await every_state(server, ada)
+    async with a_visitor(server) as jo:
+        for secret, heading in states.items():
+            await jo.opens(secret, heading)
+            assert await jo.violations() == [], heading
+        offer(server, "MB-SyncLight 1.0.tar.gz", b"program")  # the page with something to offer
+        await jo.opens(next(iter(states)), "Knee study")
+        assert await jo.violations() == []
+        await jo.page.set_viewport_size(
+            {"width": 320, "height": 640}
+        )  # reflow, as WCAG asks: no scrolling aside
+        assert await jo.page.evaluate("document.documentElement.scrollWidth") <= 320
+        assert await jo.violations() == []
+
+        assert jo.complaints == []
+        assert len(jo.asked) > 3 * len(states)
+        for one in jo.asked:
+            if one.url == "about:blank":
+                continue
+            assert one.url.startswith(server.url + "/"), one.url
+            sent_to = one.url.partition("#")[0]  # a browser keeps what stands after the #
+            headers = await one.all_headers()
+            for secret in filter(None, states):
+                assert secret not in sent_to
+                assert secret not in str(headers)
+            assert "referer" not in headers
+        assert await jo.page.evaluate("[localStorage.length, sessionStorage.length, document.cookie]") == [
+            0,
+            0,
+            "",
+        ]
+
+
+async def test_the_program_arrives_byte_for_byte_under_its_name(
+    server: ServiceUnderTest, ada: Person, tmp_path: Path
+) -> None:
+    program = bytes(range(256)) * 4_000
+    offer(server, "MB-SyncLight 1.0.tar.gz", program)
+    made = await make_code(ada, await ada.folder("Knee study"))
+    async with a_visitor(server) as jo:
+        await jo.opens(made.secret, "Knee study")
+        async with jo.page.expect_download(timeout=WAIT_MS) as coming:
+            await jo.page.get_by_role("link", name="MB-SyncLight 1.0.tar.gz").click()
+        download = await coming.value
+        await download.save_as(tmp_path / "got")
+        assert download.suggested_filename == "MB-SyncLight 1.0.tar.gz"
+        assert (tmp_path / "got").read_bytes() == program
+        assert jo.complaints == []
+
+
+async def test_with_the_keyboard_alone_the_link_is_copied_and_it_is_said(
+    server: ServiceUnderTest, ada: Person
+) -> None:
+    made = await make_code(ada, await ada.folder("Knee study"))
+    async with a_visitor(server, permissions=["clipboard-read", "clipboard-write"]) as jo:
+        await jo.opens(made.secret, "Knee study")
+        await jo.page.keyboard.press("Tab")
+        await jo.page.keyboard.press("Tab")  # past the line, to the link
+        await jo.page.keyboard.press("Enter")
+        await expect(jo.page.get_by_role("button").nth(1)).to_have_text("Copied", timeout=WAIT_MS)
+        copied = await jo.page.evaluate("navigator.clipboard.readText()")
+        assert copied == f"{server.url}/s#{made.secret}"
+        assert jo.complaints == []
+
+
+async def test_a_server_that_cannot_be_reached_is_said_so(server: ServiceUnderTest, ada: Person) -> None:
+    made = await make_code(ada, await ada.folder("Knee study"))
+    async with a_visitor(server) as jo:
+        await jo.opens(made.secret, "Knee study")
+        await jo.context.set_offline(True)
+        await jo.page.evaluate("window.dispatchEvent(new Event('hashchange'))")
+        await expect(jo.page.get_by_role("heading", level=1)).to_have_text(
+            "The server cannot be reached", timeout=WAIT_MS
+        )
+        assert await jo.violations() == []
