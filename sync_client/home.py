@@ -69,16 +69,12 @@ class ClientHome:
 
     def make(self) -> None:
         """Make the folder, for its owner alone.  Raises LocalProblem if it may not lie here."""
-        refuse_inside_followed(self.path)
-        try:
-            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self.path.chmod(0o700)
-            self.log.mkdir(mode=0o700, exist_ok=True)
-        except OSError as error:
-            raise LocalProblem(
-                f"The client home {self.path} cannot be made ({error.strerror})",
-                hint="Choose another folder with --home or MB_SYNC_HOME.",
-            ) from error
+        make_private_folder(
+            self.path,
+            self.log,
+            called="The client home",
+            hint="Choose another folder with --home or MB_SYNC_HOME.",
+        )
 
 
 def find_home(asked: str | None) -> ClientHome:
@@ -97,6 +93,21 @@ def _usual_place() -> Path:
     from platformdirs import user_data_path  # noqa: PLC0415 - see above
 
     return user_data_path("mb-sync", appauthor=False)
+
+
+def make_private_folder(path: Path, *inside: Path, called: str, hint: str) -> None:
+    """A home and the folders inside it, for their owner alone.
+
+    called: what the home is to a person.  hint: what they do if it cannot be.  Raises LocalProblem.
+    """
+    refuse_inside_followed(path)
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.chmod(0o700)
+        for folder in inside:
+            folder.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise LocalProblem(f"{called} {path} cannot be made ({error.strerror})", hint=hint) from error
 
 
 def refuse_inside_followed(path: Path) -> None:

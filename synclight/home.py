@@ -1,7 +1,7 @@
 """The home of MB-SyncLight: what it keeps on this computer, one folder for each code that it follows.
 
 Owns: where it is, its files and their modes.
-May import: msgspec, platformdirs, protocol, engine.account, sync_client.home (private files).
+May import: msgspec, platformdirs, protocol, engine.account, sync_client.home (private files and folders).
 
     device          the id of this home, made at the first code
     lock            held by the one process that works here
@@ -27,7 +27,7 @@ from protocol.errors import LocalProblem
 from protocol.ids import DeviceId
 from protocol.trust import Trust
 from sync_client.engine.account import Account
-from sync_client.home import refuse_inside_followed, write_private
+from sync_client.home import make_private_folder, write_private
 
 FORMAT = 1
 _MAX_TOKEN_BYTES = 1_024  # it stands in a header of every request
@@ -181,17 +181,13 @@ class LightHome:
 
     def make(self) -> None:
         """Make the folder, for its owner alone.  Raises LocalProblem if it may not lie here."""
-        refuse_inside_followed(self.path)
-        try:
-            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self.path.chmod(0o700)
-            for inside in (self.log, self._follows):
-                inside.mkdir(mode=0o700, exist_ok=True)
-        except OSError as error:
-            raise LocalProblem(
-                f"The home of MB-SyncLight {self.path} cannot be made ({error.strerror})",
-                hint="Choose another folder with --home.",
-            ) from error
+        make_private_folder(
+            self.path,
+            self.log,
+            self._follows,
+            called="The home of MB-SyncLight",
+            hint="Choose another folder with --home.",
+        )
 
     def device(self) -> DeviceId:
         """The same for every code: on a server this computer counts once."""
