@@ -1,4 +1,4 @@
-"""`mb-server rule`, `job` and `quarantine`: what blocks do by themselves, and what waits for a person.
+"""`mb-server rule`, `job`, `quarantine` and `label`: what blocks do by themselves, and what waits for a person.
 
 Owns: these commands and their words.
 May import: click, protocol, server.  All that is heavy is imported inside the commands that need it.
@@ -386,7 +386,70 @@ def _job_facts(one: Job) -> dict[str, object]:
     }
 
 
+# ---- labels ----------------------------------------------------------------------------------------------
+
+
+@click.group()
+def label() -> None:
+    """Labels: what blocks found out about files."""
+
+
+@command("list", example="mb-server label list /Projects/Nerves/Data/a.dcm --data /srv/medical-blocks")
+@click.argument("path")
+@data_option
+@json_option
+def label_list(path: str, data: Path, *, as_json: bool) -> None:
+    """What blocks said of the present version of the file at PATH, and how the file was made.
+
+    PATH is one of the server: /Projects/NAME/…, /Projects/NAME/Intake/… or /Home/USER/….
+    """
+    from server.catalog.labels import Version, labels_of
+    from server.hooks.rules import file_at
+    from server.hooks.tracing import trace
+
+    with open_database(data) as database, database.reading() as session:
+        version = Version(*file_at(session, path))
+        found = labels_of(session, version)
+        steps = trace(session, version.space, version.node, version.revision)
+    if as_json:
+        facts = {
+            "labels": [
+                {
+                    "name": one.name,
+                    "value": one.value,
+                    "said_by": one.said_by,
+                    "confidence": one.confidence,
+                    "block": source.block,
+                    "block_version": source.block_version,
+                    "parameters": source.parameters.hex(),
+                    "rule": source.rule.hex[-8:],
+                }
+                for one, source in found
+            ],
+            "made_by": [
+                {
+                    "block": step.block,
+                    "block_version": step.block_version,
+                    "rule": step.rule.hex[-8:],
+                    "source": str(step.source),
+                    "source_version": f"{step.revision.epoch}.{step.revision.number}",
+                }
+                for step in steps
+            ],
+        }
+        click.echo(json.dumps(facts, indent=1))
+        return
+    if not found:
+        click.echo("No block has said anything of this version.", err=True)
+    for one, source in found:
+        by = f"{source.block} {source.block_version}"
+        click.echo(f"{one.name} = {shown(one.value)}  ({by}, {one.said_by}, {one.confidence:.0%})")
+    for step in steps:
+        click.echo(f"made by {step.block} {step.block_version}, rule {step.rule.hex[-8:]}")
+
+
 for group, members in (
+    (label, (label_list,)),
     (rule, (rule_add, rule_list, rule_remove, rule_disable, rule_enable, rule_run)),
     (job, (job_list, job_show, job_retry)),
     (quarantine, (quarantine_list, quarantine_show, quarantine_release, quarantine_reject)),
@@ -395,4 +458,4 @@ for group, members in (
         group.add_command(member)
 
 
-COMMANDS = (rule, job, quarantine)
+COMMANDS = (rule, job, quarantine, label)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from sqlalchemy import (
     BigInteger,
     Boolean,
+    Float,
     ForeignKey,
     Index,
     Integer,
@@ -440,6 +441,25 @@ class ProvenanceRow(Base):
     block_version: Mapped[str] = mapped_column(String(40))
     parameters: Mapped[bytes] = mapped_column(Digest)  # SHA-256 of their JSON
     published_at_ms: Mapped[int] = mapped_column(BigInteger)
+
+
+class LabelRow(Base):
+    """What a block said of one version of a file; a rule may give several values under one name."""
+
+    __tablename__ = "labels"
+    space: Mapped[int] = mapped_column(ForeignKey("spaces.id"), primary_key=True)
+    node: Mapped[bytes] = mapped_column(Id, primary_key=True)
+    epoch: Mapped[int] = mapped_column(Integer, primary_key=True)
+    number: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    rule: Mapped[bytes] = mapped_column(Id, primary_key=True)
+    name: Mapped[str] = mapped_column(String(60), primary_key=True)
+    said_by: Mapped[str] = mapped_column(String(60), primary_key=True)  # which of the block's own rules
+    value: Mapped[str] = mapped_column(String(200), primary_key=True)
+    confidence: Mapped[float] = mapped_column(Float)
+    block: Mapped[str] = mapped_column(String(60))
+    block_version: Mapped[str] = mapped_column(String(40))
+    parameters: Mapped[bytes] = mapped_column(Digest)
+    made_at_ms: Mapped[int] = mapped_column(BigInteger)
 
 
 # ---- audit -----------------------------------------------------------------------------------------------

@@ -1,7 +1,9 @@
 """Bringing out what a block made: a commit like a client's, in the transaction that ends the job.
 
-Owns: the ids and places of derived nodes, what becomes of one that a person edited or deleted, provenance.
-May import: sqlalchemy, protocol, server.access, server.chunks, server.database, server.hooks, server.spaces.
+Owns: the ids and places of derived nodes, what becomes of one that a person edited or deleted, provenance,
+labels of the source.
+May import: sqlalchemy, protocol, blocks.contract, server.access, server.catalog, server.chunks, server.database,
+server.hooks, server.spaces.
 
 A derived node is known by rule, source and output: its id is computed from them, and where people moved it does not
 matter.  All of it happens or nothing: if the runner lost its lease, or its source has a newer version, nothing does.
@@ -21,7 +23,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from blocks.contract.manifest import Manifest
-from blocks.contract.result import Reason
+from blocks.contract.result import Label, Reason
 from protocol.errors import Refused, Unavailable
 from protocol.ids import DeviceId, NodeId, UserId, ViewId
 from protocol.limits import MAX_BATCH_OPS
@@ -30,12 +32,13 @@ from protocol.names import conflict_name, name_key
 from server.access.cursors import Cursors
 from server.access.new_spaces import fresh_id
 from server.access.rights import INTAKE, Principal, ReadableView, Role
+from server.catalog import labels
 from server.chunks.store import ChunkStore
 from server.database.session import rows_of_sql
 from server.database.tables import BatchRow, ProvenanceRow, PublishedRow, SpaceRow, ViewRow
 from server.hooks.job_folder import Chunked
 from server.hooks.jobs import Leased, State, end, is_current
-from server.hooks.rules import Folder
+from server.hooks.rules import Folder, Rule
 from server.hooks.tracing import refuse_loop
 from server.spaces.commit import commit
 from server.spaces.rows import load_with_ancestors
@@ -55,6 +58,8 @@ class Made:
     outputs: Sequence[Chunked]
     reasons: Sequence[Reason] = ()
     report: bytes | None = None
+    labels: Sequence[Label] = ()
+    state: State = State.PUBLISHED
 
 
 def publish(
@@ -74,9 +79,13 @@ def publish(
     """
     if is_current(session, job) is None:
         return State.GONE if end(session, job, State.GONE, now_ms=now_ms) else None
-    refuse_loop(session, job)
-    if not end(session, job, State.PUBLISHED, reasons=made.reasons, report=made.report, now_ms=now_ms):
+    if made.outputs:
+        refuse_loop(session, job)
+    if not end(session, job, made.state, reasons=made.reasons, report=made.report, now_ms=now_ms):
         return None
+    _label(session, job, made, now_ms=now_ms)
+    if not made.outputs:
+        return made.state
     target = job.rule.target
     batch = _Batch(session, target, job, now_ms)
     for output in made.outputs:
@@ -88,7 +97,19 @@ def publish(
             session, store, cursors, target, batch.ops, now_ms=now_ms, default_quota=default_quota
         )
         batch.note(answer, made.block)
-    return State.PUBLISHED
+    return made.state
+
+
+def _label(session: Session, job: Leased, made: Made, *, now_ms: int) -> None:
+    """What the block says of the version that it looked at."""
+    version = labels.Version(job.rule.source.space, job.node, job.revision)
+    source = labels.Source(job.rule.id, made.block.name, made.block.version, _digest_of(job.rule))
+    said = [labels.Label(one.name, one.value, one.rule, one.confidence) for one in made.labels]
+    labels.set_labels(session, version, source, said, now_ms=now_ms)
+
+
+def _digest_of(rule: Rule) -> bytes:
+    return hashlib.sha256(json.dumps(dict(rule.parameters), sort_keys=True).encode()).digest()
 
 
 def _commit(
@@ -183,7 +204,7 @@ class _Batch:
     def note(self, answer: Committed, block: Manifest) -> None:
         """Write down what every operation on a derived file became, and where it came from."""
         rule, job = self.job.rule, self.job
-        parameters = hashlib.sha256(json.dumps(dict(rule.parameters), sort_keys=True).encode()).digest()
+        parameters = _digest_of(rule)
         for number, row in self._rows:
             known = answer.results[number].content_revision or Revision(epoch=0, number=0)
             row.epoch, row.number = known.epoch, known.number

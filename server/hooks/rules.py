@@ -20,6 +20,7 @@ from blocks.contract.parameters import with_defaults
 from blocks.runners.trying import find_block
 from protocol.errors import BadRequest, NotFound, Refused
 from protocol.ids import NodeId, SpaceId
+from protocol.messages import Revision
 from protocol.names import name_key
 from server.access.new_spaces import fresh_id
 from server.access.projects import INTAKE_NAME
@@ -32,6 +33,10 @@ DEIDENTIFY = "dicom-deidentify"
 _CHILD = (
     "SELECT id FROM nodes WHERE space = ? AND parent = ? AND name_key = ? AND kind = 'folder'"
     " AND deleted_at_ms IS NULL"
+)
+_FILE = (
+    "SELECT id, content_epoch, content_number FROM nodes WHERE space = ? AND parent = ? AND name_key = ?"
+    " AND kind = 'file' AND deleted_at_ms IS NULL"
 )
 
 
@@ -95,6 +100,18 @@ def folder_at(session: Session, path: str) -> Folder:
     return Folder(SpaceId(space), NodeId(UUID(bytes=node)), row.kind == INTAKE)
 
 
+def file_at(session: Session, path: str) -> tuple[SpaceId, NodeId, Revision]:
+    """The live file at such a path, in its present version.  Raises BadRequest, NotFound."""
+    above, _, name = path.strip().rstrip("/").rpartition("/")
+    folder = folder_at(session, above)
+    found = rows_of_sql(session, _FILE, folder.space, folder.node.bytes, name_key(name))
+    if not found:
+        raise NotFound(f"There is no file {path[:200]}", hint="`mb-server manifest` lists what there is.")
+    [row] = found
+    revision = Revision(epoch=row.content_epoch, number=row.content_number)
+    return folder.space, NodeId(UUID(bytes=row.id)), revision
+
+
 def _home(session: Session, user: str) -> int | None:
     return session.scalar(
         select(ViewRow.space)
@@ -130,11 +147,12 @@ def add_rule(
             f"{block} may not bring anything out of an intake",
             hint=f"Only {DEIDENTIFY} may; let other blocks work on what it made.",
         )
-    if _is_below(session, target, source):
+    makes_files = Produces.DERIVED in manifest.produces  # labels alone go round in no circle
+    if makes_files and _is_below(session, target, source):
         raise Refused(
             "The results would lie in the folder that they are made from", hint="Choose another target."
         )
-    if round_trip := _way_back(session, source, target):
+    if makes_files and (round_trip := _way_back(session, source, target)):
         raise Refused(
             f"The results would come back to the folder that they are made from, by the rules {round_trip}",
             hint="Choose another target, or remove one of those rules.",

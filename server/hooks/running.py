@@ -220,7 +220,7 @@ class Hooks:
             job_folder.report_of, worked.finished, folder, most=MOST_REPORT_BYTES
         )
         match result.verdict:
-            case Verdict.RELEASED:
+            case Verdict.RELEASED | Verdict.UNCHANGED:
                 pass
             case Verdict.QUARANTINED:
                 digest = await asyncio.to_thread(job_folder.digest_of, folder, outputs) if outputs else None
@@ -229,16 +229,14 @@ class Hooks:
                         job, State.QUARANTINED, reasons=result.reasons, digest=digest, report=report
                     )
                     return
-            case Verdict.UNCHANGED:
-                await self._end(job, State.UNCHANGED, reasons=result.reasons, report=report)
-                return
             case Verdict.FAILED:
                 await self._end(job, State.FAILED, reasons=result.reasons, report=report)
                 return
         chunked = [Chunked(folder, output) for output in outputs]
         for one in chunked:
             await self._store.take(HOOKS, one.frames())
-        made = Made(worked.block, chunked, result.reasons, report)
+        ends = State.UNCHANGED if result.verdict is Verdict.UNCHANGED else State.PUBLISHED
+        made = Made(worked.block, chunked, result.reasons, report, result.labels, ends)
         state = await self._database.write(
             lambda session: publish(
                 session,

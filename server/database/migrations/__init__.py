@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection
 
-HEAD = "0007"
+HEAD = "0008"
 
 
 def upgrade(connection: Connection) -> None:

@@ -1,0 +1,96 @@
+"""Labels: what a block found out about one version of a file, and which block said so.
+
+Owns: storing and reading them.
+May import: sqlalchemy, protocol, server.database.
+
+A label belongs to the version that the block looked at; who may read that file may read its labels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, and_, delete, select
+from sqlalchemy.orm import Session
+
+from protocol.ids import NodeId, SpaceId
+from protocol.messages import Revision
+from server.database.tables import LabelRow
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One version of one file."""
+
+    space: SpaceId
+    node: NodeId
+    revision: Revision
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Who said it.  parameters: the SHA-256 of their JSON."""
+
+    rule: UUID
+    block: str
+    block_version: str
+    parameters: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """said_by: which of the block's own rules."""
+
+    name: str
+    value: str
+    said_by: str
+    confidence: float
+
+
+def set_labels(
+    session: Session, version: Version, source: Source, labels: Iterable[Label], *, now_ms: int
+) -> None:
+    """All that this rule says of this version from now on; what it said before is forgotten."""
+    session.execute(delete(LabelRow).where(_of(version), LabelRow.rule == source.rule.bytes))
+    for label in labels:
+        session.merge(
+            LabelRow(
+                space=version.space,
+                node=version.node.bytes,
+                epoch=version.revision.epoch,
+                number=version.revision.number,
+                rule=source.rule.bytes,
+                name=label.name,
+                said_by=label.said_by,
+                value=label.value,
+                confidence=label.confidence,
+                block=source.block,
+                block_version=source.block_version,
+                parameters=source.parameters,
+                made_at_ms=now_ms,
+            )
+        )
+    session.flush()
+
+
+def labels_of(session: Session, version: Version) -> list[tuple[Label, Source]]:
+    """By name."""
+    order = (LabelRow.name, LabelRow.value, LabelRow.rule)
+    return [
+        (
+            Label(row.name, row.value, row.said_by, row.confidence),
+            Source(UUID(bytes=row.rule), row.block, row.block_version, row.parameters),
+        )
+        for row in session.scalars(select(LabelRow).where(_of(version)).order_by(*order))
+    ]
+
+
+def _of(version: Version) -> ColumnElement[bool]:
+    return and_(
+        LabelRow.space == version.space,
+        LabelRow.node == version.node.bytes,
+        LabelRow.epoch == version.revision.epoch,
+        LabelRow.number == version.revision.number,
+    )
