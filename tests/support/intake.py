@@ -40,8 +40,8 @@ class Imaging:
         assert len(jobs) == count
         return jobs
 
-    async def until(self, fits: Callable[[list[Job]], bool]) -> list[Job]:
-        async with asyncio.timeout(SECONDS):
+    async def until(self, fits: Callable[[list[Job]], bool], *, seconds: float = SECONDS) -> list[Job]:
+        async with asyncio.timeout(seconds):
             while not fits(jobs := await asyncio.to_thread(self.jobs)):  # noqa: ASYNC110 - it is the server's event
                 await asyncio.sleep(0.05)
         return jobs
