@@ -1,6 +1,6 @@
 """A server with an authority of its own: is it the one whose fingerprint a person was told?
 
-Owns: asking a server for its authority, comparing it, and proving that the server speaks for it.
+Owns: asking a server for its authority, comparing it, proving that the server speaks for it; one that a file names.
 May import: protocol.
 
 A server hands its authority to whoever asks.  What makes it true is the fingerprint, which came by another way.
@@ -9,8 +9,9 @@ A server hands its authority to whoever asks.  What makes it true is the fingerp
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
-from protocol.errors import NotTrusted
+from protocol.errors import LocalProblem, NotTrusted
 from protocol.http import ServerApi
 from protocol.messages import Hello
 from protocol.patience import Patience
@@ -51,3 +52,13 @@ async def pinned(server: str, trust: Trust, wanted: str) -> Trust:
     believed = replace(trust, authority=offered)
     await greeted(server, believed)
     return believed
+
+
+def read_authority(file: Path) -> str:
+    """The PEM text of `--ca FILE`.  Raises LocalProblem, BadRequest."""
+    try:
+        text = file.read_bytes()[:MAX_AUTHORITY_BYTES].decode("ascii")
+    except (OSError, UnicodeDecodeError) as error:
+        raise LocalProblem(f"{file} cannot be read ({error})", hint="Name a PEM file with --ca.") from error
+    fingerprint(text)
+    return text

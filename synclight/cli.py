@@ -105,6 +105,10 @@ def _follow_parser() -> _Parser:
     parser.add_argument("folder", metavar="FOLDER", nargs="?", type=Path, help="where the files are to lie")
     parser.add_argument("--once", action="store_true", help="end when everything is here")
     parser.add_argument("--server", metavar="URL", help="of a code that is no link")
+    parser.add_argument("--ca", metavar="FILE", type=Path, help="believe this authority alone: a PEM file")
+    parser.add_argument(
+        "--proxy", metavar="URL", help="the proxy on the way, http://[NAME:PASSWORD@]HOST:PORT"
+    )
     parser.add_argument("--pin", metavar="@FILE", help="a file with the PIN; without it you are asked")
     parser.add_argument("--json", action="store_true", help="with --once: how it ended, on standard output")
     return parser

@@ -28,7 +28,7 @@ from synclight.hiding import read_secret
 from synclight.home import Follow, LightHome, find_home
 from synclight.keeping import Keeper
 from synclight.progress import Teller
-from synclight.redeeming import read_code, redeem
+from synclight.redeeming import given_trust, read_code, redeem
 from synclight.running import forget, run_all
 from synclight.verifying import Verified, checksum_line, verify_files
 from synclight.words import answer_of, in_our_words, list_screen
@@ -47,7 +47,8 @@ def follow(asked: argparse.Namespace) -> int:
         pin = read_secret(asked.pin, what="PIN") if asked.pin is not None else None
         local = _checked(home, asked.folder)
         home.make()
-        new = asyncio.run(redeem(home, link, local, pin=pin, teller=teller))
+        way = given_trust(asked.ca, asked.proxy)
+        new = asyncio.run(redeem(home, link, local, way=way, pin=pin, teller=teller))
     elif not home.follows():
         raise LocalProblem(
             "No folder is followed yet",

@@ -46,6 +46,7 @@ class Shared(msgspec.Struct, frozen=True, kw_only=True):
     device: UUID
     device_name: str
     authority: str = ""
+    proxy: str = ""
     label: str = ""
     shared_by: str = ""
     expires_at_ms: int | None = None
@@ -104,7 +105,7 @@ class Follow:
             token,
             DeviceId(shared.device),
             shared.device_name,
-            Trust(authority=shared.authority),
+            Trust(authority=shared.authority, proxy=shared.proxy),
             only_down=True,
         )
 

@@ -30,8 +30,8 @@ from protocol.http import ServerApi
 from protocol.messages import Redeem, Redeemed
 from protocol.names import safe_device_name
 from protocol.server_address import server_address
-from protocol.trust import Trust
-from sync_client.pinning import PATIENCE, pinned
+from protocol.trust import Trust, proxy_address
+from sync_client.pinning import PATIENCE, pinned, read_authority
 from synclight.home import Follow, LightHome, Shared
 from synclight.progress import Teller
 from synclight.running import forget
@@ -57,12 +57,22 @@ def read_code(text: str, server: str | None) -> SyncLink:
     return SyncLink(server_address(server), secret)
 
 
-async def redeem(home: LightHome, link: SyncLink, folder: Path, *, pin: str | None, teller: Teller) -> Follow:
+def given_trust(ca: Path | None, proxy: str | None) -> Trust:
+    """What `--ca` and `--proxy` say.  Raises LocalProblem, BadRequest."""
+    return Trust(
+        authority=read_authority(ca) if ca is not None else "", proxy=proxy_address(proxy) if proxy else ""
+    )
+
+
+async def redeem(
+    home: LightHome, link: SyncLink, folder: Path, *, way: Trust, pin: str | None, teller: Teller
+) -> Follow:
     """Follow in `folder` what the code opens; redeemed again, it goes on where it was.
 
     folder: real and free, or followed by this code already.  pin: None: a person is asked if there is one.
+    way: what a person said of the proxy and of whom to believe.
     """
-    trust = await _trust(link)
+    trust = await _trust(link, way)
     device_name = safe_device_name(socket.gethostname().split(".")[0])
     request = Redeem(code=code_text(link.secret), device=home.device(), device_name=device_name, pin=pin)
     async with ServerApi(link.server, trust=trust, patience=PATIENCE) as api:
@@ -75,6 +85,7 @@ async def redeem(home: LightHome, link: SyncLink, folder: Path, *, pin: str | No
         device=redeemed.device,
         device_name=device_name,
         authority=trust.authority,
+        proxy=trust.proxy,
         label=redeemed.label,
         shared_by=redeemed.shared_by,
         expires_at_ms=redeemed.expires_at_ms,
@@ -82,10 +93,11 @@ async def redeem(home: LightHome, link: SyncLink, folder: Path, *, pin: str | No
     return _kept(home, shared, redeemed.token)
 
 
-async def _trust(link: SyncLink) -> Trust:
-    if link.fingerprint and link.server.startswith("https:"):
-        return await pinned(link.server, Trust(), link.fingerprint)
-    return Trust()
+async def _trust(link: SyncLink, way: Trust) -> Trust:
+    """way: with an authority that a person named, the link's own fingerprint is not asked for."""
+    if link.fingerprint and not way.authority and link.server.startswith("https:"):
+        return await pinned(link.server, way, link.fingerprint)
+    return way
 
 
 async def _let_in(api: ServerApi, request: Redeem, teller: Teller) -> Redeemed:
@@ -117,7 +129,7 @@ async def _let_in(api: ServerApi, request: Redeem, teller: Teller) -> Redeemed:
             raise NotTrusted(
                 error.what,
                 hint="Nothing was sent. Ask whoever shared the folder for the whole link: it names the server's own"
-                " authority.",
+                " authority; or give the certificate of its authority with --ca FILE.",
             ) from error
 
 

@@ -18,7 +18,6 @@ import click
 
 from protocol.errors import LocalProblem, NotTrusted
 from protocol.trust import (
-    MAX_AUTHORITY_BYTES,
     Trust,
     proxy_address,
     read_fingerprint,
@@ -28,7 +27,7 @@ from protocol.trust import (
     fingerprint as fingerprint_of,
 )
 from sync_client.commands.words import notice
-from sync_client.pinning import greeted, offered_authority, pinned
+from sync_client.pinning import greeted, offered_authority, pinned, read_authority
 
 
 def introduced(
@@ -41,7 +40,7 @@ def introduced(
     """
     wanted = None if fingerprint is None else read_fingerprint(fingerprint)
     way = proxy_address(proxy) if proxy else before.proxy if before else ""
-    trust = Trust(authority=_read_authority(ca) if ca else before.authority if before else "", proxy=way)
+    trust = Trust(authority=read_authority(ca) if ca else before.authority if before else "", proxy=way)
     if wanted is not None and ca is None:
         return asyncio.run(pinned(server, replace(trust, authority=""), wanted))
     try:
@@ -70,12 +69,3 @@ def _unknown(server: str, offered: str) -> NotTrusted:
         f" {shown_fingerprint(fingerprint_of(offered))}",
         hint="If the server's operator told you the same, sign in again with --fingerprint and these digits.",
     )
-
-
-def _read_authority(file: Path) -> str:
-    try:
-        text = file.read_bytes()[:MAX_AUTHORITY_BYTES].decode("ascii")
-    except (OSError, UnicodeDecodeError) as error:
-        raise LocalProblem(f"{file} cannot be read ({error})", hint="Name a PEM file with --ca.") from error
-    fingerprint_of(text)
-    return text

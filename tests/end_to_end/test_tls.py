@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 import trustme
 
+from protocol.codes import SyncLink, parse_link
+from tests.support.codes import CodeMaker
 from tests.support.connect_proxy import connect_proxy
+from tests.support.light import MbSyncLight, files
 from tests.support.mb_sync import MbSync
 from tests.support.server import RunningServer, mb_server
 
@@ -50,6 +53,17 @@ def fingerprint(server: RunningServer) -> str:
 
 def port(server: RunningServer) -> int:
     return int(server.url.rpartition(":")[2])
+
+
+def a_hospitals_certificate(folder: Path) -> tuple[str, ...]:
+    """The options of a server; ca.pem in `folder` is the authority."""
+    hospital = trustme.CA()
+    hospital.cert_pem.write_to_path(folder / "ca.pem")
+    issued = hospital.issue_cert("127.0.0.1")
+    issued.private_key_pem.write_to_path(folder / "key.pem")
+    for blob in issued.cert_chain_pems:
+        blob.write_to_path(folder / "chain.pem", append=True)
+    return ("--tls-certificate", str(folder / "chain.pem"), "--tls-key", str(folder / "key.pem"))
 
 
 def test_with_the_fingerprint_the_operator_told_a_folder_syncs_over_tls(
@@ -120,13 +134,7 @@ def test_the_roots_of_the_system_are_enough_where_they_know_the_authority(
 def test_a_hospitals_own_certificate_is_served_and_believed_through_its_authority(
     tmp_path: Path, ada: Ada
 ) -> None:
-    hospital = trustme.CA()
-    hospital.cert_pem.write_to_path(tmp_path / "ca.pem")
-    issued = hospital.issue_cert("127.0.0.1")
-    issued.private_key_pem.write_to_path(tmp_path / "key.pem")
-    for blob in issued.cert_chain_pems:
-        blob.write_to_path(tmp_path / "chain.pem", append=True)
-    options = ("--tls-certificate", str(tmp_path / "chain.pem"), "--tls-key", str(tmp_path / "key.pem"))
+    options = a_hospitals_certificate(tmp_path)
     with RunningServer(tmp_path / "data", options=options) as server:
         server.add_user("ada", PASSWORD)
         code, said = ada.signs_in(server.url)
@@ -189,3 +197,56 @@ def test_settings_that_do_not_go_together_stop_the_start(tmp_path: Path) -> None
         ran = mb_server("serve", "--data", tmp_path / "data", *options)
         assert ran.returncode == 1, ran.stderr
         assert words in ran.stderr
+
+
+# ---- somebody outside, with a code ---------------------------------------------------------------------------
+
+
+def shares(ada: Ada, folder: Path) -> SyncLink:
+    """The link to a folder of hers with one file in it."""
+    ada.mb_sync.done("add", "/Home/Study", folder, "--create")
+    (folder / "scan.dcm").write_bytes(b"by a code" * 500)
+    assert ada.mb_sync("once").returncode == 0
+    return parse_link(CodeMaker(ada).make("/Home/Study").link)
+
+
+def test_a_code_is_followed_by_way_of_the_proxy_that_was_named_once(
+    server: RunningServer, ada: Ada, tmp_path: Path
+) -> None:
+    assert ada.signs_in(server.url, "--fingerprint", fingerprint(server))[0] == 0
+    link = shares(ada, tmp_path / "hers")
+    outside = SyncLink("https://files.example.org", link.secret, link.fingerprint)
+    jo, here = MbSyncLight(tmp_path / "jo"), tmp_path / "here"
+    with connect_proxy(port(server), "anna:secret") as proxy:
+        refused = jo("-", here, "--once", "--proxy", proxy.address, stdin=outside.text)
+        assert refused.returncode == 1
+        assert "407" in refused.stderr
+        first = jo("-", here, "--once", "--proxy", proxy.url, stdin=outside.text)
+        assert first.returncode == 0, first.stderr
+        assert files(here) == files(tmp_path / "hers")
+        (tmp_path / "hers" / "new.txt").write_text("later")
+        assert ada.mb_sync("once").returncode == 0
+        assert jo("--once").returncode == 0
+        assert files(here) == files(tmp_path / "hers")
+        assert {line.split()[1] for line in proxy.asked} == {"files.example.org:443"}
+    for kept in (tmp_path / "jo").rglob("*"):
+        if kept.is_file() and b"anna:secret" in kept.read_bytes():
+            assert kept.stat().st_mode & 0o077 == 0, kept
+
+
+def test_a_code_of_a_server_with_the_hospitals_certificate_opens_with_its_authority(
+    tmp_path: Path, ada: Ada
+) -> None:
+    options = a_hospitals_certificate(tmp_path)
+    with RunningServer(tmp_path / "data", options=options) as server:
+        server.add_user("ada", PASSWORD)
+        assert ada.signs_in(server.url, "--ca", tmp_path / "ca.pem")[0] == 0
+        link = shares(ada, tmp_path / "hers")
+        jo, here = MbSyncLight(tmp_path / "jo"), tmp_path / "here"
+        stranger = jo("-", here, "--once", stdin=link.text)
+        assert stranger.returncode == 1
+        assert "--ca" in stranger.stderr
+        known = jo("-", here, "--once", "--ca", tmp_path / "ca.pem", stdin=link.text)
+        assert known.returncode == 0, known.stderr
+        assert jo("--once").returncode == 0
+        assert files(here) == files(tmp_path / "hers")
