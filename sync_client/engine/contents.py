@@ -171,14 +171,12 @@ class Contents:
 
     async def bring(self, files: Sequence[ToBring]) -> Fetched:
         """Have these as temporary files."""
-        ready: list[NodeId] = []
-        missing: list[ToBring] = []
-        for file in files:
-            if self._brought.pop(file[0], None) == file[1]:
-                ready.append(file[0])
-            else:
-                missing.append(file)
-        fetched = await self._fetch(missing)
+        missing = [file for file in files if self._brought.get(file[0]) != file[1]]
+        fetched = await self._fetch(missing)  # may raise: what was brought beforehand is still known then
+        lacking = {file[0] for file in missing}
+        ready = [file[0] for file in files if file[0] not in lacking]
+        for node, _, _ in files:
+            self._brought.pop(node, None)
         fetched.ready[:0] = ready
         return fetched
 

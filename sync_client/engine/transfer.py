@@ -26,7 +26,7 @@ from protocol.ids import ChunkId, NodeId, ViewId, split_chunk_ids
 from protocol.limits import MAX_CONTENT_CHUNKS, MAX_CONTENT_PARTS, MAX_MISSING_CHUNKS
 from protocol.messages import Manifest, Missing, Part, Revision, WantedContent
 from sync_client.engine.disk import FollowedRoot
-from sync_client.engine.incoming import Incoming, SmallFile, write_small
+from sync_client.engine.incoming import Incoming, SmallFile, discard, write_small
 from sync_client.engine.reading import FileChanged, chunk_list, read_chunks
 from sync_client.engine.room import Room
 from sync_client.engine.threads import in_thread
@@ -235,6 +235,9 @@ async def fetch(api: ServerApi, view: ViewId, root: FollowedRoot, wanted: Sequen
             except Unavailable:  # cut on the way: what came is whole and is kept
                 if sum(len(need.offsets) for need in lacking) == before:
                     raise
+    except BaseException:  # cancelled too: nobody will ask for what is whole already
+        await in_thread(_discard_whole, root, fetched)
+        raise
     finally:
         await in_thread(_abandon, needs, fetched)
     return fetched
@@ -427,6 +430,11 @@ def _abandon(needs: list[_Need], fetched: Fetched) -> None:
     for need in needs:
         if need.incoming is not None and need.wanted.node not in ready:
             need.incoming.abort()
+
+
+def _discard_whole(root: FollowedRoot, fetched: Fetched) -> None:
+    for node in fetched.ready:
+        discard(root, node)
 
 
 def _disk_problem(error: OSError) -> LocalProblem:

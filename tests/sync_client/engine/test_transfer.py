@@ -234,13 +234,15 @@ async def test_a_download_that_is_cut_goes_on_where_it_was(
 
 
 async def test_a_download_that_gets_nowhere_gives_up_and_leaves_nothing(device: Device) -> None:
-    big = await on_the_server(device, "big", BIG)
+    big, small = await on_the_server(device, "big", BIG), await on_the_server(device, "small", SMALL)
+    device.write("mine", SMALL)
+    here = replace(small, sources=((("mine",), small.manifest),))  # whole at once, and of no use alone
     async with (
         a_proxy(device.api.url, cut_after=[500] * 50) as url,
         ServerApi(url, device.caller.token, patience=IMPATIENT) as api,
     ):
         with pytest.raises(Unavailable):
-            await fetch(api, device.view, device.root, [big])
+            await fetch(api, device.view, device.root, [here, big])
     assert device.temporary() == []
 
 
