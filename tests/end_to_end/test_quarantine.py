@@ -60,7 +60,7 @@ def test_a_reviewer_looks_and_releases_and_a_clinician_may_only_look(
 
     clinic.mb_sync.done("quarantine", "reject", letter)
     desk.mb_sync.done("quarantine", "release", picture)
-    until(lambda: not desk.mb_sync.json("quarantine", "list"), "nothing waits")
+    until(lambda: desk.mb_sync.json("job", "list", "--state", "published"), "the picture is published")
     assert "Nothing waits" in desk.mb_sync.done("quarantine", "list")
     research.once()
     images = [research.read(path) for path, one in research.tree().items() if one.kind == "file"]
