@@ -91,6 +91,7 @@ from protocol.messages import (
     Wait,
     WantedContent,
     WhoSees,
+    Withdrawn,
     to_msgpack,
 )
 from protocol.names import shown
@@ -289,6 +290,9 @@ class ServerApi:
 
     async def reject(self, view: UUID, job: int) -> Job:
         return await self._ask("POST", f"/views/{view}/jobs/{job}/reject", Job, repeat=False)
+
+    async def withdraw(self, view: UUID, node: UUID) -> Withdrawn:
+        return await self._ask("POST", f"/views/{view}/nodes/{node}/withdraw", Withdrawn)
 
     async def held(self, view: UUID, job: int, output: str = "") -> AsyncIterator[bytes]:
         """The cleaned output that waits, piece by piece.  Never repeated: it is made for this request."""

@@ -606,6 +606,15 @@ class Release(Request):
     held: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 
 
+class Withdrawn(Answer):
+    """sources: files that went into the trash.  derived: what blocks had made of them, wherever it lay.  jobs: that
+    were ended."""
+
+    sources: int
+    derived: int
+    jobs: int
+
+
 class LookAtCode(Request):
     code: Annotated[str, Meta(max_length=200)]
 

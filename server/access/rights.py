@@ -34,6 +34,7 @@ class Action(Enum):
     PEOPLE = "people"  # who else can see it, and who made what
     REVIEW = "review"  # what blocks held back or could not do, and why; reject it, have it done again
     RELEASE = "release"  # let pass what a block held back
+    WITHDRAW = "withdraw"  # take a file out together with all that blocks made of it
 
 
 class Role(StrEnum):
@@ -59,7 +60,8 @@ _GIVES = {
     Role.CLINICIAN: _NONE,
     Role.REVIEWER: _NONE,
 }
-_GIVES_IN_AN_INTAKE = {Role.CLINICIAN: _WORK, Role.REVIEWER: _WORK | {Action.RELEASE}}
+_IN_INTAKE = _WORK | {Action.WITHDRAW}
+_GIVES_IN_AN_INTAKE = {Role.CLINICIAN: _IN_INTAKE, Role.REVIEWER: _IN_INTAKE | {Action.RELEASE}}
 _GIVEN_BY_A_CODE = frozenset({Action.METADATA, Action.READ})
 
 

@@ -46,6 +46,7 @@ class Did(StrEnum):
     RELEASE = "release"
     REJECT = "reject"
     RETRY = "retry"
+    WITHDRAW = "withdraw"
     LOGIN = "login"
     LOGOUT = "logout"
     REVOKE_DEVICE = "revoke-device"

@@ -1,4 +1,4 @@
-"""`mb-server rule`, `job`, `quarantine` and `label`: what blocks do by themselves, and what waits for a person.
+"""`mb-server rule`, `job`, `quarantine`, `withdraw`, `label`: what blocks do by themselves, and what people decide.
 
 Owns: these commands and their words.
 May import: click, protocol, server.  All that is heavy is imported inside the commands that need it.
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from protocol.errors import BadRequest, LocalProblem
+from protocol.errors import BadRequest, LocalProblem, NotFound
 from protocol.names import shown
 from server.commands.words import (
     changing,
@@ -448,6 +448,46 @@ def label_list(path: str, data: Path, *, as_json: bool) -> None:
         click.echo(f"made by {step.block} {step.block_version}, rule {step.rule.hex[-8:]}")
 
 
+# ---- withdrawing -----------------------------------------------------------------------------------------
+
+
+@command("withdraw", example="mb-server withdraw /Projects/Nerves/Intake/Doe --data /srv/medical-blocks")
+@click.argument("path")
+@data_option
+@json_option
+def withdraw(path: str, data: Path, *, as_json: bool) -> None:
+    """Take a file, or all below a folder, out together with all that blocks made of it.
+
+    PATH as `mb-server manifest --trash` writes it.  All of it goes to the trash, wherever it was moved to, and leaves
+    the server when the trash does (`mb-server gc` after keep_trash).  Copies that people made are listed: they stay.
+    """
+    from server.access.cursors import CURSOR_KEY_INFO, Cursors
+    from server.audit.rows import operated
+    from server.chunks.store import ChunkStore
+    from server.hooks.withdrawing import withdraw as take_out
+    from server.spaces.paths import nodes_at
+
+    with open_data(data) as (database, packs, keys):
+        store = ChunkStore(database, packs, keys, clock=now_ms)
+        cursors = Cursors(keys.subkey(CURSOR_KEY_INFO))
+        with database.writing() as session:
+            named = list(nodes_at(session, path))
+            if not named:
+                raise NotFound(
+                    f"No tree of this server knows {path[:200]!r}",
+                    hint="Write it as `mb-server manifest --trash` does.",
+                )
+            done = take_out(session, store, cursors, *named, now_ms=now_ms())
+            operated(session, f"withdraw: {done.words}", now_ms=now_ms())
+    if as_json:
+        facts = {"sources": done.sources, "derived": done.derived, "jobs": done.jobs}
+        click.echo(json.dumps(facts | {"copies": list(done.copies)}, indent=1))
+        return
+    click.echo(f"In the trash now: {done.sources} of its files, and {done.derived} that blocks made of them.")
+    for copy in done.copies:
+        click.echo(f"not withdrawn, made by a person: {shown(copy)}")
+
+
 for group, members in (
     (label, (label_list,)),
     (rule, (rule_add, rule_list, rule_remove, rule_disable, rule_enable, rule_run)),
@@ -458,4 +498,4 @@ for group, members in (
         group.add_command(member)
 
 
-COMMANDS = (rule, job, quarantine, label)
+COMMANDS = (rule, job, quarantine, label, withdraw)

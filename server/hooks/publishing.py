@@ -93,7 +93,7 @@ def publish(
     if len(batch.ops) > MAX_BATCH_OPS:
         raise Refused("The block made too many files of one", hint="It needs to be mended.")
     if batch.ops:
-        answer = _commit(
+        answer = commit_here(
             session, store, cursors, target, batch.ops, now_ms=now_ms, default_quota=default_quota
         )
         batch.note(answer, made.block)
@@ -112,7 +112,7 @@ def _digest_of(rule: Rule) -> bytes:
     return hashlib.sha256(json.dumps(dict(rule.parameters), sort_keys=True).encode()).digest()
 
 
-def _commit(
+def commit_here(
     session: Session,
     store: ChunkStore,
     cursors: Cursors,
@@ -122,6 +122,7 @@ def _commit(
     now_ms: int,
     default_quota: int | None,
 ) -> Committed:
+    """As the device of the hooks, in the caller's transaction.  Raises Unavailable: not all of it could be done."""
     last = session.scalar(select(func.max(BatchRow.number)).where(BatchRow.device == HOOKS.bytes)) or 0
     batch = Commit(operation=uuid4(), number=last + 1, ops=list(ops))
     view = _whole_view(session, target)

@@ -1,7 +1,7 @@
 """Rules: which block works on the files of which folder, and where its results appear.
 
-Owns: making, listing, switching and removing them; finding a folder by the path that an operator types.
-May import: sqlalchemy, protocol, blocks, server.access, server.database, server.hooks.
+Owns: making, listing, switching and removing them; a live folder by the path that an operator types.
+May import: sqlalchemy, protocol, blocks, server.access, server.database, server.hooks, server.spaces.
 """
 
 from __future__ import annotations
@@ -20,20 +20,18 @@ from blocks.contract.parameters import with_defaults
 from blocks.runners.trying import find_block
 from protocol.errors import BadRequest, NotFound, Refused
 from protocol.ids import NodeId, SpaceId
-from protocol.messages import Revision
+from protocol.messages import Kind, Revision
 from protocol.names import name_key
+from server.access.ancestry import folders_above, is_live
 from server.access.new_spaces import fresh_id
 from server.access.projects import INTAKE_NAME
 from server.access.rights import INTAKE
 from server.database.session import rows_of_sql
-from server.database.tables import JobRow, ProjectRow, PublishedRow, RuleRow, SpaceRow, UserRow, ViewRow
+from server.database.tables import JobRow, PublishedRow, RuleRow, SpaceRow, UserRow, ViewRow
 from server.hooks import turns
+from server.spaces.paths import nodes_at
 
 DEIDENTIFY = "dicom-deidentify"
-_CHILD = (
-    "SELECT id FROM nodes WHERE space = ? AND parent = ? AND name_key = ? AND kind = 'folder'"
-    " AND deleted_at_ms IS NULL"
-)
 _FILE = (
     "SELECT id, content_epoch, content_number FROM nodes WHERE space = ? AND parent = ? AND name_key = ?"
     " AND kind = 'file' AND deleted_at_ms IS NULL"
@@ -80,24 +78,11 @@ def folder_at(session: Session, path: str) -> Folder:
         raise BadRequest(
             f"{path[:200]!r} is not the path of a folder", hint="Say /Projects/NAME/… or /Home/USER/…"
         )
-    kind, name, *below = parts
-    space = _home(session, name) if kind == "Home" else _project(session, name)
-    if kind == "Projects" and below and name_key(below[0]) == name_key(INTAKE_NAME):
-        intake = session.scalar(select(ProjectRow.intake).where(ProjectRow.space == space))
-        if intake is not None:
-            space, below = intake, below[1:]
-    if space is None:
-        raise NotFound(f"There is no {path[:200]}", hint="`mb-server project list` shows what there is.")
-    row = session.execute(select(SpaceRow.root, SpaceRow.kind).where(SpaceRow.id == space)).one()
-    node: bytes = row.root
-    for part in below:
-        found = rows_of_sql(session, _CHILD, space, node, name_key(part))
-        if not found:
-            raise NotFound(
-                f"There is no folder {path[:200]}", hint="`mb-server manifest` lists what there is."
-            )
-        node = found[0].id
-    return Folder(SpaceId(space), NodeId(UUID(bytes=node)), row.kind == INTAKE)
+    for space, node in nodes_at(session, path):
+        above = folders_above(session, SpaceId(space), NodeId(UUID(bytes=node)))
+        if is_live(above) and above[0].kind == Kind.FOLDER:
+            return _folder(session, space, node)
+    raise NotFound(f"There is no folder {path[:200]}", hint="`mb-server manifest` lists what there is.")
 
 
 def file_at(session: Session, path: str) -> tuple[SpaceId, NodeId, Revision]:
@@ -110,18 +95,6 @@ def file_at(session: Session, path: str) -> tuple[SpaceId, NodeId, Revision]:
     [row] = found
     revision = Revision(epoch=row.content_epoch, number=row.content_number)
     return folder.space, NodeId(UUID(bytes=row.id)), revision
-
-
-def _home(session: Session, user: str) -> int | None:
-    return session.scalar(
-        select(ViewRow.space)
-        .join(UserRow, UserRow.id == ViewRow.owner)
-        .where(ViewRow.kind == "home", UserRow.name_key == name_key(user))
-    )
-
-
-def _project(session: Session, name: str) -> int | None:
-    return session.scalar(select(ProjectRow.space).where(ProjectRow.name_key == name_key(name)))
 
 
 def add_rule(

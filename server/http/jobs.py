@@ -15,12 +15,13 @@ from collections.abc import Callable
 from aiohttp import web
 from sqlalchemy.orm import Session
 
-from protocol.errors import BadRequest
-from protocol.messages import Job, JobReason, Jobs, Release
+from protocol.errors import BadRequest, NotFound
+from protocol.messages import Job, JobReason, Jobs, Release, Withdrawn
 from server.access.rights import Action
 from server.audit.rows import Did, pack_nodes, record
 from server.hooks import reviewing
 from server.hooks.jobs import OPEN_ENDS, Leased, State
+from server.hooks.withdrawing import Withdrawal, lies_in, withdraw
 from server.http.ranges import attachment
 from server.http.routes import Call, On, Query, Stream, route
 from server.http.streams import sending, write
@@ -121,6 +122,27 @@ async def post_release(call: Call, asked: Release) -> Job:
 async def post_reject(call: Call) -> Job:
     """Nothing of this version ever appears; `retry` takes that back."""
     return await _decided(call, Did.REJECT, reviewing.reject)
+
+
+@route("POST", "/views/{view}/nodes/{node}/withdraw", on=On.VIEW, action=Action.WITHDRAW, answer=Withdrawn)
+async def post_withdraw(call: Call) -> Withdrawn:
+    """Take a file, or all below a folder, out together with all that blocks made of it, wherever that lies now."""
+    node, service = call.node(), call.service
+
+    def work(session: Session) -> Withdrawal:
+        if not lies_in(session, call.view, node):
+            raise NotFound("There is no such file or folder", hint="Look at the folder again.")
+        done = withdraw(
+            session, service.store, service.cursors, (call.view.space, node.bytes), now_ms=service.clock()
+        )
+        packed = pack_nodes([(node.bytes, 0, 0)])
+        record(session, [call.entry(Did.WITHDRAW, detail=done.words, nodes=packed)])
+        return done
+
+    done = await service.database.write(work)
+    for space in done.spaces:
+        service.wakeups.notify(space)
+    return Withdrawn(sources=done.sources, derived=done.derived, jobs=done.jobs)
 
 
 async def _decided(call: Call, did: Did, decide: Callable[..., None]) -> Job:

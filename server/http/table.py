@@ -55,4 +55,5 @@ ROUTES = (
     jobs.post_retry,
     jobs.post_release,
     jobs.post_reject,
+    jobs.post_withdraw,
 )

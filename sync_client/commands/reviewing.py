@@ -1,4 +1,4 @@
-"""`mb-sync quarantine` and `job`.
+"""`mb-sync quarantine`, `job` and `withdraw`.
 
 Owns: what blocks held back or could not do, as a person with the right to judge it sees it and decides.
 May import: click, protocol, home, operations, screens, folders, reach, words.
@@ -18,17 +18,19 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from protocol.errors import LocalProblem, NotFound
-from protocol.names import shown
+from protocol.names import name_key, shown
 from sync_client import screens
 from sync_client.commands.folders import view_of
 from sync_client.commands.reach import server_api
-from sync_client.commands.words import as_json, help_end, notice, pass_home, tell
+from sync_client.commands.words import as_json, command, help_end, notice, pass_home, tell
 from sync_client.home import ClientHome, read_account
 from sync_client.operations import parse_remote
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from protocol.http import ServerApi
-    from protocol.messages import Job, View
+    from protocol.messages import Job, View, Withdrawn
     from sync_client.engine.account import Account
 
 REVIEW = "review"  # the right, as the server names it
@@ -140,6 +142,26 @@ def job_retry(home: ClientHome, job: int, *, as_json: bool) -> None:
     tell(_facts(done), f"Job {job} is done again.", json_wanted=as_json)
 
 
+@command("withdraw", "mb-sync withdraw /Projects/Nerves/Intake/Doe")
+@click.argument("remote")
+@as_json
+@pass_home
+def withdraw(home: ClientHome, remote: str, *, as_json: bool) -> None:
+    """Take a file or folder of an intake out together with all that blocks made of it.
+
+    All of it goes to the trash, wherever it was moved to. Copies that people made by hand stay: the operator's
+    `mb-server withdraw` names them.
+    """
+    done = asyncio.run(_withdrawn(read_account(home), parse_remote(remote)))
+    facts = {"sources": done.sources, "derived": done.derived, "jobs": done.jobs}
+    words = (
+        f"In the trash now: {screens.count_of(done.sources, 'file')} of {screens.shown_remote(remote)},"
+        f" and {screens.count_of(done.derived, 'file')} that blocks made of them.\n"
+        "Undo: restore them (mb-sync trash); blocks then do them again."
+    )
+    tell(facts, words, json_wanted=as_json)
+
+
 # ---- at the server -----------------------------------------------------------------------------------------
 
 
@@ -171,6 +193,29 @@ async def _found(api: ServerApi, job: int) -> tuple[View, Job]:
             with suppress(NotFound):
                 return view, await api.job(view.view, job)
     raise NotFound(f"There is no job {job} for you", hint="`mb-sync quarantine list` shows what waits.")
+
+
+async def _withdrawn(account: Account, remote: str) -> Withdrawn:
+    """remote: a folder, or a file that its folder lists.  Raises NotFound."""
+    async with _server(account) as api:
+        view, inside = view_of((await api.views()).views, remote)
+        try:
+            node = (await api.listing(view.view, inside)).node
+        except NotFound:
+            node = await _file_at(api, view, inside)
+        return await api.withdraw(view.view, node)
+
+
+async def _file_at(api: ServerApi, view: View, inside: str) -> UUID:
+    folder, _, name = inside.rpartition("/")
+    after = ""
+    while True:
+        page = await api.listing(view.view, folder or "/", after)
+        for item in page.items:
+            if name_key(item.name) == name_key(name):
+                return item.node
+        if not (after := page.next):
+            raise NotFound(f"There is no {view.name}{inside}", hint="`mb-sync ls` shows what there is.")
 
 
 async def _asked(account: Account, job: int) -> tuple[View, Job]:
@@ -248,4 +293,4 @@ def _facts(job: Job) -> dict[str, Any]:
     }
 
 
-COMMANDS = (quarantine, job_group)
+COMMANDS = (quarantine, job_group, withdraw)

@@ -70,3 +70,12 @@ def test_a_reviewer_looks_and_releases_and_a_clinician_may_only_look(
     assert [job["file"] for job in clinic.mb_sync.json("job", "list", "--state", "published")] == [
         "Zweistein/us.dcm"
     ]
+
+    image_at, folder_at = "/Projects/Nerves/Intake/Zweistein/us.dcm", "/Projects/Nerves/Intake/Zweistein"
+    assert research.mb_sync("withdraw", image_at).returncode == 1
+    assert clinic.mb_sync.json("withdraw", image_at) == {"sources": 1, "derived": 1, "jobs": 1}
+    assert clinic.mb_sync.json("withdraw", folder_at)["sources"] == 1  # the letter
+    assert "0 files of" in clinic.mb_sync.done("withdraw", folder_at)
+    assert clinic.mb_sync("withdraw", f"{folder_at}/absent.dcm").returncode == 1
+    research.once()
+    assert [path for path, one in research.tree().items() if one.kind == "file"] == []

@@ -55,8 +55,9 @@ def test_roles_add_up(roles: tuple[Role, ...]) -> None:
 def test_an_intake_opens_to_clinicians_and_reviewers_alone_and_nobody_may_share_it(
     roles: tuple[Role, ...],
 ) -> None:
-    clinician = WORK if Role.CLINICIAN in roles else set()
-    reviewer = WORK | {Action.RELEASE} if Role.REVIEWER in roles else set()
+    works = WORK | {Action.WITHDRAW}
+    clinician = works if Role.CLINICIAN in roles else set()
+    reviewer = works | {Action.RELEASE} if Role.REVIEWER in roles else set()
     assert rights_by(roles, restricted=True) == clinician | reviewer
     assert rights_of(somebody(is_admin=True), a_view(INTAKE, *roles)) == rights_by(roles, restricted=True)
 

@@ -66,10 +66,11 @@ LEAVES = {  # each route: the word of its row, or None for what changes nothing 
     "POST /api/v1/views/{view}/jobs/{job}/retry": "retry",
     "POST /api/v1/views/{view}/jobs/{job}/reject": "reject",
     "POST /api/v1/views/{view}/jobs/{job}/release": "release",
+    "POST /api/v1/views/{view}/nodes/{node}/withdraw": "withdraw",
 }
 ON_JOBS = {
-    route for route in LEAVES if "{job}" in route
-}  # they need a block: tests/server/hooks/test_reviewing.py
+    route for route in LEAVES if "{job}" in route or "withdraw" in route
+}  # they need a block: tests/server/hooks
 
 
 def test_every_route_says_what_it_leaves_in_the_log() -> None:

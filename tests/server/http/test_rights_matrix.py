@@ -87,14 +87,16 @@ NEEDS = {  # each route: open to all, to whoever is signed in, to a user alone, 
     "POST /api/v1/views/{view}/jobs/{job}/retry": "review",
     "POST /api/v1/views/{view}/jobs/{job}/reject": "review",
     "POST /api/v1/views/{view}/jobs/{job}/release": "release",
+    "POST /api/v1/views/{view}/nodes/{node}/withdraw": "withdraw",
 }
 NOTHING: set[str] = set()
 NAMES = {"metadata"}
 BY_CODE = NAMES | {"read"}
 READS = NAMES | {"read", "people"}
 WORKS = READS | {"write", "versions", "review"}
-ALL = WORKS | {"share", "release"}
-JUDGES = WORKS | {"release"}
+ALL = WORKS | {"share", "release", "withdraw"}
+CLINIC = WORKS | {"withdraw"}
+JUDGES = CLINIC | {"release"}
 NOBODY = None  # no token that counts
 OBJECTS = ("home", "shared", "project", "intake", "absent")
 HAS: dict[str, tuple[set[str], ...] | None] = {  # everybody: their rights in each of OBJECTS
@@ -104,9 +106,9 @@ HAS: dict[str, tuple[set[str], ...] | None] = {  # everybody: their rights in ea
     "editor": (NOTHING, WORKS, WORKS, NOTHING, NOTHING),
     "reader": (NOTHING, READS, READS, NOTHING, NOTHING),
     "names": (NOTHING, NAMES, NAMES, NOTHING, NOTHING),
-    "clinician": (NOTHING, NOTHING, NOTHING, WORKS, NOTHING),
+    "clinician": (NOTHING, NOTHING, NOTHING, CLINIC, NOTHING),
     "reviewer": (NOTHING, NOTHING, NOTHING, JUDGES, NOTHING),
-    "both": (NOTHING, READS, READS, WORKS, NOTHING),  # a reader, and a clinician
+    "both": (NOTHING, READS, READS, CLINIC, NOTHING),  # a reader, and a clinician
     "stranger": (NOTHING, NOTHING, NOTHING, NOTHING, NOTHING),
     "administrator": (NOTHING, NOTHING, NOTHING, NOTHING, NOTHING),
     "revoked device": NOBODY,  # of the owner
@@ -174,6 +176,8 @@ def filled(route: str, thing: Thing) -> tuple[str, str]:
     method, _, path = route.partition(" ")
     on_folder = "grants" in path or "codes" in path
     node = thing.folder if on_folder else thing.file
+    if "withdraw" in path:
+        node = uuid4()  # what is withdrawn is missing in the other cells
     names = {
         "view": thing.view,
         "node": node,

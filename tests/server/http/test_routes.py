@@ -54,6 +54,7 @@ EXPECTED = {  # what each route acts on, and the right it asks for
     "POST /api/v1/views/{view}/jobs/{job}/retry": "view review",
     "POST /api/v1/views/{view}/jobs/{job}/reject": "view review",
     "POST /api/v1/views/{view}/jobs/{job}/release": "view release",
+    "POST /api/v1/views/{view}/nodes/{node}/withdraw": "view withdraw",
 }
 
 

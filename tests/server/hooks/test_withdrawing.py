@@ -1,0 +1,103 @@
+"""What is withdrawn goes with all that was made of it, wherever that is, and nothing of it comes later."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from sqlalchemy import select
+
+from protocol.errors import AccessDenied, NotFound
+from protocol.messages import Restore, Withdrawn
+from server.app import worked
+from server.data_folder import DataFolder
+from server.database.tables import AuditRow
+from server.hooks import jobs as job_table
+from server.hooks.jobs import State
+from tests.server.hooks.test_intake import a_slice, put
+from tests.server.http.test_sharing import Person
+from tests.support.intake import Imaging, an_imaging_project
+from tests.support.server import mb_server
+
+
+async def withdraw(person: Person, node: UUID) -> Withdrawn:
+    path = f"{person.caller.at}/nodes/{node}/withdraw"
+    answer: Withdrawn = await person.caller.ask("POST", path, answer=Withdrawn)
+    return answer
+
+
+def node_of(imaging: Imaging, path: str) -> UUID:
+    [node] = [node for node in imaging.researcher.known if imaging.path_of(node) == path]
+    return node
+
+
+async def test_a_folder_goes_with_what_was_made_of_it_moved_or_beside_an_edit(tmp_path: Path) -> None:
+    async with an_imaging_project(tmp_path / "data") as imaging:
+        clinician, ada = imaging.clinician, imaging.researcher
+        folder = await clinician.folder("Zweistein")
+        moved = await clinician.file("a.dcm", a_slice(1), folder)
+        edited = await clinician.file("b.dcm", a_slice(2), folder)
+        await imaging.ended(2)
+        first, second = await imaging.out()
+        kept = await clinician.file("other.dcm", a_slice(3, PatientName="Other^One", PatientID="2"))
+        await imaging.ended(3)
+        assert ada.caller.view is not None
+        await ada.move(node_of(imaging, first), ada.caller.view.root, "mine.dcm")
+        await put(ada, node_of(imaging, second), b"edited by ada")
+        for number, node in ((1, moved), (2, edited), (3, kept)):
+            await put(clinician, node, a_slice(number, PixelData=bytes([number]) * 512))
+        await imaging.ended(6)
+        assert len(await imaging.out()) == 4
+        copy = next(data for path, data in (await imaging.out()).items() if path == "mine.dcm")
+        await ada.file("copy by hand.dcm", copy)
+        with pytest.raises((AccessDenied, NotFound)):
+            await withdraw(ada, node_of(imaging, "mine.dcm"))
+
+        done = await withdraw(clinician, folder)
+        again = await withdraw(clinician, folder)
+        left = await imaging.out()
+        with imaging.server.service.database.reading() as session:
+            told = session.scalars(select(AuditRow.detail).where(AuditRow.did == "withdraw")).all()
+        assert (done.sources, again.sources, again.derived, len(told)) == (2, 0, 0, 2)
+        [other] = left.keys() - {"copy by hand.dcm"}
+        assert (done.derived, other.startswith("Data/")) == (
+            3,
+            True,
+        )  # moved, edited, and the copy beside the edit
+        await clinician.follow()
+        live = {state.name for state in clinician.known.values() if not state.deleted}
+        assert live >= {"other.dcm"}
+        assert not live & {"a.dcm", "b.dcm"}
+        operator = await asyncio.to_thread(
+            mb_server, "withdraw", "/Projects/Nerves/Intake/Zweistein", "--json", "--data", tmp_path / "data"
+        )
+        assert json.loads(operator.stdout)["copies"] == ["/Projects/Nerves/copy by hand.dcm"]
+
+        gone = clinician.known[moved]
+        await clinician.do(Restore(node=moved, place_revision=gone.place_revision))
+        await imaging.until(lambda jobs: [job.state for job in jobs].count(State.PUBLISHED) >= 3)
+        assert len(await imaging.out()) == len(left) + 1  # done again
+        checked = await asyncio.to_thread(mb_server, "check", "--data", tmp_path / "data")
+        assert checked.returncode == 0, checked.stdout
+
+
+async def test_what_is_at_work_when_it_is_withdrawn_is_never_published(tmp_path: Path) -> None:
+    async with an_imaging_project(tmp_path / "data", working=False) as imaging:
+        node = await imaging.clinician.file("a.dcm", a_slice(1))
+        database = imaging.server.service.database
+        with database.writing() as session:
+            [rule] = job_table.behind(session)
+            job_table.follow(session, rule, now_ms=1)
+            leased = job_table.claim(session, now_ms=1)
+        assert leased is not None
+        done = await withdraw(imaging.clinician, node)
+        assert (done.sources, done.derived, done.jobs) == (1, 0, 1)
+        with database.writing() as session:
+            assert not job_table.end(session, leased, State.PUBLISHED, now_ms=2)  # its lease is broken
+        async with worked(DataFolder(tmp_path / "data"), imaging.server.service):
+            [job] = await imaging.ended(1)
+        assert job.state is State.GONE
+        assert await imaging.out() == {}
