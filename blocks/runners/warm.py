@@ -21,7 +21,7 @@ import msgspec
 
 from blocks.contract.manifest import Resources
 from blocks.runners.ran import Ended, Ran, from_status
-from protocol.errors import Refused
+from protocol.errors import Refused, Unavailable
 
 START_SECONDS = 60.0
 GRACE_SECONDS = 10.0  # beyond a job's own time, for a worker that does not keep it
@@ -68,12 +68,12 @@ class WarmWorkers:
         except BaseException:
             await self._end(worker)
             raise
-        if answer is None or "broken" in answer:
+        if answer is None:  # killed, or out of memory: the block itself said nothing against it
             await self._end(worker)
-            raise Refused(
-                "The block cannot be loaded",
-                hint=str((answer or {}).get("broken", "Its process ended at once.")),
-            )
+            raise Unavailable("The block's process ended while it started", hint="It is tried again.")
+        if "broken" in answer:
+            await self._end(worker)
+            raise Refused("The block cannot be loaded", hint=str(answer["broken"]))
         return worker
 
     async def _ask(self, worker: Process, folder: Path, limits: Resources) -> Ran:
