@@ -119,6 +119,8 @@ class System:
     # ---- descriptors -------------------------------------------------------------------------------------
 
     def open(self, path: Any, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
+        if dir_fd is None and os.path.isabs(path) and os.fsdecode(path) not in self.mounted:
+            return os.open(path, flags, mode)  # beside a `state.db`, which is a real file as well
         life = self._life("open" if flags & os.O_CREAT else "", os.fsdecode(path))
         disk, folder, name = self._at(path, dir_fd)
         inode = disk.find(folder, name)
@@ -144,6 +146,9 @@ class System:
         return self._next
 
     def close(self, handle: int) -> None:
+        if handle < FIRST_DESCRIPTOR:
+            os.close(handle)
+            return
         one = self._open.pop(handle, None)
         if one is None:
             life = LIFE.get()
@@ -214,6 +219,8 @@ class System:
         raise NotImplementedError(f"fdopen with {mode!r}")
 
     def fsync(self, handle: int) -> None:
+        if handle < FIRST_DESCRIPTOR:
+            return  # what is real does not lose power here
         self._life("fsync")
         one = self._of(handle)
         if one.inode.is_folder:

@@ -282,6 +282,9 @@ class Computer:
         api = await ServerApi(
             URL, self._account.token, connector=lambda: Connector(self._network, self.name)
         ).__aenter__()
+        if life.over:
+            await api.__aexit__(None, None, None)
+            return
         state = StateDatabase(home / "state.db")
         self.engine = Engine(state, self._account, api)
         engine = self.engine
@@ -309,7 +312,7 @@ class Computer:
         self._system.close_all(self._life)
         before, self._home = self._home, self._base / f"{self.name}-{self.lives}"
         self._home.mkdir()
-        for name in ("state.db", "state.db-wal"):
+        for name in ("state.db", "state.db-wal", "state.db-open", "state.db-sum"):
             if (before / name).exists():
                 shutil.copyfile(before / name, self._home / name)
 

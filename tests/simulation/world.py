@@ -26,6 +26,7 @@ from tests.simulation.virtual_time import VirtualLoop
 COMPUTERS = 3
 SETTLE_ROUNDS = 40
 PATIENCE_SECONDS = 180.0  # for one look at both sides, in peace
+MOST_INTERRUPTIONS = 100  # by people, between two calls: each makes more calls, and that would never end
 NAMED_CALLS = {"exchange", "rename", "rmdir", "unlink", "mkdir"}
 
 
@@ -104,6 +105,7 @@ class World:
         self.people = [Person(one.name, one.disk, self.memory, self.tell, names) for one in self.computers]
         self._dead: list[Computer] = []
         self._peace = False
+        self._interruptions = 0
         for one, person in zip(self.computers, self.people, strict=True):
             one.disk.case_blind = self.chance.random() < self.faults.case_blind
             one.before = self._before_call_of(one, person)
@@ -125,7 +127,9 @@ class World:
             likely = 3 if call in NAMED_CALLS else 1
             # where names cannot be exchanged, two windows are left (docs/durability.md)
             may_edit = writes and (faults.exchanges or call not in ("rename", "unlink"))
+            may_edit = may_edit and self._interruptions < MOST_INTERRUPTIONS
             if may_edit and chance.random() < faults.edits_between_calls * likely:
+                self._interruptions += 1
                 if name and chance.random() < 0.5:
                     person.edit_named(name)
                 else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 import random
@@ -284,10 +285,15 @@ async def test_no_room_for_one_file_does_not_hold_up_another(
 
 
 @asynccontextmanager
-async def a_server_that_sends(stream: bytes) -> AsyncIterator[ServerApi]:
-    async def content(request: web.Request) -> web.Response:
+async def a_server_that_sends(stream: bytes, *, then_waits: bool = False) -> AsyncIterator[ServerApi]:
+    async def content(request: web.Request) -> web.StreamResponse:
         await request.read()
-        return web.Response(body=stream, content_type=FRAMES)
+        response = web.StreamResponse(headers={"Content-Type": FRAMES})
+        await response.prepare(request)
+        await response.write(stream)
+        if then_waits:
+            await asyncio.Event().wait()
+        return response
 
     app = web.Application()
     app.router.add_post("/api/v1/views/{view}/content", content)
@@ -347,4 +353,27 @@ async def test_too_few_or_too_many_chunks_are_refused(tmp_path: Path, stream: by
         async with a_server_that_sends(stream) as api:
             with pytest.raises(ContentDamaged):
                 await fetch(api, VIEW, root, [a_wanted_file(GOOD, GOOD[::-1])])
+        assert os.listdir(root.tmp()) == []
+
+
+async def test_of_what_was_whole_nothing_is_left_when_the_rest_fails(tmp_path: Path) -> None:
+    whole, lacking = a_wanted_file(GOOD), a_wanted_file(GOOD[::-1])
+    with FollowedRoot(tmp_path) as root:
+        async with a_server_that_sends(a_stream(a_frame(GOOD))) as api:
+            with pytest.raises(ContentDamaged):
+                await fetch(api, VIEW, root, [whole, lacking])
+        assert os.listdir(root.tmp()) == []
+
+
+async def test_of_what_was_whole_nothing_is_left_when_nobody_waits_for_the_rest(tmp_path: Path) -> None:
+    whole, lacking = a_wanted_file(GOOD), a_wanted_file(GOOD[::-1])
+    with FollowedRoot(tmp_path) as root:
+        async with a_server_that_sends(HEAD + encode_frames([a_frame(GOOD)]), then_waits=True) as api:
+            fetching = asyncio.ensure_future(fetch(api, VIEW, root, [whole, lacking]))
+            while not os.listdir(root.tmp()):  # a file is what is waited for
+                await asyncio.sleep(0.01)
+                assert not fetching.done()
+            fetching.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await fetching
         assert os.listdir(root.tmp()) == []
