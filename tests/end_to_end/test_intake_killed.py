@@ -18,7 +18,7 @@ from tests.support.server import RunningServer
 SEED = int(os.environ.get("MB_SEED", "1"), 0)
 IMAGES = 500 if float(os.environ.get("MB_BUDGET_SECONDS", "20")) > 100 else 40
 KILLS = 3  # of the server
-WORKER_KILLS = 8 if IMAGES > 100 else 0  # with the bigger budget: a job hit often waits for minutes
+WORKER_KILLS = 8 if IMAGES > 100 else 4
 
 
 @pytest.mark.timeout(600)
