@@ -1,9 +1,10 @@
 """Real DICOM files, laid out as a researcher has them: patient / study / series / image.
 
-Owns: which of the files that pydicom ships are used, what their folders are called.
+Owns: which of the files that pydicom ships are used, what their folders are called; a study that names a patient.
 May import: pydicom.
 
-Nothing of a patient appears in a name or on the screen: patients are numbered.  Files that share a SOP
+Nothing of a patient appears in a name or on the screen: patients are numbered.  Only what goes into an intake bears a
+name, an invented one, wherever a hospital's files bear one.  Files that share a SOP
 Instance UID with another get a new one, since two images never share one.
 """
 
@@ -12,7 +13,7 @@ from __future__ import annotations
 import logging
 import shutil
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -25,6 +26,8 @@ from pydicom.uid import UID, generate_uid
 
 T = TypeVar("T")
 
+PATIENT, PATIENT_ID, BORN = "Zweistein^Jane", "PID-4711-X", "19610314"
+DOCTOR, ACCESSION = "Quacksalver^Hubert", "ACC-7731-Q"
 PLACED_BY = ("PatientID", "StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
 
 
@@ -37,6 +40,17 @@ class Layout:
     patients: int
     studies: int
     series: int
+
+
+@dataclass(frozen=True, slots=True)
+class Identified:
+    """Studies as a hospital has them.  words: all that tells whose they are, as it stands in names and in bytes."""
+
+    images: int
+    size_bytes: int
+    words: tuple[str, ...]
+    picture: str
+    letter: str
 
 
 class _Numbers:
@@ -62,11 +76,9 @@ def lay_out_dicom(folder: Path) -> Layout:
     seen_uids: set[str] = set()
     files: list[str] = []
     size_bytes = 0
-    own = Path(
-        pydicom.data.__file__
-    ).parent  # it also lists the files of pydicom-data, where that is installed
-    for source in sorted(path for path in get_testdata_files() if Path(path).is_relative_to(own)):
-        image = _read(Path(source))
+    for path_there in _shipped():
+        source = str(path_there)
+        image = _read(path_there)
         if image is None:
             continue
         patient, study, series, instance = (str(image[keyword].value) for keyword in PLACED_BY)
@@ -88,6 +100,58 @@ def lay_out_dicom(folder: Path) -> Layout:
         files.append(path)
         size_bytes += target.stat().st_size
     return Layout(tuple(sorted(files)), size_bytes, numbers.count(1), numbers.count(2), numbers.count(3))
+
+
+def lay_out_identified(folder: Path) -> Identified:
+    """Below `folder`: slices of an invented patient, a picture by ultrasound of hers, and a letter about her."""
+    slices = [path for path in _shipped() if path.parent.parent.name == "98892003"]
+    picture = next(path for path in _shipped() if path.name == "examples_rgb_color.dcm")
+    uids = {old: generate_uid(entropy_srcs=[old]) for path in (*slices, picture) for old in _uids(path)}
+    home = folder / f"{PATIENT.replace('^', ' ')} {PATIENT_ID}"
+    for number, source in enumerate(slices, 1):
+        _quietly(lambda: _identify(source, home / "Knee" / f"{ACCESSION}-{number:03}.dcm", uids))  # noqa: B023 -- it is called at once, in this turn of the loop
+    shown, letter = (
+        home / "Ultrasound" / "picture.dcm",
+        home / f"letter about {PATIENT.split('^', maxsplit=1)[0]}.txt",
+    )
+    _quietly(lambda: _identify(picture, shown, uids))
+    letter.write_text(f"Dear {DOCTOR.replace('^', ' ')}, your patient {PATIENT}, born {BORN}, came again.\n")
+    files = [path for path in home.rglob("*") if path.is_file()]
+    return Identified(
+        images=len(slices),
+        size_bytes=sum(path.stat().st_size for path in files),
+        words=(*PATIENT.split("^"), *DOCTOR.split("^"), PATIENT_ID, ACCESSION, BORN, *uids.values()),
+        picture=shown.relative_to(folder).as_posix(),
+        letter=letter.relative_to(folder).as_posix(),
+    )
+
+
+def _uids(file: Path) -> list[str]:
+    image: Dataset = _quietly(lambda: dcmread(file, stop_before_pixels=True))
+    return [str(image[keyword].value) for keyword in PLACED_BY[1:]]
+
+
+def _identify(source: Path, target: Path, uids: Mapping[str, str]) -> None:
+    """A copy that says whose it is where a hospital's files do: on top, in free text, nested, in private attributes."""
+    image = dcmread(source)
+    for keyword in PLACED_BY[1:]:
+        setattr(image, keyword, uids[str(image[keyword].value)])
+    image.file_meta.MediaStorageSOPInstanceUID = image.SOPInstanceUID
+    image.PatientName, image.PatientID, image.PatientBirthDate = PATIENT, PATIENT_ID, BORN
+    image.ReferringPhysicianName, image.AccessionNumber = DOCTOR, ACCESSION
+    image.StudyDescription = f"Knee of {PATIENT.split('^', maxsplit=1)[0]}"
+    request = Dataset()
+    request.RequestedProcedureDescription = f"asked for by {DOCTOR.split('^', maxsplit=1)[0]}"
+    image.RequestAttributesSequence = [request]
+    image.private_block(0x0009, "MAKER OF THE DEMO", create=True).add_new(0x01, "LO", PATIENT_ID)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    image.save_as(target)
+
+
+def _shipped() -> list[Path]:
+    """What comes with pydicom itself: it also lists the files of pydicom-data, where that is installed."""
+    own = Path(pydicom.data.__file__).parent
+    return sorted(path for path in map(Path, get_testdata_files()) if path.is_relative_to(own))
 
 
 def describe_study(file: Path, description: str) -> None:

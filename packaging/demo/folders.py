@@ -1,12 +1,14 @@
 """What lies in the demo's folders.
 
-Owns: reading a synced folder from the disk, and telling two of them apart.  May import: the standard library.
+Owns: reading a synced folder from the disk, telling two of them apart, finding words in bytes and names.
+May import: the standard library.
 """
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 
@@ -22,6 +24,27 @@ def contents(folder: Path) -> dict[str, bytes]:
             continue
         found[inside.as_posix()] = sha256(path.read_bytes()).digest() if path.is_file() else b""
     return found
+
+
+def files_in(folder: Path) -> int:
+    return sum(bool(digest) for digest in contents(folder).values())
+
+
+def traces(words: Sequence[str], places: Iterable[Path]) -> list[str]:
+    """Where any of `words` (ASCII) stands in a name or in the bytes below `places`, in any case, in UTF-8 or UTF-16.
+
+    Everything counts, a program's own files and databases too.
+    """
+    wanted = {
+        (word, word.lower().encode(code)) for word in words for code in ("utf-8", "utf-16-le", "utf-16-be")
+    }
+    found = set()
+    for place in places:
+        for path in (place, *sorted(place.rglob("*"))):
+            text = os.fsencode(path.relative_to(place.parent)).lower()
+            text += path.read_bytes().lower() if path.is_file() else b""
+            found |= {f"{word!r} in {path.name}" for word, form in wanted if form in text}
+    return sorted(found)
 
 
 def difference(left: Path, right: Path) -> str | None:

@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -82,6 +83,15 @@ class Server:
             stdin=f"{password}\n",
         )
 
+    def create_project(self, name: str, roles: Mapping[str, str]) -> None:
+        """With an intake.  roles: of each user."""
+        must("mb-server", "project", "create", name, "--template", "imaging", "--data", str(self.data))
+        for user, role in roles.items():
+            must(
+                *("mb-server", "project", "grant", name, f"user:{user}", "--role", role),
+                *("--data", str(self.data)),
+            )
+
     def start(self) -> None:
         """Serve on any free port of this machine; returns when it says that it listens."""
         self._process = subprocess.Popen(
@@ -141,8 +151,9 @@ class Computer:
             stdin=f"{password}\n",
         )
 
-    def follow(self, remote: str) -> None:
-        self._must("add", remote, str(self.folder), "--create")
+    def follow(self, remote: str, folder: Path | None = None) -> None:
+        """In its own folder, or in another one beside it."""
+        self._must("add", remote, str(folder or self.folder), "--create")
 
     def start(self) -> None:
         self._must("start")
@@ -172,6 +183,10 @@ class Computer:
 
     def asked(self, *arguments: str) -> Any:
         return json.loads(self._must(*arguments, "--json"))
+
+    def says(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Whatever it ends with."""
+        return run("mb-sync", *arguments, home=self.home)
 
     def lists(self, remote: str) -> subprocess.CompletedProcess[str]:
         return run("mb-sync", "ls", remote, home=self.home)

@@ -1,4 +1,4 @@
-"""`make demo`: one server, a researcher with two computers, somebody who sees nothing of it, and somebody outside.
+"""`make demo`: one server, a researcher, somebody who sees nothing of it, somebody outside, and a clinic.
 
 Owns: the beginning, the end, and that nothing is left running.  May import: the demo's own modules.
 
@@ -20,7 +20,9 @@ from io import TextIOWrapper
 from pathlib import Path
 from types import FrameType
 
+import intake
 import story
+from people import Cast, cast_in, shown
 from programs import DemoFailed
 from screen import Screen
 
@@ -32,9 +34,9 @@ def main() -> int:
     screen = Screen()
     lock = _only_one(FOLDER)
     if lock is None:
-        print(f"Another demo runs in {story.shown(FOLDER)}. Stop it with Ctrl-C first.", file=sys.stderr)
+        print(f"Another demo runs in {shown(FOLDER)}. Stop it with Ctrl-C first.", file=sys.stderr)
         return 1
-    cast = story.cast_in(FOLDER)
+    cast = cast_in(FOLDER)
     for number in (
         signal.SIGINT,
         signal.SIGTERM,
@@ -53,7 +55,8 @@ def main() -> int:
         print()
     finally:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not leave half of it running
-        cast.clara.stop_quietly()
+        for collaborator in cast.collaborators():
+            collaborator.stop_quietly()
         for computer in cast.computers():
             computer.stop_quietly()
         cast.server.stop()
@@ -75,7 +78,7 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _tell(cast: story.Cast, screen: Screen, scratch: Path) -> None:
+def _tell(cast: Cast, screen: Screen, scratch: Path) -> None:
     screen.title(
         "Medical-Blocks: files that stay equal on two computers",
         "Real DICOM files from pydicom's collection; everything stays on this machine.",
@@ -86,16 +89,22 @@ def _tell(cast: story.Cast, screen: Screen, scratch: Path) -> None:
     story.apart_and_back(cast, screen, layout)
     story.ben_sees_nothing(cast, screen)
     story.a_code_for_clara(cast, screen)
+    intake.a_clinic_joins(cast, screen)
+    identified = intake.studies_are_deidentified(cast, screen, scratch)
+    intake.what_waits_is_judged(cast, screen, identified)
     story.how_it_stands(cast, screen)
 
 
-def _keep_running(cast: story.Cast, screen: Screen) -> None:
+def _keep_running(cast: Cast, screen: Screen) -> None:
     screen.heading("Now try it: everything keeps running")
+    screen.fact("change files", f"in {shown(cast.laptop.folder)} or {shown(cast.workstation.folder)}")
     screen.fact(
-        "change files", f"in {story.shown(cast.laptop.folder)} or {story.shown(cast.workstation.folder)}"
+        "de-identify",
+        f"drop files into {shown(cast.clinic.folder)}",
+        f"they appear in {shown(cast.adas_data)}",
     )
-    home = story.shown(cast.laptop.home)
-    screen.fact("ask", f"{story.shown(Path(sys.executable).parent / 'mb-sync')} --home {home} status")
+    home = shown(cast.laptop.home)
+    screen.fact("ask", f"{shown(Path(sys.executable).parent / 'mb-sync')} --home {home} status")
     screen.fact("stop", "Ctrl-C")
     while True:
         signal.pause()
@@ -113,7 +122,7 @@ def _only_one(folder: Path) -> TextIOWrapper | None:
     return lock
 
 
-def _start_clean(folder: Path, cast: story.Cast) -> None:
+def _start_clean(folder: Path, cast: Cast) -> None:
     """Away with what an earlier demo left, its clients too if it was killed."""
     for computer in cast.computers():
         computer.stop_quietly()

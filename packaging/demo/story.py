@@ -7,59 +7,17 @@ Every figure on the screen is measured, and every claim with a tick was looked u
 
 from __future__ import annotations
 
-import os
 import secrets
 import shutil
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from dicom_files import Layout, describe_study, lay_out_dicom
-from folders import contents, difference, seconds_until_there
-from programs import Collaborator, Computer, DemoFailed, Server, Traffic
+from folders import contents, difference, files_in, seconds_until_there
+from people import ARRIVAL_SECONDS, REMOTE, Cast, comes_true, shown
+from programs import DemoFailed
 from screen import Screen, Stopwatch, as_count, as_seconds, as_size
 
-REMOTE = "/Home/Studies"
-ARRIVAL_SECONDS = 60.0
 NOTES = "notes/reading.txt"
-
-
-@dataclass(slots=True)
-class Cast:
-    """Who takes part."""
-
-    server: Server
-    laptop: Computer
-    workstation: Computer
-    bens: Computer
-    clara: Collaborator
-
-    def computers(self) -> tuple[Computer, ...]:
-        return self.laptop, self.workstation, self.bens
-
-    def settle(self) -> None:
-        """Until both of ada's computers and the server are equal; what one sends last, the other then has."""
-        self.laptop.wait()
-        self.workstation.wait()
-        self.laptop.wait()
-
-    def traffic(self) -> Traffic:
-        """Of both of ada's computers together."""
-        one, other = self.laptop.traffic(), self.workstation.traffic()
-        return Traffic(one.sent_bytes + other.sent_bytes, one.received_bytes + other.received_bytes)
-
-
-def cast_in(folder: Path) -> Cast:
-    """The cast, with the state of every program below `folder`/state and what people look at beside it."""
-    state = folder / "state"
-    return Cast(
-        server=Server(state / "server"),
-        laptop=Computer("laptop", state / "laptop", folder / "ada-laptop"),
-        workstation=Computer("workstation", state / "workstation", folder / "ada-workstation"),
-        bens=Computer("bens-pc", state / "bens-pc", folder / "ben"),
-        clara=Collaborator("clara", state / "clara", folder / "clara"),
-    )
 
 
 def set_up(cast: Cast, screen: Screen) -> None:
@@ -70,15 +28,15 @@ def set_up(cast: Cast, screen: Screen) -> None:
         cast.server.start()
         for name in ("ada", "ben"):  # added while the server runs, as an operator would
             cast.server.add_user(name, password=passwords[name])
-        for computer in cast.computers():
+        for computer in cast.adas_and_bens():
             user, remote = ("ben", "/Home") if computer is cast.bens else ("ada", REMOTE)
             computer.sign_in(cast.server, user=user, password=passwords[user])
             computer.follow(remote)
             computer.start()
-        for computer in cast.computers():
+        for computer in cast.adas_and_bens():
             computer.wait()
     screen.fact("server", cast.server.url, "embedded: SQLite and a folder, no configuration")
-    for computer in cast.computers():
+    for computer in cast.adas_and_bens():
         who = f"ben's {REMOTE.split('/')[1]}" if computer is cast.bens else f"ada's {REMOTE[1:]}"
         screen.fact(computer.name, f"keeps {shown(computer.folder)} equal to {who}")
 
@@ -124,7 +82,7 @@ def both_work(cast: Cast, screen: Screen, layout: Layout) -> None:
     laptop, workstation = cast.laptop.folder, cast.workstation.folder
     image = next(path for path in layout.files if "-CT/" in path)
     renamed, emptied = _two_patients(laptop, but=image.split("/")[0])
-    files_in = {
+    count_in = {
         patient: sum(path.startswith(f"{patient}/") for path in layout.files)
         for patient in (renamed, emptied)
     }
@@ -141,7 +99,7 @@ def both_work(cast: Cast, screen: Screen, layout: Layout) -> None:
     screen.fact("laptop", f"edited {image}", "another StudyDescription")
     screen.fact("workstation", "wrote findings.csv")
     screen.fact(
-        "workstation", f"deleted {emptied}", f"{as_count(files_in[emptied], 'file')}, now in the trash"
+        "workstation", f"deleted {emptied}", f"{as_count(count_in[emptied], 'file')}, now in the trash"
     )
     screen.fact("equal again", f"after {as_seconds(seconds)}", "looked at afresh on both sides")
     _check_equal(cast, screen)
@@ -154,7 +112,7 @@ def both_work(cast: Cast, screen: Screen, layout: Layout) -> None:
         cast.settle()
         seconds = watch.seconds()
     moved = cast.traffic().since(before)
-    screen.fact("laptop", f"renamed {renamed} to {renamed}-control", as_count(files_in[renamed], "file"))
+    screen.fact("laptop", f"renamed {renamed} to {renamed}-control", as_count(count_in[renamed], "file"))
     screen.fact(
         "on the wire",
         f"{as_size(moved.sent_bytes + moved.received_bytes)} for {as_size(bytes_in)} in that folder",
@@ -214,16 +172,16 @@ def a_code_for_clara(cast: Cast, screen: Screen) -> None:
         watch = Stopwatch()
         link = cast.laptop.make_code(f"{REMOTE}/{patient.name}", label="Second reading")
         cast.clara.receive(link)
-        arrived = _comes_true(lambda: difference(patient, cast.clara.folder) is None)
+        arrived = comes_true(lambda: difference(patient, cast.clara.folder) is None)
         seconds = watch.seconds()
     screen.fact("ada", f"mb-sync code create {REMOTE}/{patient.name}", "prints a link")
     screen.fact("clara", f"mb-synclight - {shown(cast.clara.folder)}", "pastes the link; she has no account")
-    screen.fact("arrived", f"{as_count(_files(cast.clara.folder), 'file')} after {as_seconds(seconds)}")
+    screen.fact("arrived", f"{as_count(files_in(cast.clara.folder), 'file')} after {as_seconds(seconds)}")
     screen.check("clara has that folder, byte for byte, and nothing else", None if arrived else "she has not")
     with screen.busy("both go on"):
         (cast.clara.folder / "my notes.txt").write_text("Mine alone.\n")
         (patient / "report.txt").write_text("Second reading, please.\n")
-        came = _comes_true((cast.clara.folder / "report.txt").exists)
+        came = comes_true((cast.clara.folder / "report.txt").exists)
         verified = cast.clara.verify()
         cast.settle()
     screen.fact("ada", f"wrote {patient.name}/report.txt")
@@ -263,28 +221,11 @@ def how_it_stands(cast: Cast, screen: Screen) -> None:
     screen.check("mb-server check --deep: every row, pack and hash is right", found)
 
 
-def shown(path: Path) -> str:
-    return os.path.relpath(path)
-
-
 def _check_equal(cast: Cast, screen: Screen) -> None:
     screen.check(
-        f"both folders hold the same {as_count(_files(cast.laptop.folder), 'file')}, byte for byte",
+        f"both folders hold the same {as_count(files_in(cast.laptop.folder), 'file')}, byte for byte",
         difference(cast.laptop.folder, cast.workstation.folder),
     )
-
-
-def _comes_true(is_so: Callable[[], bool]) -> bool:
-    ends = time.monotonic() + ARRIVAL_SECONDS
-    while time.monotonic() < ends:
-        if is_so():
-            return True
-        time.sleep(0.05)
-    return False
-
-
-def _files(folder: Path) -> int:
-    return sum(bool(digest) for digest in contents(folder).values())
 
 
 def _two_patients(folder: Path, *, but: str) -> tuple[str, str]:
