@@ -114,7 +114,7 @@ async def serve_until_told(folder: DataFolder, settings: Settings, *, ready: Cal
         sealed(service),
         watched(service),
         tended(folder, settings, service),
-        worked(folder, service),
+        worked(folder, service, at_once=settings.blocks_at_once or None),
     ):
         ready(url)
         await stop.wait()
@@ -314,8 +314,8 @@ async def tended(folder: DataFolder, settings: Settings, service: Service) -> As
 
 
 @asynccontextmanager
-async def worked(folder: DataFolder, service: Service) -> AsyncIterator[None]:
-    """While it is open, the rules' blocks work on what is new."""
+async def worked(folder: DataFolder, service: Service, *, at_once: int | None = None) -> AsyncIterator[None]:
+    """While it is open, the rules' blocks work on what is new.  at_once: runs; None: one for each core."""
     hooks = Hooks(
         service.database,
         service.store,
@@ -325,6 +325,7 @@ async def worked(folder: DataFolder, service: Service) -> AsyncIterator[None]:
         notify=service.wakeups.notify,
         clock=service.clock,
         default_quota=service.default_quota,
+        at_once=at_once,
     )
     working = asyncio.create_task(hooks.run(), name="work on what is new")
     try:

@@ -42,6 +42,7 @@ FIRST_SETTINGS = """\
 # keep_versions = "all 1d, daily 30d, weekly 365d"   # of older contents of a file; "all": for ever
 # keep_trash = "30d"           # how long what was deleted can come back; "forever"
 # default_quota = "none"       # of each home and project that has none of its own: "50G"
+# blocks_at_once = 0           # how many runs of blocks beside each other; 0: one for each processor core
 """
 
 
@@ -60,6 +61,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     keep_versions: str = "all 1d, daily 30d, weekly 365d"
     keep_trash: str = "30d"
     default_quota: str = "none"
+    blocks_at_once: Annotated[int, Meta(ge=0, le=256)] = 0
 
     def __post_init__(self) -> None:
         """Raises ValueError: a span or a rule that is none."""

@@ -143,9 +143,9 @@ def _check_files(result: Result, job: Job) -> None:
 
 def _check_outputs(files: list[FileResult], manifest: Manifest, sizes: dict[str, int]) -> None:
     named: set[str] = set()
-    places: set[tuple[str, ...]] = set()
     for file in files:
         known: set[tuple[OutputKind, str]] = set()
+        places: set[tuple[str, ...]] = set()  # of two files' outputs under one name, one gets a number later
         for output in file.outputs:
             if output.file not in sizes:
                 raise _refused("it names an output that is not in out/")
@@ -160,7 +160,7 @@ def _check_outputs(files: list[FileResult], manifest: Manifest, sizes: dict[str,
             if output.kind is not OutputKind.REPORT:
                 place = tuple(map(name_key, output.path)) or (name_key(output.file),)
                 if place in places:
-                    raise _refused("two outputs would stand under one name")
+                    raise _refused("two outputs of one file would stand under one name")
                 places.add(place)
         _check_promises(file, manifest)
     if len(named) != len(sizes):

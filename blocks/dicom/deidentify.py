@@ -87,7 +87,6 @@ class _Run:
     decisions: Decisions
     pseudonyms: Pseudonyms
     folder: Path
-    _places: set[tuple[str, ...]] = field(default_factory=set)
 
     def one(self, source: int, file: InputFile) -> FileResult:
         cleaned = deidentify(self.folder / IN / file.file, self.decisions, self.pseudonyms)
@@ -95,22 +94,12 @@ class _Run:
         out = self.folder / OUT
         if cleaned.data is not None:
             (out / f"{source}.dcm").write_bytes(cleaned.data)
-            outputs.append(Output(file=f"{source}.dcm", path=self._own_place(cleaned.place)))
+            outputs.append(Output(file=f"{source}.dcm", path=cleaned.place))
         report = write_report(self.decisions.template, cleaned)
         (out / f"{source}.report.json").write_bytes(report)
         outputs.append(Output(file=f"{source}.report.json", output="report", kind=OutputKind.REPORT))
         verdict = Verdict.QUARANTINED if cleaned.reasons else Verdict.RELEASED
         return FileResult(source=source, verdict=verdict, reasons=cleaned.reasons, outputs=outputs)
-
-    def _own_place(self, place: list[str]) -> list[str]:
-        """Two files of one instance in a batch: the second gets a number."""
-        stem = place[-1].removesuffix(".dcm")
-        count = 1
-        while tuple(place) in self._places:
-            count += 1
-            place = [*place[:-1], f"{stem}-{count}.dcm"]
-        self._places.add(tuple(place))
-        return place
 
 
 def deidentify(path: Path, decisions: Decisions, pseudonyms: Pseudonyms) -> Cleaned:

@@ -356,7 +356,9 @@ class RuleRow(Base):
 
     seen_stamp: up to where the space of the source was followed; the jobs for all before it are made.
     priority: 0 to 9, the highest goes first.  made_stamp: what the space had when the rule was made; what is not newer
-    was there already.  turn: counts up over all rules with each job that is begun, so that they take turns.
+    was there already.  turn: counts up over all rules with each run that is begun, so that they take turns.
+    batch: how many files one run may bring.  at_once: how many runs there may be beside each other.  None: as many as
+    the block and the machine allow.
     """
 
     __tablename__ = "rules"
@@ -372,13 +374,15 @@ class RuleRow(Base):
     priority: Mapped[int] = mapped_column(Integer, default=5, server_default="5")
     made_stamp: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
     turn: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
+    batch: Mapped[int | None] = mapped_column(Integer)
+    at_once: Mapped[int | None] = mapped_column(Integer)
     created_at_ms: Mapped[int] = mapped_column(BigInteger)
 
 
 class JobRow(Base):
     """One version of one file, to be worked on by one rule.  There is one for each such version, for ever.
 
-    state: see server.hooks.jobs.  lease: of the runner that is at it.  reasons: JSON, without any value of the
+    state: see server.hooks.jobs.  lease: of the run that is at it.  reasons: JSON, without any value of the
     file.  digest: of the outputs that were held back, so that what is released is what was looked at.  rank: the lowest
     goes first, see server.hooks.turns.
     """
@@ -441,6 +445,7 @@ class ProvenanceRow(Base):
     block_version: Mapped[str] = mapped_column(String(40))
     parameters: Mapped[bytes] = mapped_column(Digest)  # SHA-256 of their JSON
     published_at_ms: Mapped[int] = mapped_column(BigInteger)
+    __table_args__ = (Index("ix_provenance_source", "source_space", "source_node"),)
 
 
 class LabelRow(Base):

@@ -9,9 +9,10 @@ removed when the job ends, and whatever a killed server left is removed at the n
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,8 +20,8 @@ from sqlalchemy.orm import Session
 
 from blocks.contract.job import IN, KEYS, OUT, InputFile, Job, write_job
 from blocks.contract.manifest import Manifest
-from blocks.contract.output import Finished, open_output
-from blocks.contract.result import Output, OutputKind
+from blocks.contract.output import open_output
+from blocks.contract.result import FileResult, Output, OutputKind
 from blocks.contract.sniff import HEAD_BYTES, sniff
 from protocol.chunking import cut, iter_chunks
 from protocol.frames import Frame, frame_of
@@ -29,13 +30,12 @@ from protocol.limits import MAX_DIRECT_CHUNKS
 from protocol.manifests import write_records
 from protocol.messages import Manifest as FileManifest
 from server.chunks.store import ChunkStore
-from server.hooks.jobs import Leased
+from server.hooks.jobs import Leased, are_current
 from server.spaces.holdings import resolve
 from server.spaces.rows import load_with_ancestors, versions_named
 
 KEY = "project"
 _GROUP_BYTES = 8 << 20
-_FRAMES_AT_ONCE = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,18 +47,30 @@ class Input:
     chunks: list[tuple[ChunkId, int]]
 
 
-def find_input(session: Session, store: ChunkStore, job: Leased) -> Input:
-    """Where the bytes of the job's version lie, and the file's path below the rule's folder."""
-    source = job.rule.source
-    name = (job.node.bytes, job.revision.epoch, job.revision.number)
-    content = versions_named(session, source.space, [name])[name].content
-    nodes = load_with_ancestors(session, source.space, [job.node.bytes])
-    path: list[str] = []
-    at = nodes[job.node.bytes]
-    while at.id != source.node.bytes:
-        path.insert(0, at.name)
-        at = nodes[at.parent]
-    return Input(content.manifest.size, path, resolve(session, store, content.manifest))
+def find_inputs(session: Session, store: ChunkStore, batch: Sequence[Leased]) -> dict[int, Input]:
+    """Where the bytes of the jobs' versions lie, and each file's path below the rule's folder; by the job's number.
+
+    A job is missing whose file went away, or has a newer version.
+    """
+    current = are_current(session, batch)
+    source = batch[0].rule.source
+    names = {
+        job.id: (job.node.bytes, job.revision.epoch, job.revision.number)
+        for job in batch
+        if job.id in current
+    }
+    versions = versions_named(session, source.space, list(names.values()))
+    nodes = load_with_ancestors(session, source.space, [name[0] for name in names.values()])
+    found = {}
+    for job, name in names.items():
+        manifest = versions[name].content.manifest
+        path: list[str] = []
+        at = nodes[name[0]]
+        while at.id != source.node.bytes:
+            path.insert(0, at.name)
+            at = nodes[at.parent]
+        found[job] = Input(manifest.size, path, resolve(session, store, manifest))
+    return found
 
 
 def make_folder(folder: Path) -> None:
@@ -66,10 +78,10 @@ def make_folder(folder: Path) -> None:
         (folder / name).mkdir(parents=True, mode=0o700)
 
 
-def write_input(session: Session, store: ChunkStore, found: Input, folder: Path) -> str:
-    """`in/0`, each chunk proven by its id; the kind of file that it is."""
+def write_input(session: Session, store: ChunkStore, found: Input, folder: Path, file_name: str) -> str:
+    """`in/` and this name, each chunk proven by its id; the kind of file that it is."""
     head = b""
-    handle = os.open(folder / IN / "0", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    handle = os.open(folder / IN / file_name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(handle, "wb") as file:
         group: list[ChunkId] = []
         waiting = 0
@@ -88,9 +100,9 @@ def write_input(session: Session, store: ChunkStore, found: Input, folder: Path)
 
 
 def write_task(
-    folder: Path, job: Leased, manifest: Manifest, found: Input, kind: str, key: bytes | None
+    folder: Path, batch: Sequence[Leased], manifest: Manifest, files: Sequence[InputFile], key: bytes | None
 ) -> Job:
-    """job.json, and the key of the project where the block is one of ours."""
+    """job.json, and the key of the project where the block is one of ours.  files: of the batch, in its order."""
     keys = {}
     if key is not None:
         handle = os.open(folder / KEYS / KEY, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -98,11 +110,11 @@ def write_task(
             file.write(key)
         keys[KEY] = f"{KEYS}/{KEY}"
     task = Job(
-        id=str(job.id),
+        id=str(batch[0].id),
         block=manifest.name,
         version=manifest.version,
-        parameters=dict(job.rule.parameters),
-        files=[InputFile(file="0", path=found.path, kind=kind, size_bytes=found.size)],
+        parameters=dict(batch[0].rule.parameters),
+        files=list(files),
         keys=keys,
     )
     write_job(folder, task)
@@ -112,16 +124,17 @@ def write_task(
 # ---- what it left ----------------------------------------------------------------------------------------
 
 
-def to_publish(finished: Finished) -> list[Output]:
-    return [output for output in finished.result.files[0].outputs if output.kind is OutputKind.DERIVED]
+def to_publish(result: FileResult) -> list[Output]:
+    return [output for output in result.outputs if output.kind is OutputKind.DERIVED]
 
 
-def report_of(finished: Finished, folder: Path, *, most: int) -> bytes | None:
+def report_of(result: FileResult, folder: Path, *, most: int) -> bytes | None:
     """The block's report on this file, for the people of the source."""
-    for output in finished.result.files[0].outputs:
-        if output.kind is OutputKind.REPORT and finished.size_bytes[output.file] <= most:
+    for output in result.outputs:
+        if output.kind is OutputKind.REPORT:
             with os.fdopen(open_output(folder, output.file), "rb") as file:
-                return file.read(most)
+                report = file.read(most + 1)
+                return report if len(report) <= most else None
     return None
 
 
@@ -149,32 +162,44 @@ class Chunked:
         assert self._manifest is not None, "its frames are not through"
         return self._manifest
 
-    async def frames(self) -> AsyncIterator[list[Frame]]:
+    def frames(self) -> Iterator[Frame]:
         with os.fdopen(open_output(self._folder, self.output.file), "rb") as file:
-            group: list[Frame] = []
             for chunk in iter_chunks(file.readinto):
-                group.append(_frame(bytes(chunk)))
-                self._chunks.append((group[-1].id, len(chunk)))
-                if len(group) >= _FRAMES_AT_ONCE:
-                    yield group
-                    group = []
+                frame = _frame(bytes(chunk))
+                self._chunks.append((frame.id, len(chunk)))
+                yield frame
         size = sum(length for _, length in self._chunks)
         own = self._chunks
         if is_indirect := len(own) > MAX_DIRECT_CHUNKS:  # the manifest is stored as chunks itself
             records = memoryview(write_records(own))
             own = []
             for length in cut(records):
-                group.append(_frame(bytes(records[:length])))
-                own.append((group[-1].id, length))
+                frame = _frame(bytes(records[:length]))
+                yield frame
+                own.append((frame.id, length))
                 records = records[length:]
-        if group:
-            yield group
         self._manifest = FileManifest(
             size=size,
             chunks=b"".join(chunk for chunk, _ in own),
             lengths=[length for _, length in own],
             indirect=is_indirect,
         )
+
+
+async def frames_of(outputs: Sequence[Chunked]) -> AsyncIterator[list[Frame]]:
+    """Of all of them, one after another, read and compressed beside the server's loop."""
+    frames = (frame for output in outputs for frame in output.frames())
+    while group := await asyncio.to_thread(_next_group, frames):
+        yield group
+
+
+def _next_group(frames: Iterator[Frame]) -> list[Frame]:
+    group: list[Frame] = []
+    size_bytes = 0
+    while size_bytes < _GROUP_BYTES and (frame := next(frames, None)) is not None:
+        group.append(frame)
+        size_bytes += frame.length
+    return group
 
 
 def _frame(data: bytes) -> Frame:

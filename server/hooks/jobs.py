@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
@@ -28,7 +28,7 @@ from blocks.contract.result import Reason
 from protocol.ids import NodeId, SpaceId
 from protocol.messages import Revision
 from server.database.session import rows_of_sql
-from server.database.tables import JobRow, RuleRow, SpaceRow
+from server.database.tables import JobRow, RuleRow, SpaceRow, VersionRow
 from server.hooks import turns
 from server.hooks.rules import Rule, rule_with
 from server.spaces.rows import LIVE_BELOW, load_with_ancestors
@@ -37,6 +37,7 @@ from server.spaces.staging import StagedNode
 LEASE_MS = 30_000  # renewed while the block runs
 MOST_TRIES = 5
 FIRST_PAUSE_MS = 2_000  # a worker that was killed is most often well again at once
+MOST_BATCH_BYTES = 64 << 20  # of the files of one batch; a larger file goes alone
 _PAGE = 1_000
 _NEW = (
     "SELECT id, kind, place_number, content_epoch, content_number, stamp FROM nodes WHERE space = ? AND stamp > ?"
@@ -73,7 +74,7 @@ _DIED = Reason(code="server-died", text=f"The server ended {MOST_TRIES} times wh
 
 @dataclass(frozen=True, slots=True)
 class Leased:
-    """A job that this runner has to itself until its lease ends."""
+    """A job that this runner has to itself until its lease ends; jobs that are done together share one lease."""
 
     id: int
     rule: Rule
@@ -136,20 +137,33 @@ def _inside(nodes: dict[bytes, StagedNode], wanted: Iterable[bytes], folder: byt
     return found
 
 
-def is_current(session: Session, job: Leased) -> StagedNode | None:
-    """The file of this job, if it lives in the rule's folder and this is its version."""
-    nodes = load_with_ancestors(session, job.rule.source.space, [job.node.bytes])
-    if not _inside(nodes, [job.node.bytes], job.rule.source.node.bytes):
-        return None
-    node = nodes[job.node.bytes]
-    return node if node.content == job.revision else None
+def are_current(session: Session, batch: Sequence[Leased]) -> dict[int, StagedNode]:
+    """The files of those jobs that live in their rule's folder in the version of the job, by the job's number.
+
+    batch: of one rule.
+    """
+    source = batch[0].rule.source
+    wanted = [job.node.bytes for job in batch]
+    nodes = load_with_ancestors(session, source.space, wanted)
+    inside = set(_inside(nodes, wanted, source.node.bytes))
+    return {
+        job.id: nodes[job.node.bytes]
+        for job in batch
+        if job.node.bytes in inside and nodes[job.node.bytes].content == job.revision
+    }
 
 
 # ---- leasing ---------------------------------------------------------------------------------------------
 
 
-def claim(session: Session, *, now_ms: int) -> Leased | None:
-    """The next job that is due, for this runner alone; None: there is none."""
+def claim(
+    session: Session, *, now_ms: int, most: Callable[[Rule], int] = lambda _: 1, runners: int = 1
+) -> list[Leased]:
+    """The jobs that are next, of one rule, for this runner alone; empty: none is due.
+
+    most: how many files the rule takes at once.  runners: how many share what waits, so that none takes all of it and
+    leaves the others idle.  A job that was tried before, or was released by a person, is taken alone.
+    """
     while (row := turns.next_job(session, now_ms=now_ms)) is not None and row.state == State.RUNNING:
         row.tries += 1  # its runner died: a file that kills the server is not tried for ever
         if row.tries < MOST_TRIES:
@@ -158,24 +172,73 @@ def claim(session: Session, *, now_ms: int) -> Leased | None:
         row.reasons = _as_json([_DIED])
         session.flush()
     if row is None:
-        return None
-    row.state, row.lease, row.leased_until_ms = State.RUNNING, secrets.token_bytes(16), now_ms + LEASE_MS
+        return []
+    rule = rule_with(session, row.rule)
+    rows = [row]
+    if row.state == State.WAITING and row.tries == 0 and not row.is_released:
+        chosen = _beside(session, row, rule, now_ms=now_ms, most=most(rule), runners=runners)
+        rows += session.scalars(select(JobRow).where(JobRow.id.in_(chosen)).order_by(JobRow.id))
+    lease = secrets.token_bytes(16)
+    for one in rows:
+        one.state, one.lease, one.leased_until_ms = State.RUNNING, lease, now_ms + LEASE_MS
     session.flush()
     turns.note_turn(session, row.rule)
-    return Leased(
-        id=row.id,
-        rule=rule_with(session, row.rule),
-        node=NodeId(UUID(bytes=row.node)),
-        revision=Revision(epoch=row.epoch, number=row.number),
-        tries=row.tries,
-        lease=row.lease,
-        released=row.digest if row.is_released else None,
+    return [
+        Leased(
+            id=one.id,
+            rule=rule,
+            node=NodeId(UUID(bytes=one.node)),
+            revision=Revision(epoch=one.epoch, number=one.number),
+            tries=one.tries,
+            lease=lease,
+            released=one.digest if one.is_released else None,
+        )
+        for one in rows
+    ]
+
+
+def _beside(
+    session: Session, first: JobRow, rule: Rule, *, now_ms: int, most: int, runners: int
+) -> list[int]:
+    """Which jobs are done together with the first: fresh ones of its rank, in their order."""
+    if most == 1:
+        return []
+    fits = (
+        (JobRow.rule == first.rule)
+        & (JobRow.state == State.WAITING)
+        & (JobRow.rank == first.rank)
+        & (JobRow.due_at_ms <= now_ms)
+        & (JobRow.tries == 0)
+        & JobRow.is_released.is_(False)
     )
+    version = (
+        (VersionRow.space == rule.source.space)
+        & (VersionRow.node == JobRow.node)
+        & (VersionRow.epoch == JobRow.epoch)
+        & (VersionRow.number == JobRow.number)
+    )
+    waiting = session.execute(
+        select(JobRow.id, VersionRow.size)
+        .outerjoin(VersionRow, version)
+        .where(fits)
+        .order_by(JobRow.due_at_ms, JobRow.id)
+        .limit(most * runners)
+    ).all()
+    size_bytes = sum(size or 0 for job, size in waiting if job == first.id)
+    others = [(job, size or 0) for job, size in waiting if job != first.id]
+    chosen: list[int] = []
+    for job, size in others[: min(most, -(-len(waiting) // runners)) - 1]:
+        size_bytes += size
+        if size_bytes > MOST_BATCH_BYTES:
+            break
+        chosen.append(job)
+    return chosen
 
 
-def renew(session: Session, job: Leased, *, now_ms: int) -> bool:
-    """False: the lease was lost, and what the runner made counts no more."""
-    return _changed(session, job, leased_until_ms=now_ms + LEASE_MS)
+def renew(session: Session, batch: Sequence[Leased], *, now_ms: int) -> bool:
+    """False: no lease of these is left, and what the runner made counts no more."""
+    held = [_changed(session, job, leased_until_ms=now_ms + LEASE_MS) for job in batch]
+    return any(held)
 
 
 def is_due(session: Session, *, now_ms: int) -> bool:
@@ -233,9 +296,25 @@ def try_later(session: Session, job: Leased, reason: Reason, *, now_ms: int) -> 
     )
 
 
-def give_back(session: Session, job: Leased, *, now_ms: int) -> None:
-    """The server stops: the next one goes on with it, and this was no try."""
-    _changed(session, job, state=State.WAITING, due_at_ms=now_ms, lease=None, leased_until_ms=None)
+def try_alone(session: Session, batch: Sequence[Leased], reason: Reason, *, now_ms: int) -> None:
+    """Something is wrong with one of them, or with all: each once more by itself, at once."""
+    for job in batch:
+        _changed(
+            session,
+            job,
+            state=State.WAITING,
+            tries=job.tries + 1,
+            due_at_ms=now_ms,
+            reasons=_as_json([reason]),
+            lease=None,
+            leased_until_ms=None,
+        )
+
+
+def give_back(session: Session, batch: Sequence[Leased], *, now_ms: int) -> None:
+    """The server stops: the next one goes on with them, and this was no try."""
+    for job in batch:
+        _changed(session, job, state=State.WAITING, due_at_ms=now_ms, lease=None, leased_until_ms=None)
 
 
 def _changed(session: Session, job: Leased, **values: object) -> bool:

@@ -79,7 +79,7 @@ class Looking:
             async with self._one:
                 await asyncio.to_thread(self._scratch.mkdir, mode=0o700, parents=True, exist_ok=True)
                 worked = await self._hooks.work_through(job, folder)
-                outputs = [] if worked is None else job_folder.to_publish(worked.finished)
+                outputs = [] if worked is None else job_folder.to_publish(worked.answers[0][1])
                 digest = await asyncio.to_thread(job_folder.digest_of, folder, outputs) if outputs else None
             if digest is None or digest != job.released:
                 raise Refused(

@@ -37,7 +37,7 @@ from server.chunks.store import ChunkStore
 from server.database.session import rows_of_sql
 from server.database.tables import BatchRow, ProvenanceRow, PublishedRow, SpaceRow, ViewRow
 from server.hooks.job_folder import Chunked
-from server.hooks.jobs import Leased, State, end, is_current
+from server.hooks.jobs import Leased, State, are_current, end
 from server.hooks.rules import Folder, Rule
 from server.hooks.tracing import refuse_loop
 from server.spaces.commit import commit
@@ -52,8 +52,9 @@ _CHILD = "SELECT id, kind FROM nodes WHERE space = ? AND parent = ? AND name_key
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What a finished run brings: the block, its outputs in the store, why a person had to look, the report."""
+    """What a finished run brings of one job's file: outputs in the store, why a person had to look, the report."""
 
+    job: Leased
     block: Manifest
     outputs: Sequence[Chunked]
     reasons: Sequence[Reason] = ()
@@ -66,42 +67,50 @@ def publish(
     session: Session,
     store: ChunkStore,
     cursors: Cursors,
-    job: Leased,
-    made: Made,
+    every: Sequence[Made],
     *,
     now_ms: int,
     default_quota: int | None,
-) -> State | None:
-    """How the job ended; None: it is not this runner's any more, and nothing was done.
+) -> dict[int, State]:
+    """How each job ended, by its number; one is missing that is not this runner's any more: nothing was done of it.
 
+    every: of one rule.  All of them are published, or none.
     Raises Unavailable: not now (the target is in the trash, there is no room); nothing was done.
     Raises Refused: it will never do.
     """
-    if is_current(session, job) is None:
-        return State.GONE if end(session, job, State.GONE, now_ms=now_ms) else None
-    if made.outputs:
-        refuse_loop(session, job)
-    if not end(session, job, made.state, reasons=made.reasons, report=made.report, now_ms=now_ms):
-        return None
-    _label(session, job, made, now_ms=now_ms)
-    if not made.outputs:
-        return made.state
-    target = job.rule.target
-    batch = _Batch(session, target, job, now_ms)
-    for output in made.outputs:
-        batch.add(output)
-    if len(batch.ops) > MAX_BATCH_OPS:
-        raise Refused("The block made too many files of one", hint="It needs to be mended.")
-    if batch.ops:
+    ended: dict[int, State] = {}
+    rule = every[0].job.rule
+    current = are_current(session, [made.job for made in every])
+    batch: _Batch | None = None
+    for made in every:
+        job = made.job
+        if job.id not in current:
+            if end(session, job, State.GONE, now_ms=now_ms):
+                ended[job.id] = State.GONE
+            continue
+        if made.outputs:
+            refuse_loop(session, job)
+        if not end(session, job, made.state, reasons=made.reasons, report=made.report, now_ms=now_ms):
+            continue
+        ended[job.id] = made.state
+        _label(session, made, now_ms=now_ms)
+        if made.outputs:
+            batch = batch or _Batch(session, rule, now_ms)
+            for output in made.outputs:
+                batch.add(job, output)
+    if batch is not None and batch.ops:
+        if len(batch.ops) > MAX_BATCH_OPS:
+            raise Refused("The block made too many files of one", hint="It needs to be mended.")
         answer = commit_here(
-            session, store, cursors, target, batch.ops, now_ms=now_ms, default_quota=default_quota
+            session, store, cursors, rule.target, batch.ops, now_ms=now_ms, default_quota=default_quota
         )
-        batch.note(answer, made.block)
-    return made.state
+        batch.note(answer, every[0].block)
+    return ended
 
 
-def _label(session: Session, job: Leased, made: Made, *, now_ms: int) -> None:
+def _label(session: Session, made: Made, *, now_ms: int) -> None:
     """What the block says of the version that it looked at."""
+    job = made.job
     version = labels.Version(job.rule.source.space, job.node, job.revision)
     source = labels.Source(job.rule.id, made.block.name, made.block.version, _digest_of(job.rule))
     said = [labels.Label(one.name, one.value, one.rule, one.confidence) for one in made.labels]
@@ -170,32 +179,38 @@ class _Batch:
     """The operations that bring some outputs into a folder."""
 
     session: Session
-    target: Folder
-    job: Leased
+    rule: Rule
     now_ms: int
     ops: list[AnyOp] = field(default_factory=list)
+    _jobs: list[Leased] = field(default_factory=list)  # whose each operation is
     _made: dict[tuple[UUID, str], tuple[UUID, str]] = field(
         default_factory=dict
     )  # what this batch puts where
     _rows: list[tuple[int, PublishedRow]] = field(default_factory=list)  # by the number of their operation
 
     def __post_init__(self) -> None:
+        self.target = self.rule.target
         above = load_with_ancestors(self.session, self.target.space, [self.target.node.bytes])
         if not above or any(folder.is_deleted for folder in above.values()):
             raise Unavailable(
                 "The folder for the results is in the trash", hint="Restore it, or remove the rule."
             )
 
-    def add(self, output: Chunked) -> None:
+    def add(self, job: Leased, output: Chunked) -> None:
+        """What is made of this job's file goes to its place, or becomes a version of what it made before."""
+        self._add(job, output)
+        self._jobs += [job] * (len(self.ops) - len(self._jobs))
+
+    def _add(self, job: Leased, output: Chunked) -> None:
         content = Content(
             kind=Kind.FILE, manifest=output.manifest, mtime_ns=self.now_ms * 1_000_000, executable=False
         )
         word = output.output.output
-        known = self.session.get(PublishedRow, (self.job.rule.id.bytes, self.job.node.bytes, word))
+        known = self.session.get(PublishedRow, (self.rule.id.bytes, job.node.bytes, word))
         node = self._standing(known) if known is not None else None
         if known is None or node is None:
             generation = 0 if known is None else known.generation + 1
-            self._make_new(output, content, word, generation)
+            self._make_new(job, output, content, generation)
         elif (node.content.epoch, node.content.number) != (known.epoch, known.number):
             self._make_beside(node, content)  # a person edited it: theirs keeps its name
         else:
@@ -204,13 +219,13 @@ class _Batch:
 
     def note(self, answer: Committed, block: Manifest) -> None:
         """Write down what every operation on a derived file became, and where it came from."""
-        rule, job = self.job.rule, self.job
+        rule = self.rule
         parameters = _digest_of(rule)
         for number, row in self._rows:
             known = answer.results[number].content_revision or Revision(epoch=0, number=0)
             row.epoch, row.number = known.epoch, known.number
             self.session.merge(row)
-        for op, result in zip(self.ops, answer.results, strict=True):
+        for op, job, result in zip(self.ops, self._jobs, answer.results, strict=True):
             if (
                 isinstance(op, Make | Put)
                 and op.content.kind is Kind.FILE
@@ -241,15 +256,16 @@ class _Batch:
         alive = known.node in nodes and not any(node.is_deleted for node in nodes.values())
         return nodes[known.node] if alive else None
 
-    def _make_new(self, output: Chunked, content: Content, word: str, generation: int) -> None:
-        *folders, name = output.output.path or [f"{self.job.node.hex[-8:]}-{word}"]
+    def _make_new(self, job: Leased, output: Chunked, content: Content, generation: int) -> None:
+        word = output.output.output
+        *folders, name = output.output.path or [f"{job.node.hex[-8:]}-{word}"]
         parent: UUID = self.target.node
         for folder in folders:
             parent = self._folder(parent, folder)
-        node = derived_id(self.job.rule.id, self.job.node, word, generation)
+        node = derived_id(self.rule.id, job.node, word, generation)
         row = PublishedRow(
-            rule=self.job.rule.id.bytes,
-            source=self.job.node.bytes,
+            rule=self.rule.id.bytes,
+            source=job.node.bytes,
             output=word,
             generation=generation,
             space=self.target.space,

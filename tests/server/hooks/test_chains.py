@@ -31,8 +31,8 @@ def begun(imaging: Imaging) -> list[tuple[Rule, int]]:
         for rule in job_table.behind(session):
             job_table.follow(session, rule, now_ms=1)
         order = []
-        while (job := job_table.claim(session, now_ms=1)) is not None:
-            order.append((job.rule, job.id))
+        while taken := job_table.claim(session, now_ms=1):
+            order += [(job.rule, job.id) for job in taken]
         return order
 
 

@@ -174,7 +174,7 @@ async def test_a_file_that_ends_the_server_each_time_is_not_tried_for_ever(tmp_p
         for _ in range(job_table.MOST_TRIES):
             with database.writing() as session:
                 taken = job_table.claim(session, now_ms=1)
-                assert taken is not None
+                assert taken
                 session.execute(update(JobRow).values(leased_until_ms=0))  # its server died
         async with worked(DataFolder(tmp_path / "data"), imaging.server.service):
             good, deadly = await imaging.ended(2)
