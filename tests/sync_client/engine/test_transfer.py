@@ -297,7 +297,7 @@ async def a_server_that_sends(stream: bytes, *, then_waits: bool = False) -> Asy
 
     app = web.Application()
     app.router.add_post("/api/v1/views/{view}/content", content)
-    runner = web.AppRunner(app)
+    runner = web.AppRunner(app, handler_cancellation=True)  # a handler that waits ends with its client
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
