@@ -18,11 +18,11 @@ from pathlib import Path
 from protocol.errors import LocalProblem, MedicalBlocksError, NotSignedIn
 from protocol.http import ServerApi
 from protocol.names import shown
+from sync_client import autostart as at_login
 from sync_client import screens
 from sync_client.lock import HomeInUse, holder, is_held, only_one
 from sync_client.logs import log_to
 from sync_client.operations import check_local
-from synclight import autostart as at_login
 from synclight.cli import DONE, ERROR, ITEMS_IN_ERROR
 from synclight.hiding import read_secret
 from synclight.home import Follow, LightHome, find_home
@@ -35,6 +35,9 @@ from synclight.words import answer_of, in_our_words, list_screen
 
 ASKED_SECONDS = 30.0  # how long the process that works is given to do what it is asked
 LOG_NAME = "mb-synclight.log"
+MB_SYNCLIGHT = at_login.Program(
+    "mb-synclight", "MB-SyncLight", "MB-SyncLight keeps shared folders up to date", "synclight"
+)
 
 
 def follow(asked: argparse.Namespace) -> int:
@@ -200,8 +203,9 @@ def remove(asked: argparse.Namespace) -> int:
 def autostart(asked: argparse.Namespace) -> int:
     home = find_home(asked.home)
     wanted = at_login.start_at_login(
+        MB_SYNCLIGHT,
         sys.platform,
-        at_login.own_command(home.path),
+        at_login.own_command(MB_SYNCLIGHT, home.path),
         home=Path.home(),
         variables=os.environ,
         has_systemd=Path("/run/systemd/system").is_dir(),

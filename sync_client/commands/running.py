@@ -47,7 +47,7 @@ def start(home: ClientHome, *, as_json: bool) -> None:
     try:
         running = ask(home.path, "ping")
     except NotRunning:
-        pid = _start(home)
+        pid = start_background(home)
         tell({"pid": pid, "started": True}, f"MB-Sync is running (process {pid}).", json_wanted=as_json)
     else:
         pid = running["pid"]
@@ -58,8 +58,8 @@ def start(home: ClientHome, *, as_json: bool) -> None:
         )
 
 
-def _start(home: ClientHome) -> int:
-    """Start the background process and wait until it answers; its process number."""
+def start_background(home: ClientHome) -> int:
+    """Start the background process and wait until it answers; its process number.  Raises LocalProblem."""
     words = home.log / "start.txt"
     with words.open("wb") as output:
         process = subprocess.Popen(  # noqa: S603 - this program itself

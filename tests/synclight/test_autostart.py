@@ -11,13 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from synclight.autostart import RunValue, StartFile, start_at_login, turn_off, turn_on
+from sync_client.autostart import RunValue, StartFile, start_at_login, turn_off, turn_on
+from synclight.commands import MB_SYNCLIGHT
 
 COMMAND = ["/opt/my apps/python", "-P", "-m", "synclight", "--home", '/home/ana/100% "light"']
 
 
 def wanted(platform: str, home: Path, *, has_systemd: bool = False, **variables: str) -> StartFile:
-    found = start_at_login(platform, COMMAND, home=home, variables=variables, has_systemd=has_systemd)
+    found = start_at_login(
+        MB_SYNCLIGHT, platform, COMMAND, home=home, variables=variables, has_systemd=has_systemd
+    )
     assert isinstance(found, StartFile)
     return found
 
@@ -50,7 +53,7 @@ def test_on_macos_an_agent_with_the_very_words(tmp_path: Path) -> None:
 
 
 def test_on_windows_a_value_of_the_run_key(tmp_path: Path) -> None:
-    value = start_at_login("win32", COMMAND, home=tmp_path, variables={}, has_systemd=False)
+    value = start_at_login(MB_SYNCLIGHT, "win32", COMMAND, home=tmp_path, variables={}, has_systemd=False)
     assert isinstance(value, RunValue)
     assert value.command.startswith('"/opt/my apps/python" -P -m synclight --home ')
 

@@ -1,6 +1,6 @@
 """Starting at login, on each system in its own way.
 
-Owns: what is written where, for Linux (systemd, else XDG), macOS and Windows.
+Owns: what is written where, for Linux (systemd, else XDG), macOS and Windows, for each of our programs.
 May import: the standard library, protocol.errors.
 
 What is to be written is decided by pure functions; only `turn_on` and `turn_off` touch the system.
@@ -18,9 +18,22 @@ from pathlib import Path
 
 from protocol.errors import LocalProblem
 
-NAME = "mb-synclight"
-ABOUT = "MB-SyncLight keeps shared folders up to date"
 RUN_KEY = r"Software\Microsoft\Windows\CurrentVersion\Run"
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """One that can start at login.
+
+    name: of the files that make it so.  title, about: what people read.  module: what `python -m` starts.
+    has_window: it is seen on a desktop, so it starts with one and not before (systemd would start it without).
+    """
+
+    name: str
+    title: str
+    about: str
+    module: str
+    has_window: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,55 +54,64 @@ class RunValue:
 
 
 def start_at_login(
-    platform: str, command: Sequence[str], *, home: Path, variables: Mapping[str, str], has_systemd: bool
+    program: Program,
+    platform: str,
+    command: Sequence[str],
+    *,
+    home: Path,
+    variables: Mapping[str, str],
+    has_systemd: bool,
 ) -> StartFile | RunValue:
     """What has to be there.  platform: as `sys.platform` says.  home: of the person."""
     if platform == "win32":
-        return RunValue(NAME, subprocess.list2cmdline(command))
+        return RunValue(program.name, subprocess.list2cmdline(command))
     if platform == "darwin":
+        label = f"org.medical-blocks.{program.name.removeprefix('mb-')}"
         job = {
-            "Label": "org.medical-blocks.synclight",
+            "Label": label,
             "ProgramArguments": list(command),
             "RunAtLoad": True,
             "ProcessType": "Background",
         }
-        path = home / "Library" / "LaunchAgents" / "org.medical-blocks.synclight.plist"
+        path = home / "Library" / "LaunchAgents" / f"{label}.plist"
         return StartFile(path, plistlib.dumps(job).decode())
     settings = variables.get("XDG_CONFIG_HOME", "").strip()
     config = Path(settings) if settings.startswith("/") else home / ".config"
-    if has_systemd:
+    if has_systemd and not program.has_window:
         units = config / "systemd" / "user"
-        return StartFile(
-            units / f"{NAME}.service", _unit(command), units / "default.target.wants" / f"{NAME}.service"
-        )
-    return StartFile(config / "autostart" / f"{NAME}.desktop", _desktop_entry(command))
+        unit = f"{program.name}.service"
+        return StartFile(units / unit, _unit(program, command), units / "default.target.wants" / unit)
+    return StartFile(config / "autostart" / f"{program.name}.desktop", _desktop_entry(program, command))
 
 
-def _unit(command: Sequence[str]) -> str:
+def _unit(program: Program, command: Sequence[str]) -> str:
     words = " ".join('"' + word.replace("\\", "\\\\").replace('"', '\\"') + '"' for word in command)
     return (
-        f"[Unit]\nDescription={ABOUT}\n\n"
+        f"[Unit]\nDescription={program.about}\n\n"
         f"[Service]\nExecStart={words.replace('%', '%%').replace('$', '$$')}\n"
         "Restart=on-failure\nRestartSec=30\nRestartPreventExitStatus=1\n\n"  # 1: every code has ended
         "[Install]\nWantedBy=default.target\n"
     )
 
 
-def _desktop_entry(command: Sequence[str]) -> str:
+def _desktop_entry(program: Program, command: Sequence[str]) -> str:
     def quoted(word: str) -> str:
         for sign in '\\"`$':
             word = word.replace(sign, "\\" + sign)
         return '"' + word.replace("%", "%%").replace("\\", "\\\\") + '"'
 
     words = " ".join(map(quoted, command))
-    return f"[Desktop Entry]\nType=Application\nName=MB-SyncLight\nComment={ABOUT}\nExec={words}\nTerminal=false\n"
+    return (
+        f"[Desktop Entry]\nType=Application\nName={program.title}\nComment={program.about}\n"
+        f"Exec={words}\nTerminal=false\n"
+    )
 
 
-def own_command(home: Path) -> list[str]:
+def own_command(program: Program, home: Path) -> list[str]:
     """What starts this program again with this home."""
     if getattr(sys, "frozen", False):
         return [sys.executable, "--home", str(home)]
-    return [sys.executable, "-P", "-m", "synclight", "--home", str(home)]
+    return [sys.executable, "-P", "-m", program.module, "--home", str(home)]
 
 
 def turn_on(wanted: StartFile | RunValue) -> str:

@@ -1,0 +1,178 @@
+"""The icon in the tray: one picture per state, told apart by shape; colour only helps.
+
+Owns: the pictures, as shapes on a grid of 24 units, and how they become SVG text or pixels.
+May import: the standard library, Pillow (where pixels are wanted).
+
+All stand on light and dark panels: the mark's grey has a contrast of at least 3:1 to white and to black, and each
+badge carries its own ground (WCAG 2.2, 1.4.11).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from math import cos, radians, sin
+
+GRID = 24
+SIZES = (16, 22, 24, 32, 48)  # pixels: what panels ask for
+FINE = 8  # each pixel is drawn as so many squared, then averaged
+
+MARK = "#7d8590"
+WHITE = "#ffffff"
+GREEN, BLUE, AMBER, RED, GREY = "#1a7f37", "#1f6feb", "#9a6700", "#cf222e", "#6e7781"
+
+Point = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Disc:
+    centre: Point
+    radius: float
+    colour: str
+
+
+@dataclass(frozen=True, slots=True)
+class Area:
+    """A filled polygon."""
+
+    corners: tuple[Point, ...]
+    colour: str
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A stroke with round ends and joints."""
+
+    points: tuple[Point, ...]
+    width: float
+    colour: str
+
+
+Shape = Disc | Area | Line
+
+_BADGE = (16.5, 16.5)
+_BADGE_RADIUS = 6.4
+
+# Two blocks, one upon the other, with the cross of medicine upon them.
+_BLOCKS: tuple[Shape, ...] = (
+    Area(((2, 7), (12, 2), (22, 7), (12, 12)), MARK),
+    Area(((2, 9), (11, 13.5), (11, 22), (2, 17.5)), MARK),
+    Area(((22, 9), (13, 13.5), (13, 22), (22, 17.5)), MARK),
+    Line(((12, 4.6), (12, 9.4)), 1.7, WHITE),
+    Line(((8.2, 7), (15.8, 7)), 1.7, WHITE),
+)
+
+
+def _badge(colour: str, *signs: Shape) -> tuple[Shape, ...]:
+    return (Disc(_BADGE, _BADGE_RADIUS + 1, WHITE), Disc(_BADGE, _BADGE_RADIUS, colour), *signs)
+
+
+def _stroke(*points: Point, width: float = 1.9) -> Line:
+    return Line(points, width, WHITE)
+
+
+def _arc(begins: int, ends: int) -> tuple[Point, ...]:
+    """Part of a circle around the badge's middle; degrees, clockwise from the right."""
+    turns = (radians(begins + (ends - begins) * step / 8) for step in range(9))
+    return tuple((_BADGE[0] + 3.6 * cos(turn), _BADGE[1] + 3.6 * sin(turn)) for turn in turns)
+
+
+_BADGES: dict[str, tuple[Shape, ...]] = {
+    "synced": _badge(GREEN, _stroke((13.5, 16.7), (15.7, 18.8), (19.6, 14.4))),
+    "syncing": _badge(
+        BLUE,
+        Line(_arc(195, 320), 1.7, WHITE),
+        Area(((20.9, 12.7), (21.1, 16.6), (17.7, 15.2)), WHITE),
+        Line(_arc(15, 140), 1.7, WHITE),
+        Area(((12.1, 20.3), (11.9, 16.4), (15.3, 17.8)), WHITE),
+    ),
+    "paused": _badge(
+        GREY, _stroke((14.7, 13.9), (14.7, 19.1), width=2.2), _stroke((18.3, 13.9), (18.3, 19.1), width=2.2)
+    ),
+    "offline": (
+        Disc(_BADGE, _BADGE_RADIUS + 1, WHITE),
+        Disc(_BADGE, _BADGE_RADIUS, GREY),
+        Disc(_BADGE, 4.3, WHITE),
+        Line(((12.5, 20.5), (20.5, 12.5)), 2.2, GREY),
+    ),
+    "attention": (
+        Area(((16.5, 7.1), (23.5, 23.1), (9.5, 23.1)), WHITE),
+        Area(((16.5, 9.3), (22.3, 22.3), (10.7, 22.3)), AMBER),
+        _stroke((16.5, 14.1), (16.5, 17.7)),
+        Disc((16.5, 20.3), 1.15, WHITE),
+    ),
+    "error": _badge(RED, _stroke((14, 14), (19, 19)), _stroke((19, 14), (14, 19))),
+    "starting": _badge(GREY, *(Disc((x, 16.5), 1.2, WHITE) for x in (13.1, 16.5, 19.9))),
+}
+STATES = tuple(_BADGES)
+
+
+def shapes(state: str) -> tuple[Shape, ...]:
+    """state: one of STATES; the back comes first."""
+    return _BLOCKS + _BADGES[state]
+
+
+def svg(state: str) -> str:
+    """The picture as a document of its own."""
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {GRID} {GRID}">\n'
+        + "".join(f"  {_element(shape)}\n" for shape in shapes(state))
+        + "</svg>\n"
+    )
+
+
+def _element(shape: Shape) -> str:
+    match shape:
+        case Disc(centre=(x, y), radius=radius, colour=colour):
+            return f'<circle cx="{x:g}" cy="{y:g}" r="{radius:g}" fill="{colour}"/>'
+        case Area(corners=corners, colour=colour):
+            return f'<polygon points="{_points(corners)}" fill="{colour}"/>'
+        case Line(points=points, width=width, colour=colour):
+            return (
+                f'<polyline points="{_points(points)}" fill="none" stroke="{colour}" stroke-width="{width:g}"'
+                ' stroke-linecap="round" stroke-linejoin="round"/>'
+            )
+
+
+def _points(points: Sequence[Point]) -> str:
+    return " ".join(f"{x:g},{y:g}" for x, y in points)
+
+
+@lru_cache(maxsize=64)
+def rgba(state: str, size: int) -> bytes:
+    """size x size pixels, row by row from the top: red, green, blue, alpha, one byte each."""
+    from PIL import Image, ImageDraw  # noqa: PLC0415 - only where pixels are wanted
+
+    scale = size * FINE / GRID
+    image = Image.new("RGBA", (size * FINE, size * FINE), (0, 0, 0, 0))
+    draw = ImageDraw.Draw(image)
+
+    def disc(centre: Point, radius: float, colour: str) -> None:
+        x, y = centre
+        draw.ellipse(
+            [(value * scale) for value in (x - radius, y - radius, x + radius, y + radius)], fill=colour
+        )
+
+    for shape in shapes(state):
+        match shape:
+            case Disc(centre=centre, radius=radius, colour=colour):
+                disc(centre, radius, colour)
+            case Area(corners=corners, colour=colour):
+                draw.polygon([(x * scale, y * scale) for x, y in corners], fill=colour)
+            case Line(points=points, width=width, colour=colour):
+                draw.line(
+                    [(x * scale, y * scale) for x, y in points], fill=colour, width=round(width * scale)
+                )
+                for point in points:
+                    disc(point, width / 2, colour)
+    return image.resize((size, size), Image.Resampling.BOX).tobytes()
+
+
+def argb(state: str, size: int) -> bytes:
+    """As StatusNotifierItem wants it: alpha first (ARGB32 in network byte order)."""
+    pixels = rgba(state, size)
+    mixed = bytearray(len(pixels))
+    for target, source in enumerate((3, 0, 1, 2)):
+        mixed[target::4] = pixels[source::4]
+    return bytes(mixed)

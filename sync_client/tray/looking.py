@@ -1,0 +1,44 @@
+"""What the tray knows of the running client: its answers, asked for every few seconds.
+
+Owns: which questions are asked when.  May import: the standard library, protocol.errors, quick, control, home, menu.
+"""
+
+from __future__ import annotations
+
+from protocol.errors import MedicalBlocksError
+from sync_client.control import Json, ask
+from sync_client.home import ClientHome
+from sync_client.quick import status_of
+from sync_client.tray.menu import Seen
+
+ACTIVITY = 50  # changes: a menu shows a few, a notice counts them
+ANSWER_SECONDS = 20.0  # of `conflicts`, which may ask the server who wrote what
+
+
+def look(home: ClientHome, before: Seen | None) -> Seen:
+    """As it is now; blocks for as long as the client takes.  Whatever cannot be asked is left out."""
+    status = status_of(home)
+    if not status["running"] or status["state"] == "starting":
+        return Seen(status)
+    return Seen(
+        status,
+        activity=_asked(home, "activity", limit=ACTIVITY),
+        conflicts=_conflicts(home, status, before),
+        guards=_asked(home, "guard") if status["state"] != "synced" else (),
+    )
+
+
+def _conflicts(home: ClientHome, status: Json, before: Seen | None) -> tuple[Json, ...]:
+    """Their authors are asked of the server, so not without need."""
+    if not status["conflicts"]:
+        return ()
+    if before is not None and before.conflicts and before.status["conflicts"] == status["conflicts"]:
+        return before.conflicts
+    return _asked(home, "conflicts")
+
+
+def _asked(home: ClientHome, do: str, **arguments: Json) -> tuple[Json, ...]:
+    try:
+        return tuple(ask(home.path, do, seconds=ANSWER_SECONDS, **arguments))
+    except MedicalBlocksError:  # it ended or began just now: the next look is near
+        return ()

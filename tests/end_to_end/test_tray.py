@@ -1,0 +1,151 @@
+"""The icon in the tray of a Linux desktop: a real process, a real client and server, every click over D-Bus."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sync_client.tray import icons
+from tests.support.computers import Computer, Together, until
+from tests.support.forks import environment
+from tests.support.panel import a_panel, a_session_bus
+from tests.support.server import RunningServer
+
+MANY = 120  # fewer would be everyday work
+
+
+def title_is(title: str):  # type: ignore[no-untyped-def]  # what Panel.until takes
+    return lambda icon, _: icon["ToolTip"][2] == title
+
+
+@contextmanager
+def a_tray(computer: Computer, address: str, folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """`mb-sync tray` as the desktop starts it.  What it opens is written down instead of shown."""
+    shown = folder / "xdg-open"
+    shown.write_text(f'#!/bin/sh\necho "$1" >> {folder}/opened\n')
+    shown.chmod(0o755)
+    process = subprocess.Popen(
+        [Path(sys.executable).with_name("mb-sync"), "--home", computer.mb_sync.home, "tray"],
+        env=environment()
+        | {"DBUS_SESSION_BUS_ADDRESS": address, "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.communicate(timeout=60)
+
+
+def opened(folder: Path) -> list[str]:
+    return (folder / "opened").read_text().splitlines() if (folder / "opened").exists() else []
+
+
+async def test_what_a_person_does_all_day_is_done_from_the_menu(
+    server: RunningServer, pair: Together, tmp_path: Path
+) -> None:
+    a, b = pair.a, pair.b
+    with a_session_bus(tmp_path) as address:
+        async with a_panel(address) as panel:
+            with a_tray(a, address, tmp_path) as tray:
+                # it starts the client, and shows that all is well
+                await panel.until(title_is("All synced"), "synced")
+                icon = await panel.icon()
+                assert [size for size, _, _ in icon["IconPixmap"]] == list(icons.SIZES)
+                assert bytes(icon["IconPixmap"][1][2]) == icons.argb("synced", icons.SIZES[1])
+                assert icon["Status"] == "Active"
+                assert (await panel.labels())[:2] == ["All synced", "0 files in 1 folder"]
+
+                # what others add is told, listed, and opened where it lies
+                b.write("Cohort A/scan_1.dcm", b"picture")
+                b.once()
+                assert await panel.until_told("A file arrived in Cohort A") == "scan_1.dcm"
+                await panel.until(lambda _, labels: "Recent changes" in labels, "the change is listed")
+                await panel.click("Recent changes", "↓ scan_1.dcm")
+                await panel.click("Open folder")
+                shown = [str(a.at("Cohort A")), str(a.folder)]
+                until(lambda: sorted(opened(tmp_path)) == sorted(shown), "both are shown")
+
+                # pause and go on
+                await panel.click("Pause syncing", "until I resume it")
+                await panel.until(title_is("Paused"), "paused")
+                assert a.status()["state"] == "paused"
+                await panel.click("Resume syncing")
+                await panel.until(title_is("All synced"), "goes on")
+                await panel.click("Sync now")
+
+                # a restarted panel shows the icon again
+                panel.vanish()
+                await panel.appear()
+                await panel.until(title_is("All synced"), "the new panel has it")
+
+                # quit ends both
+                await panel.click("Quit MB-Sync")
+                await asyncio.to_thread(tray.wait, 60)
+                assert not a.is_running
+
+
+async def test_conflicts_and_mass_changes_are_told_and_decided_from_the_menu(
+    server: RunningServer, pair: Together, tmp_path: Path
+) -> None:
+    a, b = pair.a, pair.b
+    for number in range(MANY):
+        a.write(f"series/{number}.dcm", f"slice {number}".encode())
+    a.write("notes.txt", b"of both")
+    pair.settle()
+    with a_session_bus(tmp_path) as address:
+        async with a_panel(address) as panel:
+            a.start_working()
+            a.wait()
+            a.mb_sync.done("pause")
+            b.write("notes.txt", b"of birch")
+            b.once()
+            a.write("notes.txt", b"of anvil, and longer")
+            with a_tray(a, address, tmp_path):
+                await panel.until(title_is("Paused"), "it is as it was")
+                await panel.click("Resume syncing")
+                assert "Decide in the tray's menu" in await panel.until_told("1 conflict to decide")
+                await panel.until(lambda _, labels: "1 conflict to decide" in labels, "it is listed")
+                await panel.click("1 conflict to decide", "notes.txt", "Keep mine")
+                await panel.until(lambda _, labels: "1 conflict to decide" not in labels, "it is decided")
+                assert a.read("notes.txt") == b"of anvil, and longer"
+                a.wait()
+
+                a.at("series").rename(a.folder.with_name("taken away"))
+                await panel.until(title_is("Needs your attention"), "it asks")
+                assert (await panel.icon())["Status"] == "NeedsAttention"
+                await panel.until_told(f"{MANY + 1} deletions wait for you in")
+                await panel.click(f"{MANY + 1} deletions wait", "Put everything back")
+                await panel.until(title_is("All synced"), "all is back")
+                assert len([path for path in a.tree() if path.startswith("series/")]) == MANY
+
+                server.stop()
+                await panel.until(title_is("Offline"), "offline is shown")
+                server.restart()
+                await panel.until(title_is("All synced"), "and that it is over")
+            a.stop()
+
+
+def test_without_a_desktop_it_says_so_and_a_second_one_gives_way(pair: Together, tmp_path: Path) -> None:
+    variables = {name: value for name, value in environment().items() if "DISPLAY" not in name}
+    command = [Path(sys.executable).with_name("mb-sync"), "--home", str(pair.a.mb_sync.home), "tray"]
+    ran = subprocess.run(
+        command,
+        env=variables | {"DBUS_SESSION_BUS_ADDRESS": f"unix:path={tmp_path}/none"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert ran.returncode == 1
+    assert ran.stderr.startswith("mb-sync: There is no place for an icon: no desktop session answers")
+    assert "`mb-sync status` says the same in a terminal" in ran.stderr
+    pair.a.stop()  # it was started: the icon is not what syncs
