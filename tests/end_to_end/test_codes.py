@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
 
 from protocol.codes import parse_link
-from tests.support.light import MbSyncLight, files
+from tests.support.light import MbSyncLight, files, until
 from tests.support.mb_sync import MbSync
 from tests.support.server import RunningServer, mb_server
 
@@ -90,16 +91,18 @@ def test_a_pin_is_told_apart_from_the_link_and_a_device_is_let_in(
     pin.write_text(made["pin"])
     jo, folder = MbSyncLight(tmp_path / "jo"), tmp_path / "received"
     with jo.running("-", folder, "--once", "--pin", f"@{pin}", stdin=made["link"]) as waiting:
-        for _ in range(200):
-            [code] = [one for one in ada.json("code", "list") if one["code"] == made["code"]]
-            if code["devices"]:
-                break
-        [device] = code["devices"]
+        until(lambda: devices_of(ada, made["code"]) != [], "it asks to be let in")
+        [device] = devices_of(ada, made["code"])
         assert device["waiting"]
         assert f"mb-sync code approve {made['code']}" in ada.done("code", "list")
         ada.done("code", "approve", made["code"], UUID(device["device"]).hex[-8:])
         assert waiting.ended() == 0, waiting.said()
     assert files(folder) == {"scan.dcm": b"pixels" * 1000}
+
+
+def devices_of(ada: MbSync, code: str) -> list[dict[str, Any]]:
+    [found] = [one for one in ada.json("code", "list") if one["code"] == code]
+    return list(found["devices"])
 
 
 def test_what_cannot_be_done_is_said(ada: MbSync) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from tests.support.computers import Together, until
+from tests.support.computers import Together
 
 
 def test_a_client_whose_records_are_damaged_goes_on_by_itself(pair: Together) -> None:
@@ -22,8 +22,8 @@ def test_a_client_whose_records_are_damaged_goes_on_by_itself(pair: Together) ->
     pair.a.delete("series/3.dcm")  # who deleted it, and whether: nobody knows any more
     pair.a.write("new.dcm", noise.randbytes(5_000))
     pair.a.start_working()
-    until(lambda: pair.a.status()["state"] == "synced", "synced again")
-    status = pair.a.status()
+    pair.a.wait()
+    status = pair.a.mb_sync.comes_to("synced")
     assert [note for note in status["notes"] if "were damaged or lost" in note], status
     assert status["traffic"]["sent_bytes"] < 100_000  # of 400,000
     assert (pair.a.mb_sync.home / "state.db.damaged").stat().st_size == len(data)

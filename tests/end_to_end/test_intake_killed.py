@@ -44,12 +44,12 @@ def test_killed_at_random_each_image_is_published_once(tmp_path: Path) -> None:
         for end in ends:
             published = jobs(server).get("published", 0)
             wanted = min(IMAGES, published + chance.randint(0, IMAGES // len(ends)))
-            until(lambda wanted=wanted: jobs(server).get("published", 0) >= wanted, "some more")  # type: ignore[misc]
+            until(lambda wanted=wanted: jobs(server).get("published", 0) >= wanted, "some more", 300)  # type: ignore[misc]
             if end == "server":
                 server.kill9()
                 server.start()
             elif jobs(server) != {"published": IMAGES}:
-                until(lambda: kill_a_worker(server, chance), "there is a worker to kill")
+                until(lambda: kill_a_worker(server, chance), "there is a worker to kill", 300)
         until(lambda: jobs(server) == {"published": IMAGES}, "all are published", 300)
         research.once()
         images = {path: research.read(path) for path, seen in research.tree().items() if seen.kind == "file"}

@@ -41,7 +41,7 @@ def test_a_mass_delete_waits_over_a_kill_until_somebody_decides(pair: Together, 
     assert len(pair.a.mb_sync.json("guard")) == 1
     pair.a.mb_sync.done("guard", decision, pair.a.folder)
     pair.a.wait()
-    assert pair.a.status()["state"] == "synced"
+    pair.a.mb_sync.comes_to("synced")
     if decision == "apply":  # the other computer asks as well: there nobody has agreed
         pair.b.once()
         assert files(pair.b) == MANY

@@ -77,7 +77,7 @@ def test_with_the_fingerprint_the_operator_told_a_folder_syncs_over_tls(
     assert ada.mb_sync("once").returncode == 0
     assert "scan.dcm" in ada.mb_sync.done("ls", "/Home")
     with ada.mb_sync.running():
-        ada.mb_sync.done("wait", "--timeout", "30")
+        ada.mb_sync.done("wait", "--timeout", "90")
     # signing in again asks for no fingerprint: this computer remembers whom it believes
     assert ada.signs_in(server.url)[0] == 0
 

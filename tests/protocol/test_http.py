@@ -372,10 +372,10 @@ async def test_frames_that_are_slow_to_make_are_no_stalled_server() -> None:
 
     async def groups() -> AsyncIterator[list[Frame]]:
         for data in (b"first", b"second"):
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(1.2)
             yield [a_frame(data)]
 
-    async with an_api(handler, stall_seconds=0.1) as api:
+    async with an_api(handler, stall_seconds=1.0) as api:
         assert (await api.upload(VIEW, groups())).stored == 2
 
 

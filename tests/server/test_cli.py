@@ -193,7 +193,7 @@ def test_the_installed_program_serves_and_says_where(tmp_path: Path) -> None:
         assert process.stdout is not None
         assert process.stdout.readline().startswith("listening on http://127.0.0.1:")
         process.terminate()
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
 
 
 def test_a_killed_server_starts_again_within_seconds(tmp_path: Path) -> None:
@@ -203,7 +203,7 @@ def test_a_killed_server_starts_again_within_seconds(tmp_path: Path) -> None:
         began = time.monotonic()
         running.restart()
         assert running.url == url
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 20  # one; no old lock or port is waited for
         running.check_deep()
 
 

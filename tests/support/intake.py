@@ -21,7 +21,7 @@ from tests.server.http.test_sharing import Person
 from tests.support.service import ServiceUnderTest, a_service
 
 ENDS = {State.PUBLISHED, State.UNCHANGED, State.QUARANTINED, State.FAILED, State.REJECTED, State.GONE}
-SECONDS = 60
+SECONDS = 120
 
 
 @dataclass

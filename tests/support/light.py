@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-LIMIT_SECONDS = 60.0
+LIMIT_SECONDS = 150.0
 INTERNAL = ".mb-sync"
 
 
@@ -91,6 +91,16 @@ class RunningLight:
 
 def files(folder: Path) -> dict[str, bytes]:
     """What a person sees in it."""
+    ends = time.monotonic() + LIMIT_SECONDS
+    while True:
+        try:
+            return _files(folder)
+        except FileNotFoundError:  # something was put in its place between two looks: looked at once more
+            if not folder.is_dir() or time.monotonic() > ends:
+                raise
+
+
+def _files(folder: Path) -> dict[str, bytes]:
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()
         for path in folder.rglob("*")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -62,6 +63,15 @@ class MbSync:
             device_name,
             stdin=password + "\n",
         )
+
+    def comes_to(self, state: str) -> dict[str, Any]:
+        """The status once it is this: what the disk tells of our own work comes a moment after `wait`."""
+        ends = time.monotonic() + LIMIT_SECONDS
+        while (status := self.json("status"))["state"] != state:
+            assert time.monotonic() < ends, f"never {state}: {status}"
+            time.sleep(0.05)
+        found: dict[str, Any] = status
+        return found
 
     @contextmanager
     def running(self) -> Iterator[None]:

@@ -23,7 +23,7 @@ from tests.support.service import Caller, ServiceUnderTest, a_service
 from tests.support.uploads import IMPATIENT
 from tests.support.watching_proxy import WatchingProxy, a_watching_proxy
 
-SOON_SECONDS = 15.0  # a long poll would hold for 50; a busy machine takes its time
+SOON_SECONDS = 40.0  # a long poll would hold for 50; a busy machine takes its time
 
 
 @dataclass

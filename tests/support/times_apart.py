@@ -14,9 +14,10 @@ SURE = 0.001
 def tell_apart(first: Callable[[int], object], second: Callable[[int], object]) -> bool:
     """Called in turns, with the number of the turn: their medians lie apart, and a rank test is sure of it.
 
-    One repeat is allowed: a machine has other things to do as well.
+    Three times, and the same one is the slower each time: a machine has other things to do as well.
     """
-    return _differ(*_measured(first, second)) and _differ(*_measured(first, second))
+    slower = _slower(*_measured(first, second))
+    return slower is not None and all(_slower(*_measured(first, second)) == slower for _ in range(2))
 
 
 def _measured(
@@ -31,11 +32,15 @@ def _measured(
     return times
 
 
-def _differ(first: Sequence[float], second: Sequence[float]) -> bool:
-    if abs(statistics.median(first) / statistics.median(second) - 1) <= APART:
-        return False
+def _slower(first: Sequence[float], second: Sequence[float]) -> int | None:
+    """Which of the two; None: nobody can tell."""
+    ratio = statistics.median(first) / statistics.median(second)
+    if abs(ratio - 1) <= APART:
+        return None
     ranked = sorted([(time, 0) for time in first] + [(time, 1) for time in second])
     n, m = len(first), len(second)
     u = sum(rank for rank, (_, which) in enumerate(ranked, start=1) if which) - m * (m + 1) / 2
     z = (u - n * m / 2) / (n * m * (n + m + 1) / 12) ** 0.5
-    return 2 * (1 - statistics.NormalDist().cdf(abs(z))) <= SURE
+    if 2 * (1 - statistics.NormalDist().cdf(abs(z))) > SURE:
+        return None
+    return 1 if ratio > 1 else 2

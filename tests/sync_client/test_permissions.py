@@ -67,12 +67,12 @@ def test_an_unreadable_file_or_folder_is_named_and_goes_up_once_it_is_readable(
     assert (ran.returncode, "secret.dcm" in ran.stdout, "closed" in ran.stdout) == (3, True, True), ran.stdout
     assert on_server(ana, "/Home/unreadable") == {"beside.dcm", "closed"}
     with ana.running():
-        assert ana("wait", "--timeout", "20").returncode == 3
-        assert ana.json("status")["state"] == "attention"
+        assert ana("wait", "--timeout", "90").returncode == 3
+        ana.comes_to("attention")
         assert problems(ana) == {"secret.dcm": "unreadable", "closed": "unreadable"}
         (study / "secret.dcm").chmod(0o600)
         (study / "closed").chmod(0o700)
-        until(lambda: ana.json("status")["state"] == "synced", "it goes on by itself", 20)
+        until(lambda: ana.json("status")["state"] == "synced", "it goes on by itself", 90)
     assert on_server(ana, "/Home/unreadable") == {"beside.dcm", "closed", "secret.dcm"}
     assert on_server(ana, "/Home/unreadable/closed") == {"inside.dcm"}
 
@@ -125,7 +125,7 @@ def test_what_cannot_be_put_in_its_place_is_named_and_the_rest_arrives(
     (other / "beside.dcm").write_bytes(b"beside")
     elsewhere.done("once")
     with ana.running():
-        assert ana("wait", "--timeout", "20").returncode == 3
+        assert ana("wait", "--timeout", "90").returncode == 3
         assert (study / "beside.dcm").read_bytes() == b"beside"
         assert set(problems(ana)) == {"series/new.dcm"}
         (study / "series").chmod(0o755)

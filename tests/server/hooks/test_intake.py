@@ -207,8 +207,9 @@ async def test_the_research_folder_in_the_trash_makes_results_wait_and_loses_non
             Delete(node=data.node, place_revision=data.place_revision, content_revision=data.content_revision)
         )
         await imaging.clinician.file("a.dcm", a_slice(1))
-        [job] = await imaging.until(lambda jobs: bool(jobs and jobs[0].tries))
-        assert job.state is State.WAITING
+        [job] = await imaging.until(
+            lambda jobs: bool(jobs and jobs[0].tries) and jobs[0].state is State.WAITING
+        )
         assert "trash" in job.reasons[0][1]
 
         await imaging.researcher.follow()

@@ -277,10 +277,12 @@ async def test_a_device_waits_until_it_is_let_in(server: ServiceUnderTest, ada: 
     )
 
 
+SOON = 5.0  # a quarter of a second is usual, a poll lasts much longer, and the machine may be busy
+
 # ---- what ends it --------------------------------------------------------------------------------------------
 
 
-async def ended_within_a_second(holder: Person, ends: Callable[[], Any]) -> MedicalBlocksError:
+async def ended_at_once(holder: Person, ends: Callable[[], Any]) -> MedicalBlocksError:
     """Of a long poll that is open when it ends; the answer to the next request is the same."""
     view = holder.caller.view
     assert view is not None
@@ -296,7 +298,7 @@ async def ended_within_a_second(holder: Person, ends: Callable[[], Any]) -> Medi
         await ends()
         began = time.monotonic()
         error = await polling
-        assert time.monotonic() - began < 1.0
+        assert time.monotonic() - began < SOON
     assert type(await refusal(holder.views())) is type(error)
     return error
 
@@ -304,7 +306,7 @@ async def ended_within_a_second(holder: Person, ends: Callable[[], Any]) -> Medi
 async def test_a_revoked_code_ends_what_is_open(server: ServiceUnderTest, ada: Person) -> None:
     made = await make_code(ada, await ada.folder("Study"))
     jo = await holder_of(server, made.secret)
-    error = await ended_within_a_second(jo, lambda: ada.caller.raw("DELETE", f"/codes/{made.code}"))
+    error = await ended_at_once(jo, lambda: ada.caller.raw("DELETE", f"/codes/{made.code}"))
     assert isinstance(error, CodeRevoked)
     assert made.code in str(error)
     assert isinstance(await refusal(redeem(server, made.secret)), CodeRevoked)
@@ -317,7 +319,7 @@ async def test_an_expired_code_ends_what_is_open(server: ServiceUnderTest, ada: 
     async def until_it_expires() -> None:
         await asyncio.sleep(max(0.0, made.expires_at_ms / 1_000 - time.time()))
 
-    assert isinstance(await ended_within_a_second(jo, until_it_expires), CodeExpired)
+    assert isinstance(await ended_at_once(jo, until_it_expires), CodeExpired)
     assert isinstance(await refusal(redeem(server, made.secret)), CodeExpired)
 
 
@@ -355,7 +357,7 @@ async def test_a_code_is_worth_what_its_maker_may_still_give(server: ServiceUnde
     jo, mo = await holder_of(server, of_project.secret), await holder_of(server, of_home.secret)
     await operator("project", "grant", "Nerves", "user:ben", "--role", "editor")
     assert isinstance(await refusal(jo.views()), CodeRevoked)
-    error = await ended_within_a_second(mo, lambda: operator("user", "disable", "ada"))
+    error = await ended_at_once(mo, lambda: operator("user", "disable", "ada"))
     assert isinstance(error, CodeRevoked)
     await operator("user", "enable", "ada")
     assert await mo.views()

@@ -85,7 +85,7 @@ async def sent(server: ServiceUnderTest, *pieces: bytes) -> tuple[int, dict[str,
             writer.write(piece)
             await writer.drain()
             await asyncio.sleep(0.02)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             return await answer_on(reader)
 
 
@@ -156,7 +156,7 @@ async def test_a_head_has_ten_seconds_and_a_connection_between_requests_has_more
     server: ServiceUnderTest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert limits.HEAD_SECONDS == 10
-    monkeypatch.setattr(connections, "HEAD_SECONDS", 0.5)
+    monkeypatch.setattr(connections, "HEAD_SECONDS", 1.0)
     began = time.monotonic()
     status, body, _ = await sent(server, *[b"G", b"E", b"T"])
     assert (status, body["error"]) == (408, "bad-request")
@@ -164,13 +164,13 @@ async def test_a_head_has_ten_seconds_and_a_connection_between_requests_has_more
     async with a_connection(server) as (reader, writer):
         writer.write(a_head(100))
         assert (await answer_on(reader))[0] == 200
-        await asyncio.sleep(1.0)  # idle between two requests
+        await asyncio.sleep(1.5)  # idle between two requests
         writer.write(a_head(100))
         assert (await answer_on(reader))[0] == 200
         writer.write(b"GET /api/v1/hello HT")
         assert (await answer_on(reader))[0] == 408
         assert await reader.read() == b""
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - began < 60
 
 
 async def test_slow_ones_hurt_nobody_and_are_gone_after_their_time(
@@ -195,7 +195,7 @@ async def test_slow_ones_hurt_nobody_and_are_gone_after_their_time(
                 assert (await caller.raw("GET", "/hello"))[0] == 200
                 waits.append(time.monotonic() - began)
             assert sorted(waits)[len(waits) // 2] < 1.0
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(120):
                 replies = [await reader.read() for reader, _ in opened]
             assert all(reply.startswith(b"HTTP/1.1 408 ") for reply in replies)
         finally:

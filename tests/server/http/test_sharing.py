@@ -455,7 +455,10 @@ async def test_shared_folders_of_one_name_are_told_apart(server: ServiceUnderTes
 # ---- what moves while somebody listens -------------------------------------------------------------------
 
 
-async def wait(person: Person, *, seconds: float = 10.0, generation: str = "") -> Moved:
+SOON = 5.0  # a quarter of a second is usual; a poll lasts twenty, and the machine may be busy
+
+
+async def wait(person: Person, *, seconds: float = 20.0, generation: str = "") -> Moved:
     assert person.caller.view is not None
     watched = Watched(view=person.caller.view.view, cursor=person.cursor)
     body = Wait(views=[watched], generation=generation, timeout_seconds=seconds)
@@ -483,7 +486,7 @@ async def test_only_what_moves_inside_wakes_who_listens(server: ServiceUnderTest
         assert (await poll).views == [ben.caller.view.view]
 
 
-async def test_the_end_of_a_share_is_told_within_a_second_and_it_is_not_there_any_more(
+async def test_the_end_of_a_share_is_told_at_once_and_it_is_not_there_any_more(
     server: ServiceUnderTest,
 ) -> None:
     ada, ben, study = await a_shared_study(server)
@@ -495,7 +498,7 @@ async def test_the_end_of_a_share_is_told_within_a_second_and_it_is_not_there_an
         began = time.monotonic()
         await ada.unshare(study, "user:ben")
         assert (await poll).views == [ben.caller.view.view]
-    assert time.monotonic() - began < 1.0
+    assert time.monotonic() - began < SOON
     with pytest.raises(NotFound):
         await ben.page()
     assert set(await ben.views()) == {"/Home"}
@@ -519,7 +522,7 @@ async def test_the_end_of_a_share_cuts_a_download_that_is_under_way(server: Serv
         began = time.monotonic()
         with pytest.raises(aiohttp.ClientError):
             await read_slowly(reply)
-        assert time.monotonic() - began < 2.0
+        assert time.monotonic() - began < SOON
 
 
 async def read_slowly(reply: aiohttp.ClientResponse) -> None:
@@ -536,14 +539,15 @@ async def test_a_new_share_wakes_whom_it_is_for_and_nobody_else(server: ServiceU
         for person in (ben, cleo):
             await person.follow()
             generation = (await person.caller.ask("GET", "/views", answer=Views)).generation
-            polls[person] = group.create_task(wait(person, seconds=2.0, generation=generation))
+            polls[person] = group.create_task(wait(person, seconds=20.0, generation=generation))
         await asyncio.sleep(0.2)
         began = time.monotonic()
         await ada.share(study, "user:ben", "reader")
         await polls[ben]
-        assert time.monotonic() - began < 1.0
+        assert time.monotonic() - began < SOON
         await asyncio.sleep(0.3)
         assert not polls[cleo].done()
+        polls[cleo].cancel()
 
 
 async def test_a_shared_folder_that_is_deleted_leaves_the_list_and_comes_back_with_it(

@@ -53,14 +53,14 @@ async def test_a_sender_that_falls_silent_is_let_go_and_its_whole_chunks_are_kep
 
         async def silent() -> AsyncIterator[bytes]:
             yield HEAD + encode_frames([first])
-            await asyncio.sleep(20)
+            await asyncio.sleep(100)
 
         began = time.monotonic()
         with pytest.raises(Unavailable):
             await ada.ask(
                 "POST", f"{ada.at}/chunks", answer=Stored, data=silent(), headers={"Content-Type": FRAMES}
             )
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 50
         asked = await ada.ask(
             "POST", f"{ada.at}/missing", answer=ToUpload, body=Missing(chunks=bytes(first.id))
         )

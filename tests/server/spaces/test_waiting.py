@@ -14,7 +14,7 @@ from server.spaces.waiting import wait_for_moves
 from server.spaces.wakeups import Wakeups
 from tests.support.spaces import START, Client, a_space
 
-SOON = 5.0
+SOON = 30.0
 
 
 async def poll(

@@ -107,7 +107,7 @@ async def test_a_task_runs_when_it_is_due_and_ends_with_the_server(tmp_path: Pat
         tending = asyncio.create_task(
             tend(store.database, tasks, clock=lambda: NOW_MS, first_look_seconds=0), name="tend"
         )
-        await asyncio.to_thread(began.wait, 20)
+        await asyncio.to_thread(began.wait, 60)
         with store.database.reading() as session:
             assert last_run_ms(session, "quick") == NOW_MS
             assert last_run_ms(session, "endless") == 0

@@ -383,13 +383,23 @@ int fchmod(int handle, mode_t mode) {
     if (known_handle(handle, whole) && hit(ATTR, "chmod", whole)) return -1;
     return real(handle, mode);
 }
+static void note_mtime(const char *whole, const struct timespec times[2]) {
+    struct timespec now;
+    if (times && times[1].tv_nsec == UTIME_OMIT) return;
+    const struct timespec *mtime = times ? &times[1] : &now;
+    if (!times || times[1].tv_nsec == UTIME_NOW) {
+        clock_gettime(CLOCK_REALTIME, &now);
+        mtime = &now;
+    }
+    note('a', whole, "", mtime->tv_sec * 1000000000LL + mtime->tv_nsec, NULL, 0);
+}
 int futimens(int handle, const struct timespec times[2]) {
     REAL(int, "futimens", int, const struct timespec *);
     char whole[PATH_MAX];
     if (known_handle(handle, whole) && hit(ATTR, "utimens", whole)) return -1;
     begin();
     int result = real(handle, times);
-    if (!result && known_handle(handle, whole)) note('a', whole, "", times[1].tv_sec * 1000000000LL + times[1].tv_nsec, NULL, 0);
+    if (!result && known_handle(handle, whole)) note_mtime(whole, times);
     end();
     return result;
 }
@@ -399,7 +409,7 @@ int utimensat(int folder, const char *path, const struct timespec times[2], int 
     if (known_path(folder, path, whole) && hit(ATTR, "utimens", whole)) return -1;
     begin();
     int result = real(folder, path, times, flags);
-    if (!result && known_path(folder, path, whole)) note('a', whole, "", times[1].tv_sec * 1000000000LL + times[1].tv_nsec, NULL, 0);
+    if (!result && known_path(folder, path, whole)) note_mtime(whole, times);
     end();
     return result;
 }

@@ -191,7 +191,7 @@ def test_a_batch_number_never_comes_twice_though_the_program_is_killed(tmp_path:
             [sys.executable, "-c", SENDER, tmp_path / "state.db"], stdout=subprocess.PIPE, text=True
         ) as program:
             assert program.stdout is not None
-            sent.append(int(program.stdout.readline()))
+            sent += [int(program.stdout.readline()) for _ in range(2)]
             time.sleep(dice.uniform(0.0, 0.05))
             program.send_signal(signal.SIGKILL)
             sent += [int(line) for line in program.stdout.read().splitlines()]

@@ -103,11 +103,11 @@ def test_random_rules_decide_as_git_does(tmp_path: Path) -> None:
 
 
 def test_no_line_keeps_a_computer_busy() -> None:
-    began = time.monotonic()
+    began = time.process_time()
     hostile = rules(_="*a" * 120 + "b\n" + "*" * 200 + "\n" + "**/" * 200 + "b\n" + "a*?" * 100 + "b\n")
     for length in (100, 255):
         hostile.ignores(("a" * length, "a" * length), folder=False)
-    assert time.monotonic() - began < 2.0
+    assert time.process_time() - began < 10.0  # it takes milliseconds, or else for ever
 
 
 def test_who_decides_is_named() -> None:
