@@ -100,6 +100,11 @@ def test_a_pin_is_told_apart_from_the_link_and_a_device_is_let_in(
     assert files(folder) == {"scan.dcm": b"pixels" * 1000}
 
 
+def reads_of(ada: MbSync) -> list[tuple[str, str]]:
+    reads = ada.json("activity", "/Home/Study", "--kind", "reads")
+    return [(one["who"], one["path"]) for one in reads]
+
+
 def devices_of(ada: MbSync, code: str) -> list[dict[str, Any]]:
     [found] = [one for one in ada.json("code", "list") if one["code"] == code]
     return list(found["devices"])
@@ -141,8 +146,7 @@ def test_a_folder_is_shared_over_tls_and_its_owner_is_told_who_did_what(
     )
     assert ben.json("activity", folder / "scan.dcm")[0]["path"] == "/Shared/Study/scan.dcm"
     assert ben("activity", "/Shared/Study", "--kind", "reads").returncode == 1
-    reads = ada.json("activity", "/Home/Study", "--kind", "reads")
-    assert ("ben", "/Home/Study/scan.dcm") in [(one["who"], one["path"]) for one in reads]
+    until(lambda: ("ben", "/Home/Study/scan.dcm") in reads_of(ada), "reads are told, some seconds later")
     shown = ada.done("activity", "/Home/Study", "--limit", "100")
     assert "shared /Home/Study: reader to user:ben" in shown
     assert "2 added in /Home/Study" in shown

@@ -138,8 +138,8 @@ async def test_a_wait_ends_with_its_caller(tmp_path: Path) -> None:
 
     async with ControlServer(tmp_path, handle):
         with pytest.raises(TimeIsUp):
-            await asyncio.to_thread(ask, tmp_path, "wait", seconds=0.1)
-        assert await asyncio.to_thread(ended.wait, 5)
+            await asyncio.to_thread(ask, tmp_path, "wait", seconds=1.0)  # long enough to be heard
+        assert await asyncio.to_thread(ended.wait, 60)
 
 
 async def test_the_client_ends_although_somebody_waits(tmp_path: Path) -> None:

@@ -109,7 +109,7 @@ async def test_how_it_ended_is_told(tmp_path: Path, script: str, ended: Ended, w
     patient = Resources(
         memory_bytes=256 * MEBIBYTE, cpu_seconds=1, wall_seconds=60
     )  # the machine may be busy
-    ran, job = await run(tmp_path, script, patient if "while" in script else LIMITS)
+    ran, job = await run(tmp_path, script, LIMITS if {"sleep", "head"} & set(script.split()) else patient)
 
     assert why in ran.why
     if "large" in script:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sync_client.control import ask, is_running
-from tests.support.computers import Computer, until
+from tests.support.computers import SETTLE_SECONDS, Computer, until
 from tests.support.faults.control import Faults, built
 from tests.support.forks import Programs
 from tests.support.mb_sync import MbSync
@@ -93,7 +93,7 @@ class QuickComputer(Computer):
     def is_running(self) -> bool:
         return not self.has_ended
 
-    def wait(self, seconds: float = 60.0) -> None:
+    def wait(self, seconds: float = SETTLE_SECONDS) -> None:
         ask(self.mb_sync.home, "wait", seconds=seconds)
 
     def run_once(self) -> subprocess.CompletedProcess[str]:
