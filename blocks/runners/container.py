@@ -41,6 +41,9 @@ async def run_in_container(program: ContainerProgram, folder: Path, limits: Reso
     container = f"mb-{secrets.token_hex(8)}"
 
     async def stop() -> None:
+        await _quietly(
+            name, "kill", container
+        )  # its time is up: `rm` alone would ask politely for ten seconds more
         await _quietly(name, "rm", "--force", container)
 
     folder.chmod(0o777)  # the container's user is nobody's; the folder above is closed to others

@@ -286,15 +286,13 @@ async def test_no_room_for_one_file_does_not_hold_up_another(
 
 @asynccontextmanager
 async def a_server_that_sends(stream: bytes, *, then_waits: bool = False) -> AsyncIterator[ServerApi]:
-    ended = asyncio.Event()
-
     async def content(request: web.Request) -> web.StreamResponse:
         await request.read()
         response = web.StreamResponse(headers={"Content-Type": FRAMES})
         await response.prepare(request)
         await response.write(stream)
         if then_waits:
-            await ended.wait()
+            await asyncio.Event().wait()
         return response
 
     app = web.Application()
@@ -307,7 +305,6 @@ async def a_server_that_sends(stream: bytes, *, then_waits: bool = False) -> Asy
         async with ServerApi(f"http://127.0.0.1:{runner.addresses[0][1]}", patience=IMPATIENT) as api:
             yield api
     finally:
-        ended.set()  # or the clean-up would wait a minute for the request
         await runner.cleanup()
 
 
