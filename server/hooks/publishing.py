@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
@@ -25,7 +25,7 @@ from sqlalchemy.orm import Session
 from blocks.contract.manifest import Manifest
 from blocks.contract.result import Label, Reason
 from protocol.errors import Refused, Unavailable
-from protocol.ids import DeviceId, NodeId, UserId, ViewId
+from protocol.ids import DeviceId, NodeId, SpaceId, UserId, ViewId
 from protocol.limits import MAX_BATCH_OPS
 from protocol.messages import AnyOp, Commit, Committed, Content, Kind, Make, Put, Revision, Status
 from protocol.names import conflict_name, name_key
@@ -34,7 +34,7 @@ from server.access.new_spaces import fresh_id
 from server.access.rights import INTAKE, Principal, ReadableView, Role
 from server.catalog import labels
 from server.chunks.store import ChunkStore
-from server.database.session import rows_of_sql
+from server.database.session import insert_rows, rows_of_sql
 from server.database.tables import BatchRow, ProvenanceRow, PublishedRow, SpaceRow, ViewRow
 from server.hooks.job_folder import Chunked
 from server.hooks.jobs import Leased, State, are_current, end
@@ -186,6 +186,7 @@ class _Batch:
     _made: dict[tuple[UUID, str], tuple[UUID, str]] = field(
         default_factory=dict
     )  # what this batch puts where
+    _asked: dict[int, dict[str, PublishedRow]] = field(default_factory=dict)  # by the number of their job
     _rows: list[tuple[int, PublishedRow]] = field(default_factory=list)  # by the number of their operation
 
     def __post_init__(self) -> None:
@@ -206,11 +207,10 @@ class _Batch:
             kind=Kind.FILE, manifest=output.manifest, mtime_ns=self.now_ms * 1_000_000, executable=False
         )
         word = output.output.output
-        known = self.session.get(PublishedRow, (self.rule.id.bytes, job.node.bytes, word))
+        known = self._known(job, word)
         node = self._standing(known) if known is not None else None
         if known is None or node is None:
-            generation = 0 if known is None else known.generation + 1
-            self._make_new(job, output, content, generation)
+            self._make_new(job, output, content, known)
         elif (node.content.epoch, node.content.number) != (known.epoch, known.number):
             self._make_beside(node, content)  # a person edited it: theirs keeps its name
         else:
@@ -220,34 +220,16 @@ class _Batch:
     def note(self, answer: Committed, block: Manifest) -> None:
         """Write down what every operation on a derived file became, and where it came from."""
         rule = self.rule
-        parameters = _digest_of(rule)
         for number, row in self._rows:
             known = answer.results[number].content_revision or Revision(epoch=0, number=0)
             row.epoch, row.number = known.epoch, known.number
-            self.session.merge(row)
-        for op, job, result in zip(self.ops, self._jobs, answer.results, strict=True):
-            if (
-                isinstance(op, Make | Put)
-                and op.content.kind is Kind.FILE
-                and (revision := result.content_revision) is not None
-            ):
-                self.session.merge(
-                    ProvenanceRow(
-                        space=self.target.space,
-                        node=op.node.bytes,
-                        epoch=revision.epoch,
-                        number=revision.number,
-                        rule=rule.id.bytes,
-                        source_space=rule.source.space,
-                        source_node=job.node.bytes,
-                        source_epoch=job.revision.epoch,
-                        source_number=job.revision.number,
-                        block=block.name,
-                        block_version=block.version,
-                        parameters=parameters,
-                        published_at_ms=self.now_ms,
-                    )
-                )
+            self.session.add(row)
+        made = [
+            (op.node.bytes, result.content_revision, job)
+            for op, job, result in zip(self.ops, self._jobs, answer.results, strict=True)
+            if isinstance(op, Make | Put) and op.content.kind is Kind.FILE
+        ]
+        note_provenance(self.session, rule, block, self.target.space, made, now_ms=self.now_ms)
         self.session.flush()
 
     def _standing(self, known: PublishedRow) -> StagedNode | None:
@@ -256,21 +238,25 @@ class _Batch:
         alive = known.node in nodes and not any(node.is_deleted for node in nodes.values())
         return nodes[known.node] if alive else None
 
-    def _make_new(self, job: Leased, output: Chunked, content: Content, generation: int) -> None:
+    def _known(self, job: Leased, word: str) -> PublishedRow | None:
+        """What this output of this file became before."""
+        if job.id not in self._asked:
+            mine = (PublishedRow.rule == self.rule.id.bytes) & (PublishedRow.source == job.node.bytes)
+            self._asked[job.id] = {
+                row.output: row for row in self.session.scalars(select(PublishedRow).where(mine))
+            }
+        return self._asked[job.id].get(word)
+
+    def _make_new(self, job: Leased, output: Chunked, content: Content, known: PublishedRow | None) -> None:
         word = output.output.output
+        generation = 0 if known is None else known.generation + 1
         *folders, name = output.output.path or [f"{job.node.hex[-8:]}-{word}"]
         parent: UUID = self.target.node
         for folder in folders:
             parent = self._folder(parent, folder)
         node = derived_id(self.rule.id, job.node, word, generation)
-        row = PublishedRow(
-            rule=self.rule.id.bytes,
-            source=job.node.bytes,
-            output=word,
-            generation=generation,
-            space=self.target.space,
-            node=node.bytes,
-        )
+        row = known or PublishedRow(rule=self.rule.id.bytes, source=job.node.bytes, output=word)
+        row.generation, row.space, row.node = generation, self.target.space, node.bytes
         name = self._free(parent, name)
         self._made[parent, name_key(name)] = node, Kind.FILE.value
         self._note(Make(node=node, parent=parent, name=name, content=content), row)
@@ -323,6 +309,29 @@ class _Batch:
             return made
         rows = rows_of_sql(self.session, _CHILD, self.target.space, parent.bytes, name_key(name))
         return (UUID(bytes=rows[0].id), rows[0].kind) if rows else None
+
+
+def note_provenance(
+    session: Session,
+    rule: Rule,
+    block: Manifest,
+    space: SpaceId,
+    made: Iterable[tuple[bytes, Revision | None, Leased]],
+    *,
+    now_ms: int,
+) -> None:
+    """made: nodes of the space, the version of each that is new (None: nothing changed), of whose job it is."""
+    parameters = _digest_of(rule)
+    rows = [
+        (
+            *(space, node, revision.epoch, revision.number, rule.id.bytes),
+            *(rule.source.space, job.node.bytes, job.revision.epoch, job.revision.number),
+            *(block.name, block.version, parameters, now_ms),
+        )
+        for node, revision, job in made
+        if revision is not None
+    ]
+    insert_rows(session, ProvenanceRow, rows, renew=True)
 
 
 def derived_id(rule: UUID, source: NodeId, output: str, generation: int) -> NodeId:
