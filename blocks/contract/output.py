@@ -171,6 +171,8 @@ def _check_promises(file: FileResult, manifest: Manifest) -> None:
     kinds = {output.kind for output in file.outputs}
     if OutputKind.VERSION in kinds and Produces.VERSION not in manifest.produces:
         raise _refused("it made a new version, which its manifest does not announce")
+    if sum(output.kind is OutputKind.VERSION for output in file.outputs) > 1:
+        raise _refused("it made two new versions of one file")
     if OutputKind.DERIVED in kinds and Produces.DERIVED not in manifest.produces:
         raise _refused("it made derived files, which its manifest does not announce")
     if file.labels and Produces.LABELS not in manifest.produces:

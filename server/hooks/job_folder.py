@@ -125,7 +125,7 @@ def write_task(
 
 
 def to_publish(result: FileResult) -> list[Output]:
-    return [output for output in result.outputs if output.kind is OutputKind.DERIVED]
+    return [output for output in result.outputs if output.kind is not OutputKind.REPORT]
 
 
 def report_of(result: FileResult, folder: Path, *, most: int) -> bytes | None:
@@ -141,10 +141,11 @@ def report_of(result: FileResult, folder: Path, *, most: int) -> bytes | None:
 def digest_of(folder: Path, outputs: Sequence[Output]) -> bytes:
     """Of the bytes and the places of all outputs: what a person looked at, and nothing else, is released."""
     whole = hashlib.sha256()
-    for output in sorted(outputs, key=lambda one: one.output):
+    for output in sorted(outputs, key=lambda one: (one.output, one.kind.value)):
         with os.fdopen(open_output(folder, output.file), "rb") as file:
             content = hashlib.file_digest(file, "sha256").hexdigest()
-        whole.update("\0".join([output.output, content, *output.path]).encode() + b"\n")
+        place = output.path if output.kind is OutputKind.DERIVED else ["", output.kind.value]
+        whole.update("\0".join([output.output, content, *place]).encode() + b"\n")
     return whole.digest()
 
 

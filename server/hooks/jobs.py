@@ -31,6 +31,7 @@ from server.database.session import rows_of_sql
 from server.database.tables import JobRow, RuleRow, SpaceRow, VersionRow
 from server.hooks import turns
 from server.hooks.rules import Rule, rule_with
+from server.hooks.tracing import made_in_place
 from server.spaces.rows import LIVE_BELOW, load_with_ancestors
 from server.spaces.staging import StagedNode
 
@@ -115,8 +116,12 @@ def follow(session: Session, rule: bytes, *, now_ms: int) -> bool:
         ):  # moved or restored: what lies in it has no new stamp
             below = rows_of_sql(session, _FILES_BELOW, row.space, one.id, row.space, row.space)
             files.update((node, (epoch, number)) for node, epoch, number in below)
-    inside = _inside(load_with_ancestors(session, SpaceId(row.space), files), files, row.node)
+    space = SpaceId(row.space)
+    inside = _inside(load_with_ancestors(session, space, files), files, row.node)
+    own = made_in_place(session, rule, space, {node: files[node] for node in inside})
     for node in inside:
+        if node in own:
+            continue
         rank = turns.rank_of(row.priority, was_there=node in was_there)
         session.connection().exec_driver_sql(_MAKE, (rule, node, *files[node], rank, now_ms, now_ms))
     row.seen_stamp = page[-1].stamp if len(page) == _PAGE else head

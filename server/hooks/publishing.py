@@ -6,7 +6,8 @@ May import: sqlalchemy, protocol, blocks.contract, server.access, server.catalog
 server.hooks, server.spaces.
 
 A derived node is known by rule, source and output: its id is computed from them, and where people moved it does not
-matter.  All of it happens or nothing: if the runner lost its lease, or its source has a newer version, nothing does.
+matter.  A new version of the source itself goes over the version that the block looked at, and over no other.  All
+of it happens or nothing: if the runner lost its lease, or its source has a newer version, nothing does.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from blocks.contract.manifest import Manifest
-from blocks.contract.result import Label, Reason
+from blocks.contract.result import Label, OutputKind, Reason
 from protocol.errors import Refused, Unavailable
 from protocol.ids import DeviceId, NodeId, SpaceId, UserId, ViewId
 from protocol.limits import MAX_BATCH_OPS
@@ -41,7 +42,7 @@ from server.hooks.jobs import Leased, State, are_current, end
 from server.hooks.rules import Folder, Rule
 from server.hooks.tracing import refuse_loop
 from server.spaces.commit import commit
-from server.spaces.rows import load_with_ancestors
+from server.spaces.rows import load_with_ancestors, versions_named
 from server.spaces.staging import StagedNode
 
 # Whatever blocks make is committed, and was uploaded, by this device; nobody can sign in as it.
@@ -82,6 +83,7 @@ def publish(
     rule = every[0].job.rule
     current = are_current(session, [made.job for made in every])
     batch: _Batch | None = None
+    versions: list[tuple[Leased, Chunked]] = []
     for made in every:
         job = made.job
         if job.id not in current:
@@ -94,9 +96,11 @@ def publish(
             continue
         ended[job.id] = made.state
         _label(session, made, now_ms=now_ms)
-        if made.outputs:
-            batch = batch or _Batch(session, rule, now_ms)
-            for output in made.outputs:
+        for output in made.outputs:
+            if output.output.kind is OutputKind.VERSION:
+                versions.append((job, output))
+            else:
+                batch = batch or _Batch(session, rule, now_ms)
                 batch.add(job, output)
     if batch is not None and batch.ops:
         if len(batch.ops) > MAX_BATCH_OPS:
@@ -105,7 +109,39 @@ def publish(
             session, store, cursors, rule.target, batch.ops, now_ms=now_ms, default_quota=default_quota
         )
         batch.note(answer, every[0].block)
+    if versions:
+        ops = _new_versions(session, rule, versions, now_ms=now_ms)
+        answer = commit_here(
+            session, store, cursors, rule.source, ops, now_ms=now_ms, default_quota=default_quota
+        )
+        newer = [
+            (job.node.bytes, result.content_revision, job)
+            for (job, _), result in zip(versions, answer.results, strict=True)
+            if result.content_revision != job.revision  # else it is the same, to the byte
+        ]
+        note_provenance(session, rule, every[0].block, rule.source.space, newer, now_ms=now_ms)
     return ended
+
+
+def _new_versions(
+    session: Session, rule: Rule, versions: Sequence[tuple[Leased, Chunked]], *, now_ms: int
+) -> list[Put]:
+    """In the place of the file itself, over the version that the block looked at and no other."""
+    names = [(job.node.bytes, job.revision.epoch, job.revision.number) for job, _ in versions]
+    before = versions_named(session, rule.source.space, names)
+    return [
+        Put(
+            node=job.node,
+            content_revision=job.revision,
+            content=Content(
+                kind=Kind.FILE,
+                manifest=output.manifest,
+                mtime_ns=now_ms * 1_000_000,
+                executable=before[name].content.executable,
+            ),
+        )
+        for name, (job, output) in zip(names, versions, strict=True)
+    ]
 
 
 def _label(session: Session, made: Made, *, now_ms: int) -> None:

@@ -115,7 +115,7 @@ def add_rule(
     """
     manifest, _ = find_block(block)
     complete = with_defaults(manifest.parameters, dict(parameters))
-    if source.is_intake and not target.is_intake and block != DEIDENTIFY:
+    if source.is_intake and target.space != source.space and block != DEIDENTIFY:
         raise Refused(
             f"{block} may not bring anything out of an intake",
             hint=f"Only {DEIDENTIFY} may; let other blocks work on what it made.",
@@ -130,10 +130,10 @@ def add_rule(
             f"The results would come back to the folder that they are made from, by the rules {round_trip}",
             hint="Choose another target, or remove one of those rules.",
         )
-    if Produces.VERSION in manifest.produces:
+    if Produces.VERSION in manifest.produces and not makes_files and target != source:
         raise Refused(
-            f"{block} makes new versions of the files themselves, which a rule cannot do yet",
-            hint="Use a block that makes files beside them.",
+            f"{block} makes new versions of the files themselves, which stay where they are",
+            hint="Name the folder of the files as the target too.",
         )
     row = RuleRow(
         id=fresh_id(now_ms).bytes,

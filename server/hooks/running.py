@@ -141,7 +141,9 @@ class Hooks:
         renewing = asyncio.create_task(self._renew(batch, working))
         try:
             if await working:
-                self._notify(batch[0].rule.target.space)
+                rule = batch[0].rule
+                for space in {rule.source.space, rule.target.space}:
+                    self._notify(space)
         except asyncio.CancelledError:
             if not working.cancelled() or asyncio.current_task().cancelling():  # type: ignore[union-attr] # we are in one
                 working.cancel()

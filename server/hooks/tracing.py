@@ -6,7 +6,9 @@ May import: sqlalchemy, protocol, server.database, server.hooks.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from sqlalchemy.orm import Session
@@ -14,10 +16,17 @@ from sqlalchemy.orm import Session
 from protocol.errors import Refused
 from protocol.ids import NodeId, SpaceId
 from protocol.messages import Revision
+from server.database.session import rows_in
 from server.database.tables import ProvenanceRow
-from server.hooks.jobs import Leased
+
+if TYPE_CHECKING:
+    from server.hooks.jobs import Leased
 
 _MOST_STEPS = 100  # each rule works once in a chain
+_IN_PLACE = (
+    "SELECT node, epoch, number FROM provenance WHERE space = ? AND source_space = space AND source_node = node"
+    " AND node IN"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +52,23 @@ def trace(session: Session, space: SpaceId, node: NodeId, revision: Revision) ->
         revision = Revision(epoch=row.source_epoch, number=row.source_number)
         steps.append(Step(UUID(bytes=row.rule), space, node, revision, row.block, row.block_version))
     return steps
+
+
+def made_in_place(
+    session: Session, rule: bytes, space: SpaceId, files: Mapping[bytes, tuple[int, int]]
+) -> set[bytes]:
+    """Those of these files whose version this rule made itself, of the same file, also with others after it: it has
+    nothing more to do with them until a person writes a newer one.  files: epoch and number of their versions."""
+    mine = set()
+    for node, epoch, number in rows_in(session, _IN_PLACE, space, among=files):
+        if files[node] != (epoch, number):
+            continue
+        for step in trace(session, space, NodeId(UUID(bytes=node)), Revision(epoch=epoch, number=number)):
+            if (step.space, step.source.bytes) != (space, node):
+                break
+            if step.rule.bytes == rule:
+                mine.add(node)
+    return mine
 
 
 def refuse_loop(session: Session, job: Leased) -> None:

@@ -4,7 +4,7 @@ Owns: recognising them.  May import: sqlalchemy, protocol, server.access, server
 
 An intake holds data that name a person.  Whoever may see one, and drags such a file into another folder, is told so
 and the file stays on that computer.  It is recognised by its whole manifest, as the intake holds it or held it; what a
-block published is free, wherever it lies.
+block published is free, wherever it lies, if it was published outside of all intakes.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ _PUBLISHED = (
     " AND provenance.number = chunk_uses.number JOIN versions ON versions.space = chunk_uses.space"
     " AND versions.node = chunk_uses.node AND versions.epoch = chunk_uses.epoch"
     " AND versions.number = chunk_uses.number"
-    " WHERE chunk_uses.space IN (SELECT target_space FROM rules) AND chunk_uses.chunk IN"
+    " WHERE chunk_uses.space IN (SELECT target_space FROM rules JOIN spaces ON spaces.id = target_space"
+    " WHERE spaces.kind <> 'intake') AND chunk_uses.chunk IN"
 )
 
 
