@@ -20,7 +20,7 @@ def lint(folder: Path) -> subprocess.CompletedProcess[str]:
         env={"PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         check=False,
     )
 

@@ -11,7 +11,7 @@ pytestmark = pytest.mark.timeout(300)
 
 def test_an_old_version_comes_back_everywhere(corner: Together) -> None:
     for data in (b"first", b"second one", b"third"):
-        corner.a.write("notes.txt", data)
+        corner.a.put("notes.txt", data)
         corner.settle()
     revisions = corner.b.mb_sync.json("revs", corner.b.at("notes.txt"))
     assert [revision["size"] for revision in revisions] == [5, 10, 5]

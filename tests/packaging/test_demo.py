@@ -18,7 +18,7 @@ def run_there(expression: str, *arguments: object) -> list[str]:
     """The lines that it prints: what the expression gives is a list of text, or is not looked at."""
     script = f"import dicom_files, folders, pathlib, sys; print(*({expression}), sep='\\n')"
     words = [sys.executable, "-B", "-c", script, *map(str, arguments)]
-    done = subprocess.run(words, cwd=DEMO, check=True, timeout=60, capture_output=True, text=True)
+    done = subprocess.run(words, cwd=DEMO, check=True, timeout=240, capture_output=True, text=True)
     return done.stdout.splitlines()
 
 

@@ -17,7 +17,7 @@ MB_SERVER = Path(sys.executable).with_name("mb-server")
 
 def mb_server(*words: object, code: int = 0, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     ended = subprocess.run(
-        [MB_SERVER, *map(str, words)], capture_output=True, text=True, timeout=60, check=False, cwd=cwd
+        [MB_SERVER, *map(str, words)], capture_output=True, text=True, timeout=240, check=False, cwd=cwd
     )
     assert ended.returncode == code, ended.stderr
     return ended

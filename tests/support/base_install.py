@@ -20,7 +20,7 @@ OURS = ("protocol", "sync_client", "synclight")
 
 def install_base(folder: Path) -> Path:
     """An environment with `pip install .` in it and nothing else; where its programs are."""
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True, timeout=60)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True, timeout=240)
     python = folder / "bin" / "python"
     subprocess.run(
         [sys.executable, "-m", "pip", "--python", python, "install", "--quiet", ROOT],

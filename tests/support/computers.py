@@ -178,6 +178,12 @@ class Computer:
         self.at(path).parent.mkdir(parents=True, exist_ok=True)
         self.at(path).write_bytes(data)
 
+    def put(self, path: str, data: bytes) -> None:
+        """At once: a client that looks meanwhile sees no half of it, and makes no version of that."""
+        beside = self.folder.with_name("not followed")
+        beside.write_bytes(data)
+        beside.rename(self.at(path))
+
     def save(self, path: str, data: bytes) -> None:
         """As editors do: a new file, then renamed over the old one."""
         beside = self.at(path).with_name(f"{self.at(path).name}~new")

@@ -63,8 +63,8 @@ class Programs:
     def __exit__(self, *_: object) -> None:
         assert self._process.stdin is not None
         self._process.stdin.close()
-        self._process.wait(20)
-        self._reader.join(20)
+        self._process.wait(60)
+        self._reader.join(60)
 
     def start(
         self,

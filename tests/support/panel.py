@@ -23,7 +23,7 @@ from dbus_fast.service import ServiceInterface, dbus_method, dbus_property
 
 WATCHER = "org.kde.StatusNotifierWatcher"
 NOTICES = "org.freedesktop.Notifications"
-LIMIT_SECONDS = 60.0
+LIMIT_SECONDS = 150.0
 
 Names = Annotated[list[str], DBusSignature("as")]
 
@@ -42,7 +42,7 @@ def a_session_bus(folder: Path) -> Iterator[str]:
         yield process.stdout.readline().strip()
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(60)
 
 
 class _Watcher(ServiceInterface):

@@ -139,7 +139,7 @@ def test_a_fault_of_the_engine_is_told_and_the_process_goes_on(ana: MbSync) -> N
     ana.done("start")
     until_state(ana, "error")
     assert ana.json("status")["words"]
-    assert ana("wait", "--timeout", "5").returncode == 1
+    assert ana("wait", "--timeout", "90").returncode == 1
     (ana.home / "state.db").rmdir()
     until_state(ana, "synced")
 
@@ -155,7 +155,7 @@ def test_without_a_server_it_is_offline_and_comes_back(
         until_state(ana, "offline")
         assert ana("wait", "--timeout", "1").returncode == 4
         server.start()
-        ana.done("wait", "--timeout", "40")
+        ana.done("wait", "--timeout", "90")
     assert any(path.endswith("/new.txt") for *_, path in server.manifest())
 
 

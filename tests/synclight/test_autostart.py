@@ -76,7 +76,9 @@ def test_the_command_writes_it_for_this_home_and_takes_it_away(tmp_path: Path) -
     def say(wanted: str) -> str:
         command = [programs / "mb-synclight", "--home", tmp_path / "light", "autostart", wanted]
         environment = os.environ | {"HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path / "config")}
-        ran = subprocess.run(command, capture_output=True, text=True, env=environment, check=True, timeout=60)
+        ran = subprocess.run(
+            command, capture_output=True, text=True, env=environment, check=True, timeout=240
+        )
         return ran.stderr
 
     assert str(tmp_path / "config") in say("on")

@@ -132,7 +132,7 @@ async def test_a_cancelled_caller_is_let_go_when_its_transaction_has_ended(datab
 
     def write(session: Session) -> None:
         begun.set()
-        go_on.wait(10)
+        go_on.wait(60)
         session.execute(text("INSERT INTO meta VALUES ('n', '1')"))
 
     writing = asyncio.create_task(database.write(write))
@@ -152,7 +152,7 @@ async def test_readers_go_on_while_a_writer_waits(database: Database) -> None:
     def write(session: Session) -> None:
         session.execute(text("INSERT INTO meta VALUES ('n', '1')"))
         begun.set()
-        go_on.wait(10)
+        go_on.wait(60)
 
     writing = asyncio.create_task(database.write(write))
     await asyncio.to_thread(begun.wait)

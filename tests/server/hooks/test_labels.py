@@ -39,7 +39,7 @@ def told(data: Path, path: str) -> dict[str, list[dict[str, object]]]:
         [MB_SERVER, "label", "list", path, "--data", data, "--json"],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         check=True,
     )
     return json.loads(done.stdout)  # type: ignore[no-any-return] # the test looks into it

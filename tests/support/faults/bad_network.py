@@ -30,12 +30,12 @@ class BadNetwork:
 
     def __enter__(self) -> Self:
         self._thread.start()
-        assert self._opened.wait(10)
+        assert self._opened.wait(60)
         return self
 
     def __exit__(self, *_: object) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
+        self._thread.join(60)
         self._loop.close()
 
     def be(self, state: State) -> None:

@@ -247,7 +247,7 @@ async def test_what_a_power_cut_made_of_a_file_is_read_once_more_and_not_sent_fo
             believed = replace(lost.local, content=other.local.content)
             sync.trees.save(replace(lost, local=believed), dirty=True)
         setting.proxy.requests.clear()
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(90):
             assert await engine.once()
         assert setting.proxy.count("/chunks") <= 2
         now = sync.trees.row(lost.node)

@@ -83,7 +83,7 @@ def test_a_disk_that_is_mounted_inside_is_told_and_not_entered(tmp_path: Path) -
     )
     mounted = 'mount -t tmpfs none "$1/mount" && exec "$2" -c "$3" "$1"'
     command = ["unshare", "-Urm", "sh", "-c", mounted, "sh", str(tmp_path), sys.executable, script]
-    answer = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    answer = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     if "unshare" in answer.stderr or "mount" in answer.stderr:
         pytest.skip("this machine gives no user namespace")
     assert answer.stdout == "[(('mount',), 'other-disk')]\n", answer.stderr

@@ -22,13 +22,13 @@ async def test_a_cancelled_caller_ends_after_its_thread(fails: bool) -> None:
 
     def work() -> None:
         begun.set()
-        may_end.wait(5)
+        may_end.wait(60)
         ended.set()
         if fails:
             raise OSError
 
     task = asyncio.create_task(in_thread(work))
-    await asyncio.to_thread(begun.wait, 5)
+    await asyncio.to_thread(begun.wait, 60)
     task.cancel()
     await asyncio.sleep(0.02)
     task.cancel()  # who is impatient changes nothing
