@@ -32,6 +32,7 @@ from server.commands.words import (
 )
 
 if TYPE_CHECKING:
+    from server.hooks.progress import Progress
     from server.hooks.reviewing import Job
     from server.hooks.rules import Rule
 
@@ -67,8 +68,29 @@ def rule() -> None:
     show_default=True,
     help="The highest goes first; new files always go before those that were there already.",
 )
+@click.option(
+    "--batch",
+    type=click.IntRange(1, 32),
+    metavar="N",
+    help="At most N files in one run; else as many as the block takes.",
+)
+@click.option(
+    "--at-once",
+    type=click.IntRange(1, 256),
+    metavar="N",
+    help="At most N runs beside each other; else as many as the server allows.",
+)
 def rule_add(
-    block: str, source: str, target: str, data: Path, *, parameters: str, new_only: bool, priority: int
+    block: str,
+    source: str,
+    target: str,
+    data: Path,
+    *,
+    parameters: str,
+    new_only: bool,
+    priority: int,
+    batch: int | None,
+    at_once: int | None,
 ) -> None:
     """Have BLOCK work on every file in FROM, now and later; its results appear in TO.
 
@@ -94,6 +116,8 @@ def rule_add(
             now_ms=now_ms(),
             new_only=new_only,
             priority=priority,
+            batch=batch,
+            at_once=at_once,
         )
     click.echo(made.short)
     click.echo(f"Undo: mb-server rule remove {made.short}", err=True)
@@ -103,13 +127,17 @@ def rule_add(
 @data_option
 @json_option
 def rule_list(data: Path, *, as_json: bool) -> None:
-    """All rules, and what became of their jobs."""
+    """All rules, how far they are, and what became of their jobs."""
+    from server.hooks.progress import paces, progress_of
     from server.hooks.rules import list_rules
 
+    now = now_ms()
     with open_database(data) as database, database.reading() as session:
         rules = list_rules(session)
+        pace = paces(session, now_ms=now)
+    far = {one.id: progress_of(one.jobs or {}, pace.get(one.id.bytes), now_ms=now) for one in rules}
     if as_json:
-        click.echo(json.dumps([_rule_facts(one) for one in rules], indent=1))
+        click.echo(json.dumps([_rule_facts(one, far[one.id]) for one in rules], indent=1))
         return
     if not rules:
         click.echo("There are no rules yet: mb-server rule add BLOCK FROM TO", err=True)
@@ -117,10 +145,10 @@ def rule_list(data: Path, *, as_json: bool) -> None:
         counts = ", ".join(f"{count} {state}" for state, count in sorted((one.jobs or {}).items()))
         click.echo(f"{one.short}  {one.block}{'' if one.enabled else '  (off)'}")
         click.echo(f"          {shown(one.source_path)} → {shown(one.target_path)}")
-        click.echo(f"          {counts or 'no file yet'}")
+        click.echo(f"          {far[one.id].words}{f' ({counts})' if counts else ''}")
 
 
-def _rule_facts(one: Rule) -> dict[str, object]:
+def _rule_facts(one: Rule, far: Progress) -> dict[str, object]:
     return {
         "rule": one.short,
         "block": one.block,
@@ -129,6 +157,16 @@ def _rule_facts(one: Rule) -> dict[str, object]:
         "parameters": dict(one.parameters),
         "enabled": one.enabled,
         "priority": one.priority,
+        "batch": one.batch,
+        "at_once": one.at_once,
+        "progress": {
+            "done": far.done,
+            "total": far.total,
+            "running": far.running,
+            "failed": far.failed,
+            "a_minute": far.a_minute,
+            "seconds_left": far.seconds_left,
+        },
         "jobs": dict(one.jobs or {}),
     }
 

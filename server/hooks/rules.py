@@ -49,7 +49,8 @@ class Folder:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """parameters: as the block's manifest completes them.  jobs: how many there are in each state."""
+    """parameters: as the block's manifest completes them.  jobs: how many there are in each state.  batch: how many
+    files a run may bring.  at_once: how many runs there may be.  None: as many as the block and the machine allow."""
 
     id: UUID
     block: str
@@ -58,6 +59,8 @@ class Rule:
     parameters: Mapping[str, Any]
     enabled: bool
     priority: int
+    batch: int | None = None
+    at_once: int | None = None
     source_path: str = ""
     target_path: str = ""
     jobs: Mapping[str, int] | None = None
@@ -107,6 +110,8 @@ def add_rule(
     now_ms: int,
     new_only: bool = False,
     priority: int = 5,
+    batch: int | None = None,
+    at_once: int | None = None,
 ) -> Rule:
     """From now on, and for what is there already unless `new_only`.
 
@@ -146,6 +151,8 @@ def add_rule(
         enabled=True,
         seen_stamp=_stamp(session, source.space) if new_only else 0,
         priority=priority,
+        batch=batch,
+        at_once=at_once,
         made_stamp=_stamp(session, source.space),
         created_at_ms=now_ms,
     )
@@ -264,6 +271,8 @@ def _value(session: Session, row: RuleRow, *, jobs: Mapping[str, int] | None = N
         parameters=json.loads(row.parameters),
         enabled=row.enabled,
         priority=row.priority,
+        batch=row.batch,
+        at_once=row.at_once,
         source_path=path_of(session, source),
         target_path=path_of(session, target),
         jobs=jobs,

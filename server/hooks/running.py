@@ -174,4 +174,4 @@ def _most_at_once(rule: Rule) -> int:
         manifest, _ = find_block(rule.block)
     except MedicalBlocksError:
         return 1
-    return min(MOST_IN_A_BATCH, manifest.resources.batch_files)
+    return min(MOST_IN_A_BATCH, manifest.resources.batch_files, rule.batch or MOST_IN_A_BATCH)

@@ -1,6 +1,6 @@
 """Which job goes first.
 
-Owns: the rank of a job, the turns that rules take.
+Owns: the rank of a job, the turns that rules take, how many runs a rule may have beside each other.
 May import: sqlalchemy, server.database.
 
 What is new goes before what was there when its rule was made, whatever their rules; then the priority of the rule
@@ -25,11 +25,20 @@ def rank_of(priority: int, *, was_there: bool) -> int:
 def next_job(session: Session, *, now_ms: int) -> JobRow | None:
     """The job whose turn it is: one that waits and is due, or one whose runner died; None: there is none."""
     first: JobRow | None = None
-    for rule in session.scalars(select(RuleRow.id).where(RuleRow.enabled).order_by(RuleRow.turn, RuleRow.id)):
+    rules = select(RuleRow.id, RuleRow.at_once).where(RuleRow.enabled).order_by(RuleRow.turn, RuleRow.id)
+    for rule, at_once in session.execute(rules):
+        if at_once is not None and _runs(session, rule, now_ms) >= at_once:
+            continue
         job = session.scalar(_died(rule, now_ms)) or session.scalar(_waiting(rule, now_ms))
         if job is not None and (first is None or job.rank < first.rank):
             first = job
     return first
+
+
+def _runs(session: Session, rule: bytes, now_ms: int) -> int:
+    """How many runs the rule has now: jobs that are done together have one lease."""
+    mine = (JobRow.rule == rule) & (JobRow.state == "running") & (JobRow.leased_until_ms > now_ms)
+    return session.scalar(select(func.count(JobRow.lease.distinct())).where(mine)) or 0
 
 
 def note_turn(session: Session, rule: bytes) -> None:

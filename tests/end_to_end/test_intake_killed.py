@@ -19,6 +19,9 @@ SEED = int(os.environ.get("MB_SEED", "1"), 0)
 IMAGES = 500 if float(os.environ.get("MB_BUDGET_SECONDS", "20")) > 100 else 40
 KILLS = 3  # of the server
 WORKER_KILLS = 8 if IMAGES > 100 else 4
+IS_LONG = IMAGES > 100  # with a second rule behind the first, and a folder that is withdrawn in the midst
+WITHDRAWN = IMAGES // 10 if IS_LONG else 0
+KEPT = IMAGES - WITHDRAWN
 
 
 @pytest.mark.timeout(600)
@@ -37,23 +40,34 @@ def test_killed_at_random_each_image_is_published_once(tmp_path: Path) -> None:
         research.follow("/Projects/Nerves")
         for number in range(IMAGES):
             image = an_image(SOPInstanceUID=f"1.2.826.0.1.99.1.1.{number}", InstanceNumber=number)
-            clinic.write(f"Zweistein/{number}.dcm", file_bytes(image))
+            folder = "Gone" if number % 10 == 9 and IS_LONG else "Zweistein"
+            clinic.write(f"{folder}/{number}.dcm", file_bytes(image))
         clinic.once()
+        if IS_LONG:
+            again = server.command(
+                "rule", "add", "dicom-deidentify", "/Projects/Nerves/Data", "/Projects/Nerves"
+            )
+            assert again.returncode == 0, again.stderr
         ends = ["server"] * KILLS + ["worker"] * WORKER_KILLS
         chance.shuffle(ends)
         for end in ends:
             published = jobs(server).get("published", 0)
-            wanted = min(IMAGES, published + chance.randint(0, IMAGES // len(ends)))
+            wanted = min(KEPT, published + chance.randint(0, IMAGES // len(ends)))
             until(lambda wanted=wanted: jobs(server).get("published", 0) >= wanted, "some more", 300)  # type: ignore[misc]
             if end == "server":
                 server.kill9()
                 server.start()
-            elif jobs(server) != {"published": IMAGES}:
-                until(lambda: kill_a_worker(server, chance), "there is a worker to kill", 300)
-        until(lambda: jobs(server) == {"published": IMAGES}, "all are published", 300)
+            elif not is_done(server):
+                until(
+                    lambda: kill_a_worker(server, chance) or is_done(server), "there is a worker to kill", 300
+                )
+            if IS_LONG and end == "server":  # the first time it takes something, then nothing more is there
+                gone = server.command("withdraw", "/Projects/Nerves/Intake/Gone")
+                assert gone.returncode == 0, gone.stderr
+        until(lambda: is_done(server), "all are published", 300)
         research.once()
         images = {path: research.read(path) for path, seen in research.tree().items() if seen.kind == "file"}
-        assert len(images) == IMAGES
+        assert len(images) == KEPT * (2 if IS_LONG else 1)
         assert not any("-2.dcm" in path for path in images)  # nothing twice, beside itself
         assert found_in(["zweistein"], b"".join([*images.values(), "".join(images).encode()])) == []
         server.check_deep()
@@ -88,9 +102,20 @@ def operate(server: RunningServer, *words: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def is_done(server: RunningServer) -> bool:
+    """Whether every rule published each image that was not withdrawn, and has nothing else to do."""
+    every = rules(server)
+    ended = all(found.keys() <= {"published", "gone"} for found in every)
+    return ended and all(found.get("published") == KEPT for found in every)
+
+
 def jobs(server: RunningServer) -> dict[str, int]:
-    """How many there are in each state."""
+    """How many of the intake's there are in each state."""
+    return rules(server)[0]
+
+
+def rules(server: RunningServer) -> list[dict[str, int]]:
+    """Of each rule how many jobs there are in each state."""
     done = server.command("rule", "list", "--json")
     assert done.returncode == 0, done.stderr
-    [rule] = json.loads(done.stdout)
-    return dict(rule["jobs"])
+    return [dict(rule["jobs"]) for rule in json.loads(done.stdout)]

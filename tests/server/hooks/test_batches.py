@@ -12,10 +12,11 @@ from sqlalchemy import select, update
 from protocol.messages import Delete
 from server.app import worked
 from server.data_folder import DataFolder
-from server.database.tables import JobRow
+from server.database.tables import JobRow, RuleRow
 from server.hooks import jobs as job_table
 from server.hooks.jobs import Leased, State
-from server.hooks.rules import add_rule, folder_at
+from server.hooks.progress import Pace, progress_of
+from server.hooks.rules import DEIDENTIFY, add_rule, folder_at
 from tests.server.hooks.test_intake import a_slice
 from tests.support.intake import Imaging, an_imaging_project
 from tests.support.server import mb_server
@@ -69,6 +70,35 @@ async def test_what_waits_is_shared_between_the_runners_and_none_waits_for_a_bat
         assert [len(batch) for batch in batches] == [4, 4, 2, 1]  # half of what is left, four at most
         assert len({job.id for batch in batches for job in batch}) == 11
         assert [len({job.lease for job in batch}) for batch in batches] == [1, 1, 1, 1]
+
+
+async def test_a_rule_has_no_more_runs_than_it_may_and_others_go_on(tmp_path: Path) -> None:
+    async with an_imaging_project(tmp_path / "data", working=False) as imaging:
+        with imaging.server.service.database.writing() as session:
+            session.execute(update(RuleRow).values(at_once=2))
+            places = [folder_at(session, f"/Projects/Nerves/{name}") for name in ("Intake", "Data")]
+            now_ms = imaging.server.service.clock()
+            free = add_rule(session, DEIDENTIFY, *places, {}, now_ms=now_ms, priority=0)
+        for number in range(5):
+            await imaging.clinician.file(f"{number}.dcm", a_slice(number))
+        runs = [batch[0].rule.id == free.id for batch in claimed(imaging, most=1)]
+        assert sorted(runs) == [False] * 2 + [True] * 5
+        with imaging.server.service.database.writing() as session:
+            session.execute(update(JobRow).values(leased_until_ms=0))  # their server died: they are no runs
+        assert len(claimed(imaging, most=1)) == 2 + 5
+
+
+def test_the_pace_of_the_last_minutes_says_when_a_rule_is_through() -> None:
+    counts = {"published": 300, "running": 32, "waiting": 168, "failed": 2, "quarantined": 10, "gone": 7}
+    far = progress_of(counts, Pace(ended=310, since_ms=40_000), now_ms=60_000)
+    assert (far.done, far.total, far.running, far.failed) == (310, 512, 32, 2)
+    assert far.words == "310 of 512 done, 32 at work, 2 failed, 930 files a minute, less than a minute left"
+    assert far.seconds_left == 13
+    slow = progress_of({"waiting": 90, "published": 2}, Pace(ended=2, since_ms=0), now_ms=120_000)
+    assert slow.words == "2 of 92 done, 1 file a minute, about 2 hours left"
+    assert progress_of({"waiting": 3}, None, now_ms=1).words == "0 of 3 done"
+    assert progress_of({"published": 3}, Pace(3, 0), now_ms=9).words == "3 of 3 done"
+    assert progress_of({}, None, now_ms=1).words == "no file yet"
 
 
 async def test_a_large_file_goes_alone_and_so_does_one_that_was_tried_before(
