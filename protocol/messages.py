@@ -161,12 +161,14 @@ class SignedIn(Answer):
 
 
 class Redeem(Request):
-    """A sync code for a device token.  device: a client home, which counts once however often it redeems."""
+    """A sync code for a device token.  device: a client home, which counts once however often it redeems; so does a
+    browser, which says that it is one and gets no token where whoever made the code did not allow it."""
 
     code: Annotated[str, Meta(max_length=200)]  # as people pass it on, protocol.codes
     device: UUID
     device_name: Annotated[str, Meta(min_length=1, max_length=100)]
     pin: Annotated[str, Meta(max_length=64)] | None = None
+    browser: bool = False
 
 
 class Redeemed(Answer):
@@ -629,7 +631,7 @@ class Download(Answer):
 
 class CodeShown(Answer):
     """What a whole secret opens, for people; to look uses up no device.  name, label: "" where a PIN is asked for.
-    used_up: no further device may redeem it."""
+    used_up: no further device may redeem it.  browse: a browser may, too."""
 
     name: str
     label: str
@@ -639,17 +641,20 @@ class CodeShown(Answer):
     approve: bool
     used_up: bool
     downloads: list[Download]
+    browse: bool = False
 
 
 class NewCode(Request):
     """A sync code for a folder.  seconds: until it expires.  devices: as many may redeem it.  pin: the server makes
-    one, to be told by another way.  approve: each device waits until it is let in."""
+    one, to be told by another way.  approve: each device waits until it is let in.  browse: the page behind the link
+    lists the files and gives single ones."""
 
     label: Annotated[str, Meta(max_length=200)] = ""
     seconds: Annotated[int, Meta(ge=1, le=limits.MAX_CODE_SECONDS)] = 30 * 86_400
     devices: Annotated[int, Meta(ge=1, le=limits.MAX_CODE_DEVICES)] = 3
     pin: bool = False
     approve: bool = False
+    browse: bool = False
 
 
 class CodeMade(Answer):
@@ -689,6 +694,7 @@ class SyncCode(Answer):
     approve: bool
     state: str
     devices: list[CodeDevice]
+    browse: bool = False
 
 
 class Codes(Answer):

@@ -86,6 +86,7 @@ def make_code(
         devices=asked.devices,
         pin_hash=pin_hash,
         approve=asked.approve,
+        browse=asked.browse,
         revoked_at_ms=None,
     )
     session.add(row)
@@ -331,6 +332,7 @@ def _value(session: Session, row: CodeRow, *, now_ms: int) -> SyncCode:
         devices_allowed=row.devices,
         pin=row.pin_hash is not None,
         approve=row.approve,
+        browse=row.browse,
         state="open" if why is None else "expired" if isinstance(why, CodeExpired) else "revoked",
         devices=[
             CodeDevice(

@@ -23,6 +23,7 @@ from protocol.errors import (
     MistypedCode,
     NotFound,
     PinNeeded,
+    Refused,
     WrongCode,
 )
 from protocol.messages import CodeShown, Redeem, Redeemed
@@ -74,6 +75,7 @@ def _look(
         pin=has_pin,
         approve=code.approve,
         used_up=not room_for_device(session, code),
+        browse=code.browse,
         downloads=[],
     )
 
@@ -98,7 +100,8 @@ async def redeem(
 
     Raises WrongCode: no such code, one answer for all.  Raises TooManyTries.  To whoever holds the whole secret:
     Raises CodeRevoked, CodeExpired.  Raises PinNeeded: it is missing or wrong.  Raises NotFound: the folder is deleted.
-    Raises CodeUsedUp.  Raises CodeWaiting: the device must be let in, and is on the list.
+    Raises Refused: it is for no browser.  Raises CodeUsedUp.
+    Raises CodeWaiting: the device must be let in, and is on the list.
     """
     secret_hash = _hash_of(asked.code)
     found = await database.write(
@@ -160,6 +163,11 @@ def _finish(
         view, name = folder_of(session, code)
     except NotFound as error:
         return error
+    if asked.browser and not code.browse:
+        return Refused(
+            f"Sync code {code.name} is not for browsers",
+            hint="Use MB-SyncLight, or ask whoever shared the folder for a code that allows it.",
+        )
     device = _device(session, code, asked, address=address, now_ms=now_ms)
     if device is None:
         return CodeUsedUp(

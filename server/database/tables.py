@@ -19,6 +19,7 @@ from sqlalchemy import (
     MetaData,
     String,
     UniqueConstraint,
+    false,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -163,6 +164,7 @@ class CodeRow(Base):
     devices: Mapped[int] = mapped_column(Integer)  # as many may redeem it
     pin_hash: Mapped[str | None] = mapped_column(String)
     approve: Mapped[bool] = mapped_column(Boolean)  # each device waits until it is let in
+    browse: Mapped[bool] = mapped_column(Boolean, server_default=false())  # a browser counts as a device
     revoked_at_ms: Mapped[int | None] = mapped_column(BigInteger)
     __table_args__ = (Index("ix_codes_space_node", "space", "node"),)
 

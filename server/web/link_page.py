@@ -45,6 +45,12 @@ async def get_script(_: Call) -> web.Response:
     return _own("page.js", "text/javascript")
 
 
+@route("GET", "/s/files.js", on=On.NOTHING, answer=Stream.SCRIPT, below="")
+async def get_files_script(_: Call) -> web.Response:
+    """The part of the script that lists files and gives single ones."""
+    return _own("files.js", "text/javascript")
+
+
 @route("GET", "/s/downloads/{file}", on=On.NOTHING, answer=Stream.FILE, below="")
 async def get_download(call: Call) -> web.StreamResponse:
     """A program that the operator put into the folder of downloads."""
@@ -55,4 +61,4 @@ async def get_download(call: Call) -> web.StreamResponse:
     return web.FileResponse(path, headers=headers)
 
 
-PAGES: tuple[Route, ...] = (get_page, get_style, get_script, get_download)
+PAGES: tuple[Route, ...] = (get_page, get_style, get_script, get_files_script, get_download)

@@ -1,4 +1,5 @@
-"use strict";
+import { Files } from "./files.js";
+
 // What the code after # opens, asked of this very server; nothing of it is stored, and no device is used up by looking.
 
 const state = document.getElementById("state");
@@ -58,7 +59,14 @@ function copyable(text) {
   return line;
 }
 
-function opened(shown) {
+// What became of the code meanwhile.  False: the word is not about the code.
+function over(code) {
+  const known = ["code-expired", "code-revoked", "code-used-up"].includes(code);
+  if (known) trouble(...(TROUBLES[code === "code-used-up" ? "used-up" : code]));
+  return known;
+}
+
+function opened(shown, code) {
   const name = shown.name || "A folder for you";
   document.title = `${name} · Medical-Blocks`;
   const facts = node("dl");
@@ -86,7 +94,17 @@ function opened(shown) {
     copyable("mb-synclight - Received"),
     node("p", "Your link"),
     copyable(link),
-    node("p", "Nothing that you change in the folder is overwritten, and nothing of it is sent back."));
+    node("p", "Nothing that you change in the folder is overwritten, and nothing of it is sent back."),
+    ...(shown.browse ? files(shown, code) : []));
+}
+
+function files(shown, code) {
+  const list = new Files(shown, code, { node, size, trouble: over });
+  return [
+    node("h2", "Or get single files here"),
+    node("p", "No program is needed. This browser counts as one of the devices that the link is good for, and what it downloads is noted for whoever shared the folder."),
+    list.place,
+  ];
 }
 
 async function look() {
@@ -105,8 +123,8 @@ async function look() {
       redirect: "error",
     });
     const told = await answer.json();
-    if (answer.ok && told.used_up) trouble(...TROUBLES["used-up"]);
-    else if (answer.ok) opened(told);
+    if (answer.ok && told.used_up && !(told.browse && Files.areKnownHere())) trouble(...TROUBLES["used-up"]);
+    else if (answer.ok) opened(told, code);
     else trouble(...(TROUBLES[told.error] ?? ["This link cannot be opened now", "Try again in a while."]));
   } catch {
     trouble("The server cannot be reached", "Check your network, and load this page again.");

@@ -63,6 +63,7 @@ def code() -> None:
 )
 @click.option("--pin", is_flag=True, help="Ask for a PIN too, which you tell them by another way.")
 @click.option("--approve", is_flag=True, help="Let in each device yourself: mb-sync code approve.")
+@click.option("--browse", is_flag=True, help="The link's page lists the files, and gives single ones.")
 @click.option("--label", default="", metavar="TEXT", help="Whom it is for; they see it too.")
 @click.option("--qr", is_flag=True, help="Show the link as a picture to be scanned, too.")
 @as_json
@@ -75,6 +76,7 @@ def create(
     devices: int,
     pin: bool,
     approve: bool,
+    browse: bool,
     label: str,
     qr: bool,
     as_json: bool,
@@ -88,7 +90,7 @@ def create(
     if len(label) > 200:
         raise click.UsageError("A label has at most 200 characters.")
     account, asked = read_account(home), parse_remote(remote)
-    wanted = NewCode(label=label, seconds=expires, devices=devices, pin=pin, approve=approve)
+    wanted = NewCode(label=label, seconds=expires, devices=devices, pin=pin, approve=approve, browse=browse)
     made = asyncio.run(_create(account, asked, wanted))
     link = _link(account, made)
     facts = {
@@ -99,7 +101,7 @@ def create(
         "devices": made.devices,
     }
     if not as_json:
-        notice(_about(asked, made, approve=approve))
+        notice(_about(asked, made, approve=approve, browse=browse))
     if qr:
         notice(_picture(link))
     tell(facts, link, json_wanted=as_json)
@@ -198,7 +200,7 @@ def _link(account: Account, made: CodeMade) -> str:
 # ---- what a person sees ------------------------------------------------------------------------------------
 
 
-def _about(remote: str, made: CodeMade, *, approve: bool) -> str:
+def _about(remote: str, made: CodeMade, *, approve: bool, browse: bool) -> str:
     until = time.strftime("%Y-%m-%d %H:%M", time.localtime(made.expires_at_ms / 1_000))
     devices = screens.count_of(made.devices, "device")
     lines = [
@@ -207,6 +209,8 @@ def _about(remote: str, made: CodeMade, *, approve: bool) -> str:
     ]
     if made.pin:
         lines.append(f"PIN: {made.pin}   Tell it by another way, by telephone for instance.")
+    if browse:
+        lines.append("The link's page lists the files; a browser counts as a device.")
     if approve:
         lines.append(f"Each device waits for you: mb-sync code approve {made.code} DEVICE")
     lines.append(f"To end it: mb-sync code revoke {made.code}")
@@ -235,6 +239,7 @@ def _facts(one: SyncCode) -> dict[str, Any]:
         "devices_allowed": one.devices_allowed,
         "pin": one.pin,
         "approve": one.approve,
+        "browse": one.browse,
         "devices": [
             {
                 "device": str(device.device),

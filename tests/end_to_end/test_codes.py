@@ -83,10 +83,11 @@ def test_the_link_brings_the_folder_and_ends_when_it_is_revoked(
 def test_a_pin_is_told_apart_from_the_link_and_a_device_is_let_in(
     server: RunningServer, ada: MbSync, tmp_path: Path
 ) -> None:
-    made = ada.json("code", "create", "/Home/Study", "--pin", "--approve")
+    made = ada.json("code", "create", "/Home/Study", "--pin", "--approve", "--browse")
     assert made["pin"] not in made["link"]
     said = ada.done("code", "list")
     assert made["code"] in said
+    assert [one["browse"] for one in ada.json("code", "list") if one["code"] == made["code"]] == [True]
     pin = tmp_path / "pin"
     pin.write_text(made["pin"])
     jo, folder = MbSyncLight(tmp_path / "jo"), tmp_path / "received"

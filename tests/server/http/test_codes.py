@@ -89,6 +89,33 @@ async def redeem(
     return redeemed
 
 
+async def test_a_browser_gets_a_token_only_where_whoever_made_the_code_allows_it(
+    server: ServiceUnderTest, ada: Person
+) -> None:
+    study = await ada.folder("Study")
+
+    async def as_browser(code: str) -> Redeemed:
+        asked = Redeem(code=code, device=LAPTOP, device_name="Browser", browser=True)
+        redeemed: Redeemed = await server.nobody().ask("POST", "/redeem", answer=Redeemed, body=asked)
+        return redeemed
+
+    made = await make_code(ada, study)
+    with pytest.raises(Refused, match="is not for browsers"):
+        await as_browser(made.secret)
+    assert [(one.browse, one.devices) for one in await codes_of(ada)] == [
+        (False, [])
+    ]  # and it used up no device
+    allowed = await make_code(ada, study, browse=True)
+    assert (await as_browser(allowed.secret)).name == "Study"
+    assert (await redeem(server, allowed.secret)).name == "Study"  # and for programs it is as good as before
+    assert {one.code: one.browse for one in await codes_of(ada)} == {made.code: False, allowed.code: True}
+
+
+async def codes_of(person: Person) -> list[SyncCode]:
+    codes: Codes = await person.caller.ask("GET", "/codes", answer=Codes)
+    return codes.codes
+
+
 async def holder_of(server: ServiceUnderTest, code: str, **how: Any) -> Person:
     """Somebody outside who redeemed the code and looks at what it opens."""
     caller = server.nobody()

@@ -6,6 +6,8 @@ Chromium is the system's (Debian: chromium); the rules are axe's for WCAG 2.2 AA
 from __future__ import annotations
 
 import asyncio
+import json
+import random
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,14 +16,16 @@ from importlib.resources import files
 from pathlib import Path
 from shutil import which
 from typing import Any
+from uuid import UUID
 
 import pytest
 from playwright.async_api import BrowserContext, ConsoleMessage, Page, Request, async_playwright, expect
 
 from protocol.codes import CodeSecret, code_text
-from protocol.messages import DeleteTree
+from protocol.messages import Codes, DeleteTree
 from tests.server.http.test_codes import make_code, redeem
 from tests.server.http.test_sharing import Person
+from tests.support.server import mb_server
 from tests.support.service import ServiceUnderTest, a_service
 
 AXE = files("axe_playwright_python").joinpath("axe.min.js").read_text("utf-8")
@@ -57,7 +61,7 @@ class Visitor:
 
     def _complained(self, said: ConsoleMessage) -> None:
         told_by_the_page = (
-            said.text.startswith("Failed to load resource") and "/codes/look" in said.location["url"]
+            said.text.startswith("Failed to load resource") and "/api/v1/" in said.location["url"]
         )
         if said.type in ("error", "warning") and not told_by_the_page:
             self.complaints.append(said.text)
@@ -224,5 +228,124 @@ async def test_a_server_that_cannot_be_reached_is_said_so(server: ServiceUnderTe
         await jo.page.evaluate("window.dispatchEvent(new Event('hashchange'))")
         await expect(jo.page.get_by_role("heading", level=1)).to_have_text(
             "The server cannot be reached", timeout=WAIT_MS
+        )
+        assert await jo.violations() == []
+
+
+# ---- the files themselves ----------------------------------------------------------------------------------
+
+SLICES = 3  # of a page of 1,000 there would be many to make
+
+
+async def a_study(ada: Person) -> tuple[UUID, bytes]:
+    """A folder to share, and the bytes of its one large file."""
+    study = await ada.folder("Knee study")
+    await ada.file("letter <b>to Jo.txt", b"dear Jo", study)
+    picture = random.Random(1).randbytes(300_000)
+    await ada.file("picture.dcm", picture, study)
+    await ada.folder("Empty", study)
+    series = await ada.folder("Series 1", study)
+    for number in range(SLICES):
+        await ada.file(f"{number}.dcm", b"slice %d" % number, series)
+    return study, picture
+
+
+async def shown(jo: Visitor) -> list[str]:
+    """The first column of the list."""
+    return [text.strip() for text in await jo.page.locator("tbody tr td:first-child").all_inner_texts()]
+
+
+async def shows_the_files(jo: Visitor) -> None:
+    await jo.page.get_by_role("button", name="Show the files").click()
+    await expect(jo.page.get_by_role("heading", level=3)).to_have_text("Knee study", timeout=WAIT_MS)
+
+
+async def test_files_are_listed_and_given_one_by_one(
+    server: ServiceUnderTest, ada: Person, tmp_path: Path
+) -> None:
+    study, picture = await a_study(ada)
+    made = await make_code(ada, study, browse=True, devices=1)
+    async with a_visitor(server) as jo:
+        await jo.opens(made.secret, "Knee study")
+        assert await jo.violations() == []
+        await shows_the_files(jo)
+        assert await shown(jo) == ["Empty", "letter <b>to Jo.txt", "picture.dcm", "Series 1"]
+        assert await jo.violations() == []
+
+        async with jo.page.expect_download(timeout=WAIT_MS) as coming:
+            await jo.page.get_by_role("button", name="picture.dcm").click()
+        download = await coming.value
+        await download.save_as(tmp_path / "got")
+        assert download.suggested_filename == "picture.dcm"
+        assert (tmp_path / "got").read_bytes() == picture
+        await expect(jo.page.get_by_role("status")).to_have_text(
+            "picture.dcm was downloaded.", timeout=WAIT_MS
+        )
+
+        await jo.page.get_by_role("button", name="Series 1").press("Enter")
+        await expect(jo.page.get_by_role("heading", level=3)).to_be_focused(timeout=WAIT_MS)
+        await expect(jo.page.get_by_role("heading", level=3)).to_have_text("Series 1", timeout=WAIT_MS)
+        assert await shown(jo) == ["0.dcm", "1.dcm", "2.dcm"]
+        assert await jo.violations() == []
+        await jo.page.set_viewport_size({"width": 320, "height": 640})
+        assert await jo.page.evaluate("document.documentElement.scrollWidth") <= 320
+        await jo.page.get_by_role("navigation").get_by_role("button", name="Knee study").click()
+        await jo.page.get_by_role("button", name="Empty").click()
+        await expect(jo.page.get_by_text("This folder is empty.")).to_be_visible(timeout=WAIT_MS)
+        assert await jo.violations() == []
+
+        await jo.page.reload()  # the same browser is the same device: the link's only one
+        await expect(jo.page.get_by_role("heading", level=1)).to_have_text("Knee study", timeout=WAIT_MS)
+        await shows_the_files(jo)
+
+        assert jo.complaints == []
+        for one in jo.asked:
+            assert one.url.startswith((server.url + "/", "about:blank", "blob:" + server.url)), one.url
+            assert made.secret not in one.url.partition("#")[0]
+            assert "token" not in one.url
+    [code] = (await ada.caller.ask("GET", "/codes", answer=Codes)).codes
+    [device] = code.devices
+    assert device.name.startswith("Browser")
+    assert device.read_bytes >= len(picture)
+    log = await asyncio.to_thread(mb_server, "audit", "export", "--data", server.data)
+    rows = [json.loads(line)["row"] for line in log.stdout.splitlines()]
+    assert [row["result"] for row in rows if row["did"] == "download"] == ["done"]
+
+
+async def test_a_pin_is_asked_for_and_a_browser_may_have_to_wait(
+    server: ServiceUnderTest, ada: Person
+) -> None:
+    study, _ = await a_study(ada)
+    made = await make_code(ada, study, browse=True, pin=True, approve=True)
+    async with a_visitor(server) as jo:
+        await jo.opens(made.secret, "A folder for you")
+        assert await jo.violations() == []
+        said = jo.page.get_by_role("alert")
+        await jo.page.get_by_label("PIN").fill("nothing")
+        await jo.page.get_by_label("PIN").press("Enter")
+        await expect(said).to_contain_text("The PIN is wrong", timeout=WAIT_MS)
+        assert await jo.violations() == []
+        await jo.page.get_by_label("PIN").fill(made.pin)
+        await jo.page.get_by_label("PIN").press("Enter")
+        await expect(said).to_contain_text("lets in each device", timeout=WAIT_MS)
+        [code] = (await ada.caller.ask("GET", "/codes", answer=Codes)).codes
+        [device] = code.devices
+        await ada.caller.raw("PUT", f"/codes/{made.code}/devices/{device.device}")
+        await shows_the_files(jo)
+        assert jo.complaints == []
+
+
+async def test_when_the_link_is_revoked_the_page_says_so_and_gives_nothing_more(
+    server: ServiceUnderTest, ada: Person
+) -> None:
+    study, _ = await a_study(ada)
+    made = await make_code(ada, study, browse=True)
+    async with a_visitor(server) as jo:
+        await jo.opens(made.secret, "Knee study")
+        await shows_the_files(jo)
+        await ada.caller.raw("DELETE", f"/codes/{made.code}")
+        await jo.page.get_by_role("button", name="picture.dcm").click()
+        await expect(jo.page.get_by_role("heading", level=1)).to_have_text(
+            "This link was revoked", timeout=WAIT_MS
         )
         assert await jo.violations() == []

@@ -49,6 +49,7 @@ def test_these_are_all_the_pages_and_nobody_signs_in_for_them() -> None:
         ("GET", "/s", On.NOTHING),
         ("GET", "/s/page.css", On.NOTHING),
         ("GET", "/s/page.js", On.NOTHING),
+        ("GET", "/s/files.js", On.NOTHING),
         ("GET", "/s/downloads/{file}", On.NOTHING),
     }
 
@@ -64,11 +65,13 @@ async def test_the_page_runs_and_loads_nothing_but_its_own(server: ServiceUnderT
     loaded = re.findall(r'(?:src|href)="([^"]*)"', page)
     assert loaded == ["s/page.css", "s/page.js"]
     assert not re.search(r"<style|style=|\bon\w+=|<script(?! src=)", page)
-    for path in loaded:
+    _, script, _ = await got(server, "/s/page.js")
+    assert re.findall(r'from "([^"]*)"', script) == ["./files.js"]
+    for path in [*loaded, "s/files.js"]:
         status, text, headers = await got(server, f"/{path}")
         assert status == 200
         assert headers["X-Content-Type-Options"] == "nosniff"
-        assert not re.search(r"https?:|url\(|@import|innerHTML|localStorage|document\.write", text)
+        assert not re.search(r"https?:|url\(|@import|innerHTML|sessionStorage|document\.write", text)
 
 
 async def test_looking_tells_what_it_opens_and_uses_up_no_device(
