@@ -24,6 +24,7 @@ from protocol.ids import NodeId
 from protocol.messages import Kind
 from protocol.names import name_key
 from sync_client.engine.disk import (
+    TMP,
     FollowedRoot,
     Parts,
     placed_too_young,
@@ -101,8 +102,11 @@ def place(
         elif on_swapped is not None:
             on_swapped(result.node)
         results.append(result)
+    changed = [target.parts[:-1] for target in targets]
+    if any(isinstance(one, _Ready) and one.line for one in ready):
+        changed.append(TMP)  # or a power cut brings back a `.swap` of which no intent is left
     try:
-        _sync_names(root, [target.parts[:-1] for target in targets])
+        _sync_names(root, changed)
     except OSError as error:
         return _none(root, targets, error)
     return results
@@ -368,7 +372,7 @@ def _sync_names(root: FollowedRoot, folders: Sequence[Parts]) -> None:
     if len(folders) > MANY:
         root.sync()
         return
-    for parts in set(folders):
+    for parts in dict.fromkeys(folders):
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):  # removed after its last child
             os.fsync(root.folder_fd(parts))
 

@@ -28,6 +28,8 @@ from sync_client.engine.system_calls import look
 from sync_client.engine.trees import Content, Fingerprint, Value
 
 SMALL_BYTES = 256 * 1024  # up to here a file is one chunk
+LASTING_NS = 600 * 10**9  # what was written so long ago the system has brought to the disk by itself
+MANY = 8  # from here on, one sync of the file system costs less than one of each file
 
 Wanted = tuple[NodeId, Parts, Fingerprint]
 
@@ -62,14 +64,30 @@ class FileChanged(LocalProblem):
     code = "changing"
 
 
-def read_files(root: FollowedRoot, wanted: Sequence[Wanted], *, keep: bool) -> list[ReadFile | Unreadable]:
+def read_files(
+    root: FollowedRoot, wanted: Sequence[Wanted], *, keep: bool, lasting: bool = True
+) -> list[ReadFile | Unreadable]:
     """Read each file (a link: its text).  keep: whole bytes of small ones are wanted as well.
 
+    lasting: what was written lately is on the disk for good when this returns, though whoever wrote it did not sync:
+    else a power cut could bring back older bytes under the very stat that is remembered for these.
     The fingerprint that comes back is the one the bytes were read under.  Its change time is 0 if the file is
     too young to trust: the next scan then has it read again.
     """
     root.look_afresh()
-    return [_read(root, node, parts, seen, keep=keep) for node, parts, seen in wanted]
+    now = time.time_ns()
+    lately = [abs(now - seen.ctime_ns) < LASTING_NS for _, _, seen in wanted]
+    together = sum(lately) > MANY
+    results = [
+        _read(root, node, parts, seen, keep=keep, sync=lasting and late and not together)
+        for (node, parts, seen), late in zip(wanted, lately, strict=True)
+    ]
+    if lasting and together:
+        try:
+            root.sync()
+        except OSError as error:
+            return [refused(node, error) for node, _, _ in wanted]
+    return results
 
 
 def read_beginning(root: FollowedRoot, parts: Parts, limit: int) -> bytes:
@@ -86,14 +104,14 @@ def read_beginning(root: FollowedRoot, parts: Parts, limit: int) -> bytes:
 
 
 def _read(
-    root: FollowedRoot, node: NodeId, parts: Parts, seen: Fingerprint, *, keep: bool
+    root: FollowedRoot, node: NodeId, parts: Parts, seen: Fingerprint, *, keep: bool, sync: bool
 ) -> ReadFile | Unreadable:
     try:
         if stat.S_ISLNK(seen.mode):
             return _read_link(root, node, parts, seen, keep=keep)
         handle = root.open_file(parts)
         try:
-            return _read_open(handle, node, seen, keep=keep)
+            return _read_open(handle, node, seen, keep=keep, sync=sync)
         finally:
             os.close(handle)
     except OSError as error:
@@ -129,7 +147,9 @@ def _read_link(
     return ReadFile(node, content, manifest, now, data if keep else None)
 
 
-def _read_open(handle: int, node: NodeId, seen: Fingerprint, *, keep: bool) -> ReadFile | Unreadable:
+def _read_open(
+    handle: int, node: NodeId, seen: Fingerprint, *, keep: bool, sync: bool
+) -> ReadFile | Unreadable:
     before = os.fstat(handle)
     if not stat.S_ISREG(before.st_mode):
         return Unreadable(node, "not-a-file", "Something else than a file stands here now.")
@@ -147,6 +167,8 @@ def _read_open(handle: int, node: NodeId, seen: Fingerprint, *, keep: bool) -> R
         if sum(length for _, length in chunks) != size:
             return changing(node)
         manifest, records = _manifest(chunks, size)
+    if sync:
+        os.fsync(handle)
     after = os.fstat(handle)
     if (
         after.st_mtime_ns != before.st_mtime_ns

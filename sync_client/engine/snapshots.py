@@ -55,7 +55,7 @@ def take_snapshot(root: FollowedRoot, wanted: Wanted) -> Snapshot | Unreadable:
         return refused(node, error)
     if seen is None or here is None:
         return changing(node)
-    [read] = read_files(root, [(node, copy_parts, seen)], keep=True)
+    [read] = read_files(root, [(node, copy_parts, seen)], keep=True, lasting=False)
     if isinstance(read, Unreadable):
         drop_snapshot(root, copy_parts)
         return read
