@@ -57,6 +57,7 @@ from protocol.messages import (
     MSGPACK,
     PROTOCOL_VERSION,
     Activity,
+    ChangeRule,
     Changes,
     CodeMade,
     Codes,
@@ -74,12 +75,16 @@ from protocol.messages import (
     Missing,
     Moved,
     NewCode,
+    NewRule,
     Problem,
     Redeem,
     Redeemed,
     Release,
     Reset,
     Revision,
+    Rule,
+    RuleRun,
+    Rules,
     Share,
     SignedIn,
     Stored,
@@ -290,6 +295,22 @@ class ServerApi:
 
     async def reject(self, view: UUID, job: int) -> Job:
         return await self._ask("POST", f"/views/{view}/jobs/{job}/reject", Job, repeat=False)
+
+    async def rules(self, view: UUID, after: str = "") -> Rules:
+        return await self._ask("GET", f"/views/{view}/rules", Rules, query={"after": after})
+
+    async def add_rule(self, view: UUID, asked: NewRule) -> Rule:
+        """Never repeated by itself: each would make another rule."""
+        return await self._ask("POST", f"/views/{view}/rules", Rule, asked, repeat=False)
+
+    async def change_rule(self, view: UUID, rule: UUID, asked: ChangeRule) -> Rule:
+        return await self._ask("POST", f"/views/{view}/rules/{rule}", Rule, asked)
+
+    async def remove_rule(self, view: UUID, rule: UUID) -> None:
+        await self._tell("DELETE", f"/views/{view}/rules/{rule}")
+
+    async def run_rule(self, view: UUID, rule: UUID) -> RuleRun:
+        return await self._ask("POST", f"/views/{view}/rules/{rule}/run", RuleRun, repeat=False)
 
     async def withdraw(self, view: UUID, node: UUID) -> Withdrawn:
         return await self._ask("POST", f"/views/{view}/nodes/{node}/withdraw", Withdrawn)

@@ -608,6 +608,58 @@ class Release(Request):
     held: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 
 
+class Rule(Answer):
+    """A block that works on every file of a folder.
+
+    short: what people type.  block: its name.  source, target: paths; target is "" if it lies in no folder of this
+    view.  parameters: as the block's manifest completes them.  jobs: how many are in each state.
+    """
+
+    rule: UUID
+    short: str
+    block: str
+    source: str
+    target: str
+    parameters: dict[str, Any]
+    enabled: bool
+    priority: int
+    jobs: dict[str, int]
+
+
+class Rules(Answer):
+    rules: list[Rule]
+    next: str = ""
+
+
+Priority = Annotated[int, Meta(ge=0, le=9)]
+
+
+class NewRule(Request):
+    """source, target: folders of this view.  parameters: for the block, see its manifest.  new_only: leave alone what
+    is there already.  priority: the highest goes first; new files always go before those that were there."""
+
+    block: Annotated[str, Meta(min_length=1, max_length=100)]
+    source: UUID
+    target: UUID
+    parameters: dict[str, Any] = {}
+    new_only: bool = False
+    priority: Priority = 5
+
+
+class ChangeRule(Request):
+    """What is null stays.  parameters: in place of all that the block was told."""
+
+    parameters: dict[str, Any] | None = None
+    priority: Priority | None = None
+    enabled: bool | None = None
+
+
+class RuleRun(Answer):
+    """files: how many are done again."""
+
+    files: int
+
+
 class Withdrawn(Answer):
     """sources: files that went into the trash.  derived: what blocks had made of them, wherever it lay.  jobs: that
     were ended."""

@@ -34,6 +34,7 @@ class Action(Enum):
     PEOPLE = "people"  # who else can see it, and who made what
     REVIEW = "review"  # what blocks held back or could not do, and why; reject it, have it done again
     RELEASE = "release"  # let pass what a block held back
+    RULES = "rules"  # which blocks work on the files here
     WITHDRAW = "withdraw"  # take a file out together with all that blocks made of it
 
 

@@ -47,6 +47,7 @@ class Did(StrEnum):
     REJECT = "reject"
     RETRY = "retry"
     WITHDRAW = "withdraw"
+    RULE = "rule"  # which blocks work on a folder
     LOGIN = "login"
     LOGOUT = "logout"
     REVOKE_DEVICE = "revoke-device"

@@ -99,12 +99,7 @@ def rule_add(
     """
     from server.hooks.rules import add_rule, folder_at
 
-    try:
-        values: Any = json.loads(parameters)
-    except ValueError as error:
-        raise BadRequest("--parameters is not JSON", hint='Say {"name": "value"}.') from error
-    if not isinstance(values, dict):
-        raise BadRequest("--parameters is no object", hint='Say {"name": "value"}.')
+    values = _parameters(parameters)
     block = str(Path(block).resolve()) if Path(block).is_dir() else block
     with changing(data, "rule add") as session:
         made = add_rule(
@@ -121,6 +116,16 @@ def rule_add(
         )
     click.echo(made.short)
     click.echo(f"Undo: mb-server rule remove {made.short}", err=True)
+
+
+def _parameters(text: str) -> dict[str, Any]:
+    try:
+        values: Any = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise BadRequest("--parameters is not JSON", hint='Say {"name": "value"}.') from error
+    if not isinstance(values, dict):
+        raise BadRequest("--parameters is no object", hint='Say {"name": "value"}.')
+    return values
 
 
 @command("list", example="mb-server rule list --data /srv/medical-blocks")
@@ -202,10 +207,29 @@ def rule_enable(rule: str, data: Path) -> None:
 
 
 def _switch(rule: str, data: Path, *, enabled: bool) -> None:
-    from server.hooks.rules import find_rule, switch
+    from server.hooks.rules import change_rule, find_rule
 
     with changing(data, f"rule {'enable' if enabled else 'disable'} {rule}") as session:
-        switch(session, find_rule(session, rule), enabled=enabled)
+        change_rule(session, find_rule(session, rule), enabled=enabled)
+
+
+@command(
+    "change",
+    example="""mb-server rule change 3f9a21c0 --parameters '{"preset": "basic"}' --data /srv/medical-blocks""",
+)
+@_rule_argument
+@data_option
+@click.option("--parameters", metavar="JSON", help="In place of all that the block was told.")
+@click.option("--priority", type=click.IntRange(0, 9), help="The highest goes first.")
+def rule_change(rule: str, data: Path, *, parameters: str | None, priority: int | None) -> None:
+    """Give a rule other parameters or another priority, from now on; `rule run` does what is there again."""
+    from server.hooks.rules import change_rule, find_rule
+
+    given = None if parameters is None else _parameters(parameters)
+    with changing(data, f"rule change {rule}") as session:
+        found = find_rule(session, rule)
+        change_rule(session, found, parameters=given, priority=priority)
+    click.echo(f"Rule {rule} is changed.  For what it did already: mb-server rule run {rule}", err=True)
 
 
 @command("run", example="mb-server rule run 3f9a21c0 --data /srv/medical-blocks")
@@ -528,7 +552,7 @@ def withdraw(path: str, data: Path, *, as_json: bool) -> None:
 
 for group, members in (
     (label, (label_list,)),
-    (rule, (rule_add, rule_list, rule_remove, rule_disable, rule_enable, rule_run)),
+    (rule, (rule_add, rule_list, rule_change, rule_remove, rule_disable, rule_enable, rule_run)),
     (job, (job_list, job_show, job_retry)),
     (quarantine, (quarantine_list, quarantine_show, quarantine_release, quarantine_reject)),
 ):

@@ -61,7 +61,7 @@ class Job:
 Rules = Collection[bytes]
 
 
-def rules_within(session: Session, view: ReadableView) -> Rules:
+def rules_within(session: Session, view: ReadableView) -> set[bytes]:
     """The rules that work on a folder of this view."""
     rows = session.execute(select(RuleRow.id, RuleRow.node).where(RuleRow.space == view.space)).all()
     return {row.id for row in rows if view.is_whole or _lies_below(session, view, row.node)}

@@ -7,7 +7,7 @@ May import: sqlalchemy, protocol, blocks, server.access, server.database, server
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -201,14 +201,16 @@ def _stamp(session: Session, space: SpaceId) -> int:
     return session.scalar(select(SpaceRow.stamp).where(SpaceRow.id == space)) or 0
 
 
-def list_rules(session: Session) -> list[Rule]:
-    """All of them, the oldest first, with the numbers of their jobs."""
+def list_rules(session: Session, *, within: Collection[bytes] | None = None) -> list[Rule]:
+    """All of them, or those of these ids, the oldest first, with the numbers of their jobs."""
     counts: dict[bytes, dict[str, int]] = {}
-    for rule, state, count in session.execute(
-        select(JobRow.rule, JobRow.state, func.count()).group_by(JobRow.rule, JobRow.state)
-    ):
+    counted = select(JobRow.rule, JobRow.state, func.count()).group_by(JobRow.rule, JobRow.state)
+    known = select(RuleRow).order_by(RuleRow.created_at_ms, RuleRow.id)
+    if within is not None:
+        counted, known = counted.where(JobRow.rule.in_(within)), known.where(RuleRow.id.in_(within))
+    for rule, state, count in session.execute(counted):
         counts.setdefault(rule, {})[state] = count
-    rows = session.scalars(select(RuleRow).order_by(RuleRow.created_at_ms, RuleRow.id)).all()
+    rows = session.scalars(known).all()
     return [_value(session, row, jobs=counts.get(row.id, {})) for row in rows]
 
 
@@ -228,9 +230,26 @@ def rule_with(session: Session, rule: bytes) -> Rule:
     return _value(session, row)
 
 
-def switch(session: Session, rule: Rule, *, enabled: bool) -> None:
-    """A rule that is off makes no jobs and begins none; what came meanwhile is done when it is on again."""
-    session.execute(update(RuleRow).where(RuleRow.id == rule.id.bytes).values(enabled=enabled))
+def change_rule(
+    session: Session,
+    rule: Rule,
+    *,
+    parameters: Mapping[str, Any] | None = None,
+    priority: int | None = None,
+    enabled: bool | None = None,
+) -> None:
+    """What is None stays.  From now on: what was done stays as it is until `run_again`.
+
+    A rule that is off makes no jobs and begins none; what came meanwhile is done when it is on again.  Raises
+    BadRequest: parameters that the block does not take.
+    """
+    values: dict[str, Any] = {"priority": priority, "enabled": enabled}
+    if parameters is not None:
+        manifest, _ = find_block(rule.block)
+        complete = with_defaults(manifest.parameters, dict(parameters))
+        values["parameters"] = json.dumps(complete, sort_keys=True)
+    if values := {name: value for name, value in values.items() if value is not None}:
+        session.execute(update(RuleRow).where(RuleRow.id == rule.id.bytes).values(**values))
 
 
 def run_again(session: Session, rule: Rule) -> int:

@@ -24,6 +24,7 @@ _PATH_MEANINGS = {
     "code": "name of a sync code, MBS-XXXXXX",
     "revision": "EPOCH.NUMBER",
     "job": "number of a job",
+    "rule": "id of a rule",
 }
 _TEXTS = ("code", "revision", "job")
 

@@ -8,7 +8,20 @@ from __future__ import annotations
 from aiohttp import web
 
 from protocol.messages import JSON, to_json
-from server.http import activity, chunks, codes, commit, feed, files, grants, hello, history, jobs, login
+from server.http import (
+    activity,
+    chunks,
+    codes,
+    commit,
+    feed,
+    files,
+    grants,
+    hello,
+    history,
+    jobs,
+    login,
+    rules,
+)
 from server.http.openapi import describe
 from server.http.routes import Call, On, Stream, route
 
@@ -56,4 +69,10 @@ ROUTES = (
     jobs.post_release,
     jobs.post_reject,
     jobs.post_withdraw,
+    rules.get_rules,
+    rules.get_rule,
+    rules.post_rule,
+    rules.post_rule_change,
+    rules.delete_rule,
+    rules.post_rule_run,
 )

@@ -10,7 +10,18 @@ from collections.abc import Sequence
 import click
 
 from sync_client import quick
-from sync_client.commands import account, codes, desktop, files, folders, guard, reviewing, running, sharing
+from sync_client.commands import (
+    account,
+    codes,
+    desktop,
+    files,
+    folders,
+    guard,
+    reviewing,
+    rules,
+    running,
+    sharing,
+)
 from sync_client.commands.words import help_end
 from sync_client.home import ClientHome, find_home
 
@@ -67,6 +78,6 @@ def _quick_command(name: str, about: quick.Quick) -> click.Command:
 for _name, _about in quick.COMMANDS.items():
     if _name != "conflicts":  # a group here, for the sake of `conflicts resolve`
         mb_sync.add_command(_quick_command(_name, _about))
-_ALL = (account, folders, running, desktop, files, guard, sharing, codes, reviewing)
+_ALL = (account, folders, running, desktop, files, guard, sharing, codes, rules, reviewing)
 for _command in [command for module in _ALL for command in module.COMMANDS]:
     mb_sync.add_command(_command)

@@ -42,6 +42,7 @@ async def test_a_project_is_seen_by_its_members_with_the_rights_of_their_roles(t
             "people",
             "review",
             "release",
+            "rules",
             "withdraw",
         ]
         assert (await seen_by(ben))["/Projects/Nerves"].rights == ["metadata", "read", "people"]

@@ -148,7 +148,18 @@ async def test_a_new_user_has_an_empty_home_that_nobody_else_sees(tmp_path: Path
         assert (home.name, home.kind, home.rights) == (
             "/Home",
             "home",
-            ["metadata", "read", "write", "versions", "share", "people", "review", "release", "withdraw"],
+            [
+                "metadata",
+                "read",
+                "write",
+                "versions",
+                "share",
+                "people",
+                "review",
+                "release",
+                "rules",
+                "withdraw",
+            ],
         )
         assert views.generation == again.generation
         assert (await ada.all_changes())[0] == []

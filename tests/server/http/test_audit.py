@@ -67,9 +67,15 @@ LEAVES = {  # each route: the word of its row, or None for what changes nothing 
     "POST /api/v1/views/{view}/jobs/{job}/reject": "reject",
     "POST /api/v1/views/{view}/jobs/{job}/release": "release",
     "POST /api/v1/views/{view}/nodes/{node}/withdraw": "withdraw",
+    "GET /api/v1/views/{view}/rules": None,
+    "GET /api/v1/views/{view}/rules/{rule}": None,
+    "POST /api/v1/views/{view}/rules": "rule",
+    "POST /api/v1/views/{view}/rules/{rule}": "rule",
+    "DELETE /api/v1/views/{view}/rules/{rule}": "rule",
+    "POST /api/v1/views/{view}/rules/{rule}/run": "rule",
 }
 ON_JOBS = {
-    route for route in LEAVES if "{job}" in route or "withdraw" in route
+    route for route in LEAVES if "{job}" in route or "withdraw" in route or "/rules" in route
 }  # they need a block: tests/server/hooks
 
 
@@ -174,6 +180,7 @@ async def test_every_denial_leaves_a_row_that_says_who_asked(tmp_path: Path) -> 
                 "revision": "1.1",
                 "principal": uuid4(),
                 "job": 999_999,
+                "rule": uuid4(),
             }
             path = route.path.format(**names).removeprefix("/api/v1")
             status, _, _ = await ben.raw(route.method, path)

@@ -19,6 +19,7 @@ from protocol.frames import HEAD, end_of_stream
 from protocol.ids import ViewId
 from protocol.messages import (
     FRAMES,
+    ChangeRule,
     CodeMade,
     Commit,
     Content,
@@ -28,6 +29,7 @@ from protocol.messages import (
     Make,
     Missing,
     NewCode,
+    NewRule,
     Part,
     Problem,
     Redeem,
@@ -88,13 +90,19 @@ NEEDS = {  # each route: open to all, to whoever is signed in, to a user alone, 
     "POST /api/v1/views/{view}/jobs/{job}/reject": "review",
     "POST /api/v1/views/{view}/jobs/{job}/release": "release",
     "POST /api/v1/views/{view}/nodes/{node}/withdraw": "withdraw",
+    "GET /api/v1/views/{view}/rules": "rules",
+    "GET /api/v1/views/{view}/rules/{rule}": "rules",
+    "POST /api/v1/views/{view}/rules": "rules",
+    "POST /api/v1/views/{view}/rules/{rule}": "rules",
+    "DELETE /api/v1/views/{view}/rules/{rule}": "rules",
+    "POST /api/v1/views/{view}/rules/{rule}/run": "rules",
 }
 NOTHING: set[str] = set()
 NAMES = {"metadata"}
 BY_CODE = NAMES | {"read"}
 READS = NAMES | {"read", "people"}
 WORKS = READS | {"write", "versions", "review"}
-ALL = WORKS | {"share", "release", "withdraw"}
+ALL = WORKS | {"share", "release", "rules", "withdraw"}
 CLINIC = WORKS | {"withdraw"}
 JUDGES = CLINIC | {"release"}
 NOBODY = None  # no token that counts
@@ -164,6 +172,10 @@ def ask_for(route: str, thing: Thing, numbers: Callable[[], int]) -> dict[str, o
             return {"body": NewCode()}
         case "POST /api/v1/views/{view}/jobs/{job}/release":
             return {"body": Release(held="0" * 64)}
+        case "POST /api/v1/views/{view}/rules":
+            return {"body": NewRule(block="none", source=thing.folder, target=thing.folder)}
+        case "POST /api/v1/views/{view}/rules/{rule}":
+            return {"body": ChangeRule()}
         case "POST /api/v1/codes/look":
             return {"body": LookAtCode(code=OPEN_CODE[0])}
         case "POST /api/v1/redeem":
@@ -186,6 +198,7 @@ def filled(route: str, thing: Thing) -> tuple[str, str]:
         "principal": uuid4(),
         "code": "MBS-NONE00",
         "job": 999_999,
+        "rule": uuid4(),
     }
     return method, path.format(**names).removeprefix("/api/v1")
 

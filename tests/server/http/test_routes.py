@@ -55,6 +55,12 @@ EXPECTED = {  # what each route acts on, and the right it asks for
     "POST /api/v1/views/{view}/jobs/{job}/reject": "view review",
     "POST /api/v1/views/{view}/jobs/{job}/release": "view release",
     "POST /api/v1/views/{view}/nodes/{node}/withdraw": "view withdraw",
+    "GET /api/v1/views/{view}/rules": "view rules",
+    "GET /api/v1/views/{view}/rules/{rule}": "view rules",
+    "POST /api/v1/views/{view}/rules": "view rules",
+    "POST /api/v1/views/{view}/rules/{rule}": "view rules",
+    "DELETE /api/v1/views/{view}/rules/{rule}": "view rules",
+    "POST /api/v1/views/{view}/rules/{rule}/run": "view rules",
 }
 
 
@@ -138,5 +144,6 @@ def _filled(path: str, view: str) -> str:
         "principal": str(uuid4()),
         "code": "MBS-NONE00",
         "job": "999999",
+        "rule": str(uuid4()),
     }
     return path.format(**known).removeprefix("/api/v1")

@@ -1,0 +1,254 @@
+"""`mb-sync rule`: which blocks work on the files of a folder, for whoever is in charge of it.
+
+Owns: these commands and their words.  May import: click, protocol, home, operations, screens, folders, reach, words.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from protocol.errors import BadRequest, NotFound
+from protocol.names import shown
+from sync_client import screens
+from sync_client.commands.folders import view_of
+from sync_client.commands.reach import server_api
+from sync_client.commands.words import as_json, help_end, notice, pass_home, tell
+from sync_client.home import ClientHome, read_account
+from sync_client.operations import parse_remote
+
+if TYPE_CHECKING:
+    from protocol.http import ServerApi
+    from protocol.messages import ChangeRule, Rule, View
+    from sync_client.engine.account import Account
+
+RULES = "rules"  # the right, as the server names it
+_rule = click.argument("rule", metavar="RULE")
+_parameters = click.option("--parameters", metavar="JSON", help="What the block is told; see its manifest.")
+_priority = click.option("--priority", type=click.IntRange(0, 9), help="The highest goes first; usually 5.")
+
+
+@click.group("rule", epilog=help_end("mb-sync rule list"))
+def rule_group() -> None:
+    """Have blocks work on the files of a folder of yours, now and later."""
+
+
+@rule_group.command("list", epilog=help_end("mb-sync rule list /Projects/Nerves"))
+@click.argument("remote", required=False)
+@as_json
+@pass_home
+def rule_list(home: ClientHome, remote: str | None, *, as_json: bool) -> None:
+    """List the rules, and what became of their files: wherever you are in charge, or in one place."""
+    found = asyncio.run(_listed(read_account(home), parse_remote(remote) if remote else None))
+    lines = [line for one in found for line in _lines(one)]
+    tell([_facts(one) for one in found], "\n".join(lines) or "There are no rules.", json_wanted=as_json)
+
+
+@rule_group.command("show", epilog=help_end("mb-sync rule show 3f9a21c0"))
+@_rule
+@as_json
+@pass_home
+def rule_show(home: ClientHome, rule: str, *, as_json: bool) -> None:
+    """Show one rule, with what its block is told."""
+    found = asyncio.run(_one(read_account(home), rule))
+    told = shown(json.dumps(found.parameters, sort_keys=True))
+    tell(_facts(found), "\n".join([*_lines(found), f"          {told}"]), json_wanted=as_json)
+
+
+@rule_group.command(
+    "add", epilog=help_end("mb-sync rule add dicom-deidentify /Projects/Nerves/Raw /Projects/Nerves/Clean")
+)
+@click.argument("block")
+@click.argument("source", metavar="FROM")
+@click.argument("target", metavar="TO")
+@_parameters
+@_priority
+@click.option("--new-only", is_flag=True, help="Leave alone what is there already.")
+@as_json
+@pass_home
+def rule_add(
+    home: ClientHome,
+    block: str,
+    source: str,
+    target: str,
+    *,
+    parameters: str | None,
+    priority: int | None,
+    new_only: bool,
+    as_json: bool,
+) -> None:
+    """Have BLOCK work on every file in FROM; its results appear in TO, a folder of the same place."""
+    told = _told(parameters) or {}
+    places = parse_remote(source), parse_remote(target)
+    made = asyncio.run(
+        _added(
+            read_account(home),
+            block,
+            places,
+            {"parameters": told, "new_only": new_only, "priority": 5 if priority is None else priority},
+        )
+    )
+    tell(_facts(made), "\n".join(_lines(made)), json_wanted=as_json)
+    if not as_json:
+        notice(f"Undo: mb-sync rule remove {made.short}")
+
+
+@rule_group.command("change", epilog=help_end("mb-sync rule change 3f9a21c0 --off"))
+@_rule
+@_parameters
+@_priority
+@click.option("--on/--off", "enabled", default=None, help="Switch it on, or off for a while.")
+@as_json
+@pass_home
+def rule_change(
+    home: ClientHome,
+    rule: str,
+    *,
+    parameters: str | None,
+    priority: int | None,
+    enabled: bool | None,
+    as_json: bool,
+) -> None:
+    """Change a rule from now on. What it did stays as it is until `rule run`."""
+    from protocol.messages import ChangeRule  # noqa: PLC0415 - msgspec: the --help of all commands reads this file
+
+    if parameters is None and priority is None and enabled is None:
+        raise click.UsageError("Say --parameters, --priority, --on or --off.")
+    asked = ChangeRule(parameters=_told(parameters), priority=priority, enabled=enabled)
+    changed = asyncio.run(_changed(read_account(home), rule, asked))
+    tell(_facts(changed), "\n".join(_lines(changed)), json_wanted=as_json)
+
+
+@rule_group.command("remove", epilog=help_end("mb-sync rule remove 3f9a21c0"))
+@_rule
+@as_json
+@pass_home
+def rule_remove(home: ClientHome, rule: str, *, as_json: bool) -> None:
+    """End a rule. What it made stays; what it held back is forgotten."""
+    gone = asyncio.run(_removed(read_account(home), rule))
+    tell(_facts(gone), f"Rule {gone.short} is gone. What it made stays.", json_wanted=as_json)
+
+
+@rule_group.command("run", epilog=help_end("mb-sync rule run 3f9a21c0"))
+@_rule
+@as_json
+@pass_home
+def rule_run(home: ClientHome, rule: str, *, as_json: bool) -> None:
+    """Do all files of a rule again; results become new versions of what is there."""
+    files = asyncio.run(_run(read_account(home), rule))
+    tell({"files": files}, f"Done again: {screens.count_of(files, 'file')}.", json_wanted=as_json)
+
+
+# ---- at the server -----------------------------------------------------------------------------------------
+
+
+async def _rules(api: ServerApi, view: View) -> list[Rule]:
+    found: list[Rule] = []
+    after = ""
+    while True:
+        page = await api.rules(view.view, after)
+        found += page.rules
+        if not (after := page.next):
+            return found
+
+
+async def _listed(account: Account, remote: str | None) -> list[Rule]:
+    async with server_api(account.server, account.token, trust=account.trust) as api:
+        views = (await api.views()).views
+        views = [view_of(views, remote)[0]] if remote else [view for view in views if RULES in view.rights]
+        listed = [one for view in views for one in await _rules(api, view)]
+        return list({one.rule: one for one in listed}.values())
+
+
+async def _found(api: ServerApi, rule: str) -> tuple[View, Rule]:
+    """By what people type of it, and a view that shows it.  Raises NotFound."""
+    for view in (await api.views()).views:
+        if RULES in view.rights:
+            for one in await _rules(api, view):
+                if rule.casefold() in (one.short, one.rule.hex, str(one.rule)):
+                    return view, one
+    raise NotFound(f"There is no rule {rule[:40]} for you", hint="`mb-sync rule list` shows what there is.")
+
+
+async def _one(account: Account, rule: str) -> Rule:
+    async with server_api(account.server, account.token, trust=account.trust) as api:
+        return (await _found(api, rule))[1]
+
+
+async def _added(account: Account, block: str, places: tuple[str, str], more: dict[str, Any]) -> Rule:
+    """Raises BadRequest: the folders lie in two places that are apart."""
+    from protocol.messages import NewRule  # noqa: PLC0415 - msgspec, see above
+
+    async with server_api(account.server, account.token, trust=account.trust) as api:
+        views = (await api.views()).views
+        (view, source), (other, target) = (view_of(views, place) for place in places)
+        if view.view != other.view:
+            raise BadRequest(
+                f"{places[0]} and {places[1]} lie in two places",
+                hint=f"Choose two folders of {view.name}, or ask the server's operator.",
+            )
+        nodes = [(await api.listing(view.view, inside)).node for inside in (source, target)]
+        return await api.add_rule(view.view, NewRule(block=block, source=nodes[0], target=nodes[1], **more))
+
+
+async def _changed(account: Account, rule: str, asked: ChangeRule) -> Rule:
+    async with server_api(account.server, account.token, trust=account.trust) as api:
+        view, found = await _found(api, rule)
+        return await api.change_rule(view.view, found.rule, asked)
+
+
+async def _removed(account: Account, rule: str) -> Rule:
+    async with server_api(account.server, account.token, trust=account.trust) as api:
+        view, found = await _found(api, rule)
+        await api.remove_rule(view.view, found.rule)
+        return found
+
+
+async def _run(account: Account, rule: str) -> int:
+    async with server_api(account.server, account.token, trust=account.trust) as api:
+        view, found = await _found(api, rule)
+        return (await api.run_rule(view.view, found.rule)).files
+
+
+# ---- what a person sees ------------------------------------------------------------------------------------
+
+
+def _told(parameters: str | None) -> dict[str, Any] | None:
+    if parameters is None:
+        return None
+    try:
+        values: Any = json.loads(parameters)
+    except (ValueError, RecursionError) as error:
+        raise BadRequest("--parameters is not JSON", hint='Say {"name": "value"}.') from error
+    if not isinstance(values, dict):
+        raise BadRequest("--parameters is no object", hint='Say {"name": "value"}.')
+    return values
+
+
+def _lines(rule: Rule) -> list[str]:
+    target = screens.shown_remote(rule.target) if rule.target else "elsewhere"
+    counts = ", ".join(f"{count} {state}" for state, count in sorted(rule.jobs.items()))
+    return [
+        f"{rule.short}  {shown(rule.block)}{'' if rule.enabled else '  (off)'}",
+        f"          {screens.shown_remote(rule.source)} → {target}",
+        f"          {counts or 'no file yet'}",
+    ]
+
+
+def _facts(rule: Rule) -> dict[str, Any]:
+    return {
+        "rule": rule.short,
+        "block": rule.block,
+        "from": rule.source,
+        "to": rule.target,
+        "parameters": rule.parameters,
+        "enabled": rule.enabled,
+        "priority": rule.priority,
+        "jobs": rule.jobs,
+    }
+
+
+COMMANDS = (rule_group,)

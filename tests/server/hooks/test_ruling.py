@@ -1,0 +1,151 @@
+"""Whoever is in charge of a project has blocks work on its files; of rules elsewhere nobody learns anything."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import select
+
+from protocol.errors import AccessDenied, BadRequest, NotFound, Refused
+from protocol.messages import ChangeRule, NewRule, Rule, RuleRun, Rules
+from server.access.projects import give_role
+from server.access.rights import Role
+from server.database.tables import AuditRow, RuleRow
+from server.http import rules as handlers
+from tests.server.hooks.test_intake import NAMES, a_slice
+from tests.server.http.test_sharing import Person
+from tests.support.dicom_studies import in_any_encoding
+from tests.support.intake import Imaging, an_imaging_project
+
+
+async def an_owner(imaging: Imaging) -> Person:
+    """The researcher, from now on in charge of the project."""
+    with imaging.server.service.database.writing() as session:
+        give_role(session, "Nerves", "user:ada", Role.OWNER, now_ms=1)
+    return imaging.researcher
+
+
+async def ask(person: Person, method: str, path: str, answer: Any, body: Any = None) -> Any:
+    return await person.caller.ask(method, f"{person.caller.at}/rules{path}", answer=answer, body=body)
+
+
+async def add(person: Person, source: UUID, target: UUID, **more: Any) -> Rule:
+    asked = NewRule(**{"block": "dicom-deidentify", "source": source, "target": target} | more)
+    rule: Rule = await ask(person, "POST", "", Rule, asked)
+    return rule
+
+
+async def test_an_owner_has_a_block_work_changes_it_runs_it_again_and_ends_it(tmp_path: Path) -> None:
+    async with an_imaging_project(tmp_path / "data") as imaging:
+        owner = await an_owner(imaging)
+        raw, clean = await owner.folder("Raw"), await owner.folder("Clean")
+        await owner.file("a.dcm", a_slice(), raw)
+        made = await add(owner, raw, clean, parameters={"preset": "basic"}, priority=7)
+        assert (made.block, made.source, made.target) == (
+            "dicom-deidentify",
+            "/Projects/Nerves/Raw",
+            "/Projects/Nerves/Clean",
+        )
+        await imaging.ended(1)
+        [one] = (await ask(owner, "GET", "", Rules)).rules
+        assert one == await ask(owner, "GET", f"/{made.rule}", Rule)
+        assert (one.rule, one.jobs, one.priority, one.enabled) == (made.rule, {"published": 1}, 7, True)
+        [cleaned] = [data for path, data in (await imaging.out()).items() if path.startswith("Clean/")]
+        assert not any(in_any_encoding(name, cleaned) for name in NAMES)
+
+        changed = await ask(
+            owner, "POST", f"/{made.rule}", Rule, ChangeRule(parameters={"preset": "paper"}, priority=2)
+        )
+        assert (changed.parameters["preset"], changed.priority, changed.enabled) == ("paper", 2, True)
+        off = await ask(owner, "POST", f"/{made.rule}", Rule, ChangeRule(enabled=False))
+        assert (off.parameters, off.enabled) == (changed.parameters, False)
+        await ask(owner, "POST", f"/{made.rule}", Rule, ChangeRule(enabled=True))
+        assert (await ask(owner, "POST", f"/{made.rule}/run", RuleRun)).files == 1
+        await imaging.ended(1)
+        [again] = [data for path, data in (await imaging.out()).items() if path.startswith("Clean/")]
+        assert again != cleaned  # by the other preset, at the same place
+
+        status, _, _ = await owner.caller.raw("DELETE", f"{owner.caller.at}/rules/{made.rule}")
+        assert status == 204
+        assert (await ask(owner, "GET", "", Rules)).rules == []
+        assert [data for path, data in (await imaging.out()).items() if path.startswith("Clean/")] == [again]
+        with imaging.server.service.database.reading() as session:
+            told = session.scalars(
+                select(AuditRow.detail).where(AuditRow.did == "rule").order_by(AuditRow.sequence)
+            ).all()
+        words = ["add", "change", "change", "change", "run", "remove"]
+        assert told == [f"add dicom-deidentify {made.short}", *(f"{word} {made.short}" for word in words[1:])]
+
+
+async def test_of_the_rules_of_an_intake_nobody_learns_and_a_clinician_has_none(tmp_path: Path) -> None:
+    async with an_imaging_project(tmp_path / "data", working=False) as imaging:
+        owner = await an_owner(imaging)
+        with imaging.server.service.database.reading() as session:
+            [(hidden, intake)] = session.execute(select(RuleRow.id, RuleRow.node)).all()
+        hidden, intake = UUID(bytes=hidden), UUID(bytes=intake)
+        assert (await ask(owner, "GET", "", Rules)).rules == []
+        told = set()
+        for rule in (hidden, uuid4()):
+            asked: list[tuple[str, str, Any, Any]] = [
+                ("GET", "", Rule, None),
+                ("POST", "", Rule, ChangeRule(enabled=False)),
+                ("POST", "/run", RuleRun, None),
+                ("DELETE", "", Rule, None),
+            ]
+            for method, end, answer, body in asked:
+                with pytest.raises(NotFound) as refused:
+                    await ask(owner, method, f"/{rule}{end}", answer, body)
+                told.add(str(refused.value))
+        assert len(told) == 1
+        assert owner.caller.view is not None
+        root = owner.caller.view.root
+        for folders in ((intake, root), (root, intake), (uuid4(), root)):
+            with pytest.raises(NotFound, match="no such folder here"):
+                await add(owner, *folders)
+        with pytest.raises(AccessDenied):
+            await ask(imaging.clinician, "GET", "", Rules)
+        with pytest.raises(AccessDenied):
+            await add(imaging.clinician, intake, intake)
+
+
+async def test_a_rule_that_cannot_be_is_refused_with_what_would_do(tmp_path: Path) -> None:
+    async with an_imaging_project(tmp_path / "data", working=False) as imaging:
+        owner = await an_owner(imaging)
+        raw, clean = await owner.folder("Raw"), await owner.folder("Clean")
+        below = await owner.folder("below", raw)
+        with pytest.raises(NotFound, match="Choose one of: dicom-deidentify"):
+            await add(owner, raw, clean, block=str(tmp_path))  # a folder of the server is no name
+        with pytest.raises(BadRequest, match="parameters"):
+            await add(owner, raw, clean, parameters={"unheard-of": 1})
+        with pytest.raises(BadRequest, match="not JSON"):
+            await add(owner, raw, clean, parameters={"project": {"a": b"bytes"}})
+        with pytest.raises(Refused, match="would lie in the folder"):
+            await add(owner, raw, below)
+        with pytest.raises(BadRequest, match="no id of a rule"):
+            await ask(owner, "GET", "/17", Rule)
+        assert (await ask(owner, "GET", "", Rules)).rules == []
+
+
+async def test_many_rules_come_in_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handlers, "PAGE", 2)
+    async with an_imaging_project(tmp_path / "data", working=False) as imaging:
+        owner = await an_owner(imaging)
+        raw = await owner.folder("Raw")
+        made = [(await add(owner, raw, await owner.folder(f"Clean {n}"))).rule for n in range(3)]
+        page = await ask(owner, "GET", "", Rules)
+        assert [one.rule for one in page.rules] == made[:2]
+        last = await ask(owner, "GET", f"?after={page.next}", Rules)
+        assert ([one.rule for one in last.rules], last.next) == (made[2:], "")
+
+
+async def test_an_editor_is_not_in_charge_and_is_told_so(tmp_path: Path) -> None:
+    async with an_imaging_project(tmp_path / "data", working=False) as imaging:
+        editor = imaging.researcher
+        raw, clean = await editor.folder("Raw"), await editor.folder("Clean")
+        with pytest.raises(AccessDenied, match="rules"):
+            await ask(editor, "GET", "", Rules)
+        with pytest.raises(AccessDenied, match="rules"):
+            await add(editor, raw, clean)
