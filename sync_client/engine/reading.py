@@ -147,6 +147,15 @@ def _read_link(
     return ReadFile(node, content, manifest, now, data if keep else None)
 
 
+def _bring_to_the_disk(handle: int) -> None:
+    """As far as it can be done for a file open for reading: not on Windows, nor on some network file systems."""
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EBADF, errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EROFS):
+            raise
+
+
 def _read_open(
     handle: int, node: NodeId, seen: Fingerprint, *, keep: bool, sync: bool
 ) -> ReadFile | Unreadable:
@@ -168,7 +177,7 @@ def _read_open(
             return changing(node)
         manifest, records = _manifest(chunks, size)
     if sync:
-        os.fsync(handle)
+        _bring_to_the_disk(handle)
     after = os.fstat(handle)
     if (
         after.st_mtime_ns != before.st_mtime_ns
