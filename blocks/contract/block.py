@@ -17,7 +17,10 @@ from blocks.contract.result import Result
 from protocol.errors import NotFound
 
 ENTRY_POINTS = "medical_blocks.blocks"
-SHIPPED = {"dicom-deidentify": "blocks.dicom.deidentify:Deidentify"}
+SHIPPED = {
+    "deidentify": "blocks.formats.deidentify:Deidentify",
+    "dicom-deidentify": "blocks.dicom.deidentify:Deidentify",
+}
 
 
 class Block(Protocol):

@@ -35,7 +35,10 @@ from blocks.runners.ran import Ended, Ran
 from blocks.runners.warm import warm_workers
 from protocol.errors import BadRequest, LocalProblem, NotFound, Refused
 
-_SHIPPED_MANIFESTS = {"dicom-deidentify": "dicom/deidentify.toml"}
+_SHIPPED_MANIFESTS = {
+    "deidentify": "formats/deidentify.toml",
+    "dicom-deidentify": "dicom/deidentify.toml",
+}
 
 
 @dataclass(frozen=True, slots=True)

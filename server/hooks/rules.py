@@ -31,7 +31,8 @@ from server.database.tables import JobRow, PublishedRow, RuleRow, SpaceRow, User
 from server.hooks import turns
 from server.spaces.paths import nodes_at
 
-DEIDENTIFY = "dicom-deidentify"
+DEIDENTIFY = "deidentify"  # takes every kind that we can make safe
+OUT_OF_AN_INTAKE = frozenset({DEIDENTIFY, "dicom-deidentify"})
 _FILE = (
     "SELECT id, content_epoch, content_number FROM nodes WHERE space = ? AND parent = ? AND name_key = ?"
     " AND kind = 'file' AND deleted_at_ms IS NULL"
@@ -120,10 +121,10 @@ def add_rule(
     """
     manifest, _ = find_block(block)
     complete = with_defaults(manifest.parameters, dict(parameters))
-    if source.is_intake and target.space != source.space and block != DEIDENTIFY:
+    if source.is_intake and target.space != source.space and block not in OUT_OF_AN_INTAKE:
         raise Refused(
             f"{block} may not bring anything out of an intake",
-            hint=f"Only {DEIDENTIFY} may; let other blocks work on what it made.",
+            hint=f"Only {' and '.join(sorted(OUT_OF_AN_INTAKE))} may; let other blocks work on what it made.",
         )
     makes_files = Produces.DERIVED in manifest.produces  # labels alone go round in no circle
     if makes_files and _is_below(session, target, source):

@@ -20,6 +20,7 @@ from server.hooks.jobs import State
 from tests.server.http.test_sharing import Person
 from tests.support.dicom_studies import an_image, file_bytes, found_in, in_any_encoding
 from tests.support.intake import an_imaging_project
+from tests.support.recordings import Recording
 from tests.support.service import manifest_of
 
 NAMES = ("Zweistein", "19800401", "ACC7731", "20240229")
@@ -71,6 +72,26 @@ async def test_images_appear_without_their_patient_and_all_else_is_held_back(
         assert not set(out.values()) & set(originals)
         scratch = tmp_path / "data" / "scratch"  # emptied just after a job has ended
         await imaging.until(lambda _: not list(scratch.iterdir()))
+
+
+async def test_a_recording_appears_beside_the_images_of_its_patient_and_a_damaged_one_does_not(
+    tmp_path: Path,
+) -> None:
+    async with an_imaging_project(tmp_path / "data") as imaging:
+        folder = await imaging.clinician.folder("Zweistein Jane")
+        await imaging.clinician.file("Zweistein.edf", Recording().as_bytes(), folder)
+        await imaging.clinician.file("Zweistein.dcm", a_slice(1), folder)
+        await imaging.clinician.file("Zweistein cut.edf", Recording().as_bytes()[:-5], folder)
+        jobs = await imaging.ended(3)
+        assert sorted(job.state for job in jobs) == ["published", "published", "quarantined"]
+        assert [job.reasons[0][0] for job in jobs if job.reasons] == ["wrong-size"]
+
+        out = await imaging.out()
+        assert sorted(path.rsplit(".", 1)[1] for path in out) == ["dcm", "edf"]
+        assert len({path.split("/")[1] for path in out}) == 1  # one patient, one pseudonym
+        seen = b"".join(out.values()) + repr(imaging.researcher.known).encode()
+        for name in (*NAMES, "Jane", "4711", "Quacksalver", "APR-1980"):
+            assert not in_any_encoding(name, seen)
 
 
 async def test_a_new_version_becomes_a_version_of_the_same_file_wherever_it_was_moved(tmp_path: Path) -> None:
