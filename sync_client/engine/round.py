@@ -570,8 +570,15 @@ class FolderSync:
         )
 
     def _name_the_stuck(self) -> None:
-        """Nothing that is left undone stays without a name, but for what lies below something named."""
-        self.troubles.clear([node for node in self.troubles if self.trees.row(node) is None])
+        """Nothing that is left undone stays without a name, but for what lies below something named; and what came to
+        rest by itself keeps none: nobody would ever plan it again, so it would be due for ever."""
+        gone = [node for node in self.troubles if self.trees.row(node) is None]
+        at_rest = [
+            node
+            for node in self.troubles.overtaken()
+            if (row := self.trees.row(node)) is not None and is_settled(row)
+        ]
+        self.troubles.clear([*gone, *at_rest])
         for _, node in self.trees.dirty_slice(0, SLICE_NODES):
             row = self.trees.row(node)
             if node not in self.troubles and row is not None and not self._below_trouble(row):

@@ -106,6 +106,10 @@ class Troubles:
         for trouble in self._by_node.values():
             trouble.again_at = 0.0
 
+    def overtaken(self) -> list[NodeId]:
+        """What was only in the way of an edit; it may have come to rest by itself."""
+        return [node for node, trouble in self._by_node.items() if trouble.code in OVERTAKEN]
+
     def refused_in(self, folder: str) -> list[NodeId]:
         """What waits because nothing may be written in this folder."""
         return [

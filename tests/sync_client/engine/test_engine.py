@@ -12,6 +12,7 @@ from uuid import uuid4
 import pytest
 
 from protocol.errors import DeviceCloned, LocalProblem, Unavailable
+from protocol.ids import NodeId
 from protocol.messages import Commit, Content, Kind, Make, to_msgpack
 from sync_client.engine import looking
 from tests.support.one_engine import SOON_SECONDS, Setting, names, shown, soon
@@ -297,3 +298,18 @@ async def test_of_two_folders_that_change_places_each_keeps_what_is_in_it(settin
         assert one.pop("new")
         assert one == before["two"]
         assert await setting.on_server("/study/two") == before["one"]
+
+
+async def test_what_came_to_rest_by_itself_is_not_due_for_ever(setting: Setting) -> None:
+    async with setting.running() as engine:
+        folder = await setting.follow(engine, "Study")
+        (folder / "Series").mkdir()
+        assert await engine.wait_synced()
+        [sync] = engine.syncs.values()
+        [(node, _)] = (await setting.on_server("/Study")).values()
+        # an edit overtook it, and then both sides turned out to be equal: nobody plans it any more
+        sync.troubles.put_off(NodeId(node), "Series", "changed", "It changed.", now=time.monotonic() - 60)
+        async with asyncio.timeout(SOON_SECONDS):
+            assert await engine.wait_synced()
+        assert node not in sync.troubles
+        assert sync.is_at_rest
