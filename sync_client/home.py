@@ -8,6 +8,7 @@ May import: the standard library, protocol, engine.account; platformdirs and tom
     authority.pem the server's own authority, if it was pinned at sign-in
     state.db      the engine's rows
     control.sock  where the running client answers; `control.port` where there are no such sockets
+    looked-at.json  of what a reviewer fetched, the digests
     lock          held by the one process that works here
     log/          rotated; no file names, no secrets
 """

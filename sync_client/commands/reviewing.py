@@ -1,7 +1,7 @@
 """`mb-sync quarantine`, `job` and `withdraw`.
 
 Owns: what blocks held back or could not do, as a person with the right to judge it sees it and decides.
-May import: click, protocol, home, operations, screens, folders, reach, words.
+May import: click, protocol, home, looked_at, operations, screens, folders, reach, words.
 """
 
 from __future__ import annotations
@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from protocol.errors import LocalProblem, NotFound
+from protocol.errors import LocalProblem, NotFound, Refused
 from protocol.names import name_key, shown
 from sync_client import screens
 from sync_client.commands.folders import view_of
 from sync_client.commands.reach import server_api
 from sync_client.commands.words import as_json, command, help_end, notice, pass_home, tell
 from sync_client.home import ClientHome, read_account
+from sync_client.looked_at import digest_seen, note_seen
 from sync_client.operations import parse_remote
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from sync_client.engine.account import Account
 
 REVIEW = "review"  # the right, as the server names it
+_NOTHING_SEEN = "0" * 64  # no output has this digest
 HELD = "held"
 _remote = click.argument("remote", required=False)
 _job = click.argument("job", type=click.IntRange(0), metavar="JOB")
@@ -75,7 +77,8 @@ def quarantine_fetch(home: ClientHome, job: int, file: Path, *, output: str, as_
 
     It may still show who the patient is, so keep it where the original may lie, and delete it after.
     """
-    size = asyncio.run(_fetch(read_account(home), job, file, output))
+    size, digest = asyncio.run(_fetch(read_account(home), job, file, output))
+    note_seen(home, job, digest)
     facts = {"job": job, "file": str(file), "size": size}
     tell(
         facts,
@@ -89,11 +92,21 @@ def quarantine_fetch(home: ClientHome, job: int, file: Path, *, output: str, as_
 @as_json
 @pass_home
 def quarantine_release(home: ClientHome, job: int, *, as_json: bool) -> None:
-    """Let the cleaned output pass. The original never does."""
+    """Let the cleaned output pass that you fetched and looked at, and no other. The original never does."""
     from protocol.messages import Release  # noqa: PLC0415 - msgspec: the --help of all commands reads this file
 
+    seen = digest_seen(home, job)
+
     async def release(api: ServerApi, view: View, found: Job) -> Job:
-        return await api.release(view.view, job, Release(held=found.held or "0" * 64))
+        try:
+            return await api.release(view.view, job, Release(held=seen or _NOTHING_SEEN))
+        except Refused as error:
+            if not found.held or found.held == seen:
+                raise
+            what = "Another output of it waits by now" if seen else "Nobody looked at it from this computer"
+            raise LocalProblem(
+                what, hint=f"Look first: mb-sync quarantine fetch {job} FILE; then release it."
+            ) from error
 
     done = asyncio.run(_decided(read_account(home), job, release))
     tell(_facts(done), f"Job {job} is released: its cleaned output appears in a moment.", json_wanted=as_json)
@@ -230,18 +243,23 @@ async def _decided(
         return await decide(api, *await _found(api, job))
 
 
-async def _fetch(account: Account, job: int, file: Path, output: str) -> int:
-    """To a file that is whole or not there.  Raises LocalProblem: there is one, or it cannot be written."""
+async def _fetch(account: Account, job: int, file: Path, output: str) -> tuple[int, str]:
+    """To a file that is whole or not there: its size, and the digest of what waits.
+
+    Raises LocalProblem: there is one, it cannot be written, or another output waits since.
+    """
     if file.exists():
         raise LocalProblem(f"{shown(str(file))} is there already", hint="Name a file that is not.")
     part = file.with_name(f".{file.name}.part")
     try:
         async with _server(account) as api:
-            view, _ = await _found(api, job)
+            view, found = await _found(api, job)
             handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
             with os.fdopen(handle, "wb") as writing:
                 async for piece in api.held(view.view, job, output):
                     writing.write(piece)
+            if (await api.job(view.view, job)).held != found.held:
+                raise LocalProblem("It was made anew just now", hint="Fetch it once more.")
         part.rename(file)
     except OSError as error:
         raise LocalProblem(
@@ -249,7 +267,7 @@ async def _fetch(account: Account, job: int, file: Path, output: str) -> int:
         ) from error
     finally:
         part.unlink(missing_ok=True)
-    return file.stat().st_size
+    return file.stat().st_size, found.held
 
 
 # ---- what a person sees ------------------------------------------------------------------------------------

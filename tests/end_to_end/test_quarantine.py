@@ -39,6 +39,9 @@ def test_a_reviewer_looks_and_releases_and_a_clinician_may_only_look(
     picture, letter = str(waiting["Zweistein/us.dcm"]), str(waiting["Zweistein/letter.txt"])
     assert '"' in clinic.mb_sync.done("quarantine", "show", picture)
 
+    blind = desk.mb_sync("quarantine", "release", picture)
+    assert blind.returncode == 1
+    assert f"Look first: mb-sync quarantine fetch {picture}" in blind.stderr
     seen = tmp_path / "seen.dcm"
     assert "Delete it" in desk.mb_sync.done("quarantine", "fetch", picture, seen)
     assert found_in(["zweistein"], seen.read_bytes()) == []
@@ -58,6 +61,10 @@ def test_a_reviewer_looks_and_releases_and_a_clinician_may_only_look(
         assert f"no job {picture} for you" in hidden.stderr
     assert research.mb_sync.json("quarantine", "list") == []
 
+    desk.mb_sync.done(
+        "job", "retry", picture
+    )  # made anew: other bytes may wait now than those that were seen
+    until(lambda: desk.mb_sync("quarantine", "show", picture).stdout.count("quarantined"), "it waits again")
     clinic.mb_sync.done("quarantine", "reject", letter)
     desk.mb_sync.done("quarantine", "release", picture)
     until(lambda: desk.mb_sync.json("job", "list", "--state", "published"), "the picture is published")
