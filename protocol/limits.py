@@ -25,6 +25,7 @@ PACE_BYTES = 300_000
 MAX_MESSAGE_BYTES = 1 * MIB
 MAX_BULK_MESSAGE_BYTES = 8 * MIB  # `missing` and `commit`
 MAX_MESSAGE_DEPTH = 32
+MAX_PARAMETERS = 256 * KIB  # characters, of what a block is told by its rule
 MAX_ANSWER_BYTES = 64 * MIB  # what a client takes
 MAX_PROBLEM_BYTES = 64 * KIB
 MAX_PROBLEM_CHARACTERS = 2_000  # of its text that a client shows

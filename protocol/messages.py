@@ -632,16 +632,20 @@ class Rules(Answer):
 
 
 Priority = Annotated[int, Meta(ge=0, le=9)]
+Parameters = Annotated[
+    str, Meta(max_length=limits.MAX_PARAMETERS)
+]  # JSON as text: a request has no open types
 
 
 class NewRule(Request):
-    """source, target: folders of this view.  parameters: for the block, see its manifest.  new_only: leave alone what
-    is there already.  priority: the highest goes first; new files always go before those that were there."""
+    """source, target: folders of this view.  parameters: a JSON object for the block, see its manifest.  new_only:
+    leave alone what is there already.  priority: the highest goes first; new files always go before those that were
+    there."""
 
     block: Annotated[str, Meta(min_length=1, max_length=100)]
     source: UUID
     target: UUID
-    parameters: dict[str, Any] = {}
+    parameters: Parameters = "{}"
     new_only: bool = False
     priority: Priority = 5
 
@@ -649,7 +653,7 @@ class NewRule(Request):
 class ChangeRule(Request):
     """What is null stays.  parameters: in place of all that the block was told."""
 
-    parameters: dict[str, Any] | None = None
+    parameters: Parameters | None = None
     priority: Priority | None = None
     enabled: bool | None = None
 

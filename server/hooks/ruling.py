@@ -10,7 +10,6 @@ right to manage rules there.  Of any other rule nothing is told, not even that i
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -19,6 +18,7 @@ from sqlalchemy.orm import Session
 from blocks.contract.block import known_blocks
 from protocol.errors import BadRequest, NotFound
 from protocol.ids import NodeId
+from protocol.limits import MAX_MESSAGE_DEPTH
 from protocol.messages import Kind
 from server.access.ancestry import folders_above, is_live
 from server.access.rights import ReadableView
@@ -45,7 +45,7 @@ def add_rule(
     block: str,
     source: UUID,
     target: UUID,
-    parameters: Mapping[str, Any],
+    parameters: str,
     *,
     now_ms: int,
     new_only: bool,
@@ -81,13 +81,33 @@ def path_in(session: Session, view: ReadableView, folder: Folder) -> str:
     return ""
 
 
-def as_json(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """As they are kept.  Raises BadRequest: MessagePack says more than JSON can."""
+def as_json(parameters: str) -> dict[str, Any]:
+    """As they are kept.  Raises BadRequest: no JSON object, or a deeper one than any message may be."""
     try:
-        kept: dict[str, Any] = json.loads(json.dumps(parameters, allow_nan=False))
-    except (TypeError, ValueError, RecursionError) as error:
+        values: Any = json.loads(parameters, parse_constant=_no_number)
+    except (ValueError, RecursionError) as error:
         raise BadRequest("These parameters are not JSON", hint="See the block's manifest.") from error
-    return kept
+    if not isinstance(values, dict) or _is_too_deep(values):
+        raise BadRequest(
+            "These parameters are no JSON object of a few levels", hint="See the block's manifest."
+        )
+    return values
+
+
+def _no_number(word: str) -> Any:
+    raise ValueError(word)  # NaN and the infinities are no JSON
+
+
+def _is_too_deep(values: Any) -> bool:
+    level = [values]
+    for _ in range(MAX_MESSAGE_DEPTH):
+        level = [
+            below
+            for one in level
+            if isinstance(one, dict | list)
+            for below in (one.values() if isinstance(one, dict) else one)
+        ]
+    return bool(level)
 
 
 def _folder(session: Session, view: ReadableView, node: UUID) -> Folder:

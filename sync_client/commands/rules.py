@@ -81,7 +81,7 @@ def rule_add(
     as_json: bool,
 ) -> None:
     """Have BLOCK work on every file in FROM; its results appear in TO, a folder of the same place."""
-    told = _told(parameters) or {}
+    told = _told(parameters) or "{}"
     places = parse_remote(source), parse_remote(target)
     made = asyncio.run(
         _added(
@@ -216,7 +216,7 @@ async def _run(account: Account, rule: str) -> int:
 # ---- what a person sees ------------------------------------------------------------------------------------
 
 
-def _told(parameters: str | None) -> dict[str, Any] | None:
+def _told(parameters: str | None) -> str | None:
     if parameters is None:
         return None
     try:
@@ -225,7 +225,7 @@ def _told(parameters: str | None) -> dict[str, Any] | None:
         raise BadRequest("--parameters is not JSON", hint='Say {"name": "value"}.') from error
     if not isinstance(values, dict):
         raise BadRequest("--parameters is no object", hint='Say {"name": "value"}.')
-    return values
+    return parameters
 
 
 def _lines(rule: Rule) -> list[str]:

@@ -43,7 +43,7 @@ async def test_an_owner_has_a_block_work_changes_it_runs_it_again_and_ends_it(tm
         owner = await an_owner(imaging)
         raw, clean = await owner.folder("Raw"), await owner.folder("Clean")
         await owner.file("a.dcm", a_slice(), raw)
-        made = await add(owner, raw, clean, parameters={"preset": "basic"}, priority=7)
+        made = await add(owner, raw, clean, parameters='{"preset": "basic"}', priority=7)
         assert (made.block, made.source, made.target) == (
             "dicom-deidentify",
             "/Projects/Nerves/Raw",
@@ -57,7 +57,7 @@ async def test_an_owner_has_a_block_work_changes_it_runs_it_again_and_ends_it(tm
         assert not any(in_any_encoding(name, cleaned) for name in NAMES)
 
         changed = await ask(
-            owner, "POST", f"/{made.rule}", Rule, ChangeRule(parameters={"preset": "paper"}, priority=2)
+            owner, "POST", f"/{made.rule}", Rule, ChangeRule(parameters='{"preset": "paper"}', priority=2)
         )
         assert (changed.parameters["preset"], changed.priority, changed.enabled) == ("paper", 2, True)
         off = await ask(owner, "POST", f"/{made.rule}", Rule, ChangeRule(enabled=False))
@@ -119,9 +119,13 @@ async def test_a_rule_that_cannot_be_is_refused_with_what_would_do(tmp_path: Pat
         with pytest.raises(NotFound, match="Choose one of: deidentify, dicom-deidentify"):
             await add(owner, raw, clean, block=str(tmp_path))  # a folder of the server is no name
         with pytest.raises(BadRequest, match="parameters"):
-            await add(owner, raw, clean, parameters={"unheard-of": 1})
-        with pytest.raises(BadRequest, match="not JSON"):
-            await add(owner, raw, clean, parameters={"project": {"a": b"bytes"}})
+            await add(owner, raw, clean, parameters='{"unheard-of": 1}')
+        for text in ("{", '{"preset": NaN}', "[" * 200_000):
+            with pytest.raises(BadRequest, match="not JSON"):
+                await add(owner, raw, clean, parameters=text)
+        for text in ("[]", '{"project": ' + "[" * 60 + "]" * 60 + "}"):
+            with pytest.raises(BadRequest, match="no JSON object of a few levels"):
+                await add(owner, raw, clean, parameters=text)
         with pytest.raises(Refused, match="would lie in the folder"):
             await add(owner, raw, below)
         with pytest.raises(BadRequest, match="no id of a rule"):
