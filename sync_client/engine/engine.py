@@ -43,6 +43,7 @@ from sync_client.engine.remote_folders import find_remote
 from sync_client.engine.round import FolderSync
 from sync_client.engine.sealing import StateDamaged
 from sync_client.engine.stored_trees import StoredTrees
+from sync_client.engine.threads import ended
 from sync_client.engine.trees import root_row
 from sync_client.engine.view_rights import ViewRights
 from sync_client.engine.watcher import Watcher, watcher_for
@@ -380,9 +381,7 @@ class Engine:
             raise self.signed_out or error from error
         finally:
             if teller is not None:
-                teller.cancel()
-                with suppress(asyncio.CancelledError):
-                    await teller
+                await ended(teller)
         return not any(sync.stopped or sync.has_problems for sync in self.syncs.values())
 
     async def _bring_to_rest(self, sync: FolderSync) -> None:
@@ -523,9 +522,7 @@ class Engine:
         sync = reporting.followed_at(self, local)
         task = self._tasks.pop(sync.folder.id, None)
         if task is not None:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+            await ended(task)
         self._unwatch(sync)
         sync.close()
         del self.syncs[sync.folder.id]

@@ -15,7 +15,6 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -47,7 +46,7 @@ from sync_client.engine.recovery import bring_back_parked, drop_second_name, par
 from sync_client.engine.room import Room
 from sync_client.engine.steps import Fetch, Problem, Remove, Replace
 from sync_client.engine.stored_trees import StoredTrees
-from sync_client.engine.threads import in_thread
+from sync_client.engine.threads import ended, in_thread
 from sync_client.engine.trash_care import EVERY_SECONDS, Tended, tend
 from sync_client.engine.trees import PARKED, Local, Place, Row, Side
 from sync_client.engine.troubles import Troubles
@@ -95,6 +94,7 @@ class FolderSync:
         self.resumed = asyncio.Event()  # not paused by itself
         self.resumed.set()
         self._quiet = False
+        self._swept_at: float | None = None
         self._unparked: list[NodeId] = []  # parked by their rows, and not on this disk
         self._tend_after = 0.0
         self._queue: deque[tuple[int, NodeId]] = deque()  # the next dirty nodes of the sweep under way
@@ -335,6 +335,7 @@ class FolderSync:
         """Look and do, until nothing is left that can be done now."""
         self.woken.clear()
         self.rounds_begun += 1
+        self._swept_at = None
         if not self.may_read:
             raise LocalProblem(
                 f"Of {self.folder.remote} you may see names only by now, not the files",
@@ -383,6 +384,7 @@ class FolderSync:
 
     async def _sweep(self, root: FollowedRoot, carrier: Carrier, contents: Contents) -> bool:
         """Once over everything dirty.  True: something was done."""
+        self._swept_at = time.monotonic()
         await self.looker.read_doubtful(root)
         if self.guard.look(self.looker.take_missing()):
             self.troubles.release()
@@ -404,10 +406,10 @@ class FolderSync:
                 did |= await self._do(root, carrier, [node for _, node in slice_])
                 slice_ = coming
         finally:
-            preparing.cancel()
-            with suppress(asyncio.CancelledError, MedicalBlocksError):
-                await preparing
-            await contents.drop_unused()
+            try:
+                await ended(preparing)
+            finally:
+                await contents.drop_unused()
         return did
 
     async def _prepare(
@@ -583,6 +585,8 @@ class FolderSync:
             row = self.trees.row(node)
             if node not in self.troubles and row is not None and not self._below_trouble(row):
                 self._put_off(node, "waiting", "It waits for something else to be done first.")
+        if self._swept_at is not None:
+            self.troubles.came_to_nothing(tried_at=self._swept_at, now=time.monotonic())
 
     def _below_trouble(self, row: Row) -> bool:
         for side in (Side.LOCAL, Side.REMOTE):

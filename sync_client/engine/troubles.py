@@ -106,6 +106,13 @@ class Troubles:
         for trouble in self._by_node.values():
             trouble.again_at = 0.0
 
+    def came_to_nothing(self, *, tried_at: float, now: float) -> None:
+        """What was due when a round tried it, and still is: nothing was done and nothing said, as with folders that lie
+        in each other.  It backs off like the rest; due for ever, it would be tried for ever."""
+        for node, trouble in list(self._by_node.items()):
+            if trouble.due_at <= tried_at:
+                self.put_off(node, trouble.path, trouble.code, trouble.message, now=now)
+
     def overtaken(self) -> list[NodeId]:
         """What was only in the way of an edit; it may have come to rest by itself."""
         return [node for node, trouble in self._by_node.items() if trouble.code in OVERTAKEN]

@@ -121,3 +121,12 @@ def test_what_was_put_right_and_goes_wrong_in_another_way_begins_anew() -> None:
         put_off(troubles, now=now)
     put_off(troubles, now=3.0, code="changed")
     assert troubles.next_at() == 3.5
+
+
+def test_what_was_tried_and_came_to_nothing_backs_off_and_what_became_due_meanwhile_does_not() -> None:
+    troubles = Troubles()
+    put_off(troubles, now=0.0)
+    troubles.put_off(OTHER, "b", "unreadable", "", now=1.0)
+    troubles.came_to_nothing(tried_at=BACK_OFF_SECONDS[0], now=BACK_OFF_SECONDS[0] + 2.0)
+    assert troubles.is_put_off(NODE, now=BACK_OFF_SECONDS[0] + BACK_OFF_SECONDS[1])
+    assert not troubles.is_put_off(OTHER, now=BACK_OFF_SECONDS[0] + 2.0)
