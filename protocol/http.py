@@ -44,6 +44,7 @@ from protocol.errors import (
     error_from_wire,
 )
 from protocol.frames import Frame, FrameReader
+from protocol.hooks import ChangeRule, Job, Jobs, NewRule, Release, Rule, RuleRun, Rules, Withdrawn
 from protocol.ids import CHUNK_ID_BYTES
 from protocol.limits import (
     MAX_ANSWER_BYTES,
@@ -56,53 +57,33 @@ from protocol.messages import (
     MAX_PAGE_NODES,
     MSGPACK,
     PROTOCOL_VERSION,
-    Activity,
-    ChangeRule,
     Changes,
-    CodeMade,
-    Codes,
     Commit,
     CommitAnswer,
     Committed,
     Content,
-    Devices,
     Feed,
     Hello,
-    Job,
-    Jobs,
-    Listing,
     Login,
     Missing,
     Moved,
-    NewCode,
-    NewRule,
     Problem,
-    Redeem,
-    Redeemed,
-    Release,
     Reset,
     Revision,
-    Rule,
-    RuleRun,
-    Rules,
-    Share,
     SignedIn,
     Stored,
-    SyncCode,
     ToUpload,
-    Trash,
-    Versions,
     Views,
     Wait,
     WantedContent,
-    WhoSees,
-    Withdrawn,
     to_msgpack,
 )
 from protocol.names import shown
 from protocol.pace import Pace
 from protocol.patience import Patience, Tries
+from protocol.resources import Activity, Devices, Listing, Trash, Versions
 from protocol.server_address import is_loopback_address, server_address
+from protocol.sharing import CodeMade, Codes, NewCode, Redeem, Redeemed, Share, SyncCode, WhoSees
 from protocol.trust import Trust
 from protocol.upload_body import Batches, UploadBody
 

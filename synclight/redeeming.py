@@ -27,9 +27,9 @@ from protocol.errors import (
     TooManyTries,
 )
 from protocol.http import ServerApi
-from protocol.messages import Redeem, Redeemed
 from protocol.names import safe_device_name
 from protocol.server_address import server_address
+from protocol.sharing import Redeem, Redeemed
 from protocol.trust import Trust, proxy_address
 from sync_client.pinning import PATIENCE, pinned, read_authority
 from synclight.home import Follow, LightHome, Shared

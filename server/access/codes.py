@@ -29,7 +29,7 @@ from protocol.errors import (
     Refused,
 )
 from protocol.ids import DeviceId, NodeId, SpaceId, UserId
-from protocol.messages import CodeDevice, CodeMade, Codes, NewCode, SyncCode
+from protocol.sharing import CodeDevice, CodeMade, Codes, NewCode, SyncCode
 from server.access.ancestry import folders_above
 from server.access.grants import have_view, roles_held, space_of
 from server.access.new_spaces import fresh_id

@@ -16,8 +16,9 @@ from sqlalchemy.orm import Session
 
 from protocol.errors import NotFound, NotSignedIn, Refused, WrongPassword
 from protocol.ids import DeviceId, UserId
-from protocol.messages import Device, Devices, Login, SignedIn
+from protocol.messages import Login, SignedIn
 from protocol.names import name_key
+from protocol.resources import Device, Devices
 from server.access.codes import forget_token, note_use, principal_of_code
 from server.access.passwords import Passwords
 from server.access.rights import Principal

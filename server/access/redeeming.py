@@ -26,7 +26,7 @@ from protocol.errors import (
     Refused,
     WrongCode,
 )
-from protocol.messages import CodeShown, Redeem, Redeemed
+from protocol.sharing import CodeShown, Redeem, Redeemed
 from server.access.codes import folder_of, hash_secret, room_for_device, why_ended
 from server.access.new_spaces import fresh_id
 from server.access.passwords import Passwords

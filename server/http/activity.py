@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from protocol.errors import BadRequest
 from protocol.ids import parse_node_id
-from protocol.messages import Activity
+from protocol.resources import Activity
 from server.access.rights import Action
 from server.http.routes import Call, On, Query, route
 from server.spaces import activity

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from protocol.errors import MedicalBlocksError, NotFound
 from protocol.ids import parse_device_id
-from protocol.messages import (
+from protocol.sharing import (
     CodeMade,
     Codes,
     CodeShown,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from sqlalchemy.orm import Session
 
 from protocol.ids import parse_principal_id
-from protocol.messages import Share, WhoSees
+from protocol.sharing import Share, WhoSees
 from server.access.rights import Action
 from server.audit.rows import Did, pack_nodes, record
 from server.http.routes import Call, On, route

@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 
 from protocol.errors import BadRequest
-from protocol.messages import Content, Listing, Revision, Trash, Versions
+from protocol.messages import Content, Revision
+from protocol.resources import Listing, Trash, Versions
 from server.access.rights import Action
 from server.http.routes import Call, On, Query, route
 from server.spaces import listing, trash, versions

@@ -16,7 +16,7 @@ from aiohttp import web
 from sqlalchemy.orm import Session
 
 from protocol.errors import BadRequest, NotFound
-from protocol.messages import Job, JobReason, Jobs, Release, Withdrawn
+from protocol.hooks import Job, JobReason, Jobs, Release, Withdrawn
 from server.access.rights import Action
 from server.audit.rows import Did, pack_nodes, record
 from server.hooks import reviewing

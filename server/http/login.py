@@ -11,7 +11,8 @@ from sqlalchemy.orm import Session
 
 from protocol.errors import Refused, TooManyTries, WrongPassword
 from protocol.ids import parse_device_id
-from protocol.messages import Devices, Login, SignedIn
+from protocol.messages import Login, SignedIn
+from protocol.resources import Devices
 from server.access import devices
 from server.audit.rows import Did, record
 from server.http.denials import Denial

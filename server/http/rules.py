@@ -13,7 +13,7 @@ from aiohttp import web
 from sqlalchemy.orm import Session
 
 from protocol.errors import BadRequest
-from protocol.messages import ChangeRule, NewRule, Rule, RuleRun, Rules
+from protocol.hooks import ChangeRule, NewRule, Rule, RuleRun, Rules
 from server.access.rights import Action
 from server.audit.rows import Did, pack_nodes, record
 from server.hooks import rules, ruling

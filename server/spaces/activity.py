@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from protocol.errors import AccessDenied
 from protocol.ids import NodeId
-from protocol.messages import Deed
+from protocol.resources import Deed
 from server.access.rights import Action, Principal, ReadableView, authorise, rights_of
 from server.audit.reading import latest_rows
 from server.audit.rows import Did, unpack_nodes

@@ -12,8 +12,9 @@ from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
 from protocol.errors import NotFound
-from protocol.messages import Kind, Listed, Listing, Revision
+from protocol.messages import Kind, Revision
 from protocol.names import MAX_DEPTH, name_key
+from protocol.resources import Listed, Listing
 from server.access.rights import Action, Principal, ReadableView, authorise, rights_of
 from server.database.session import AnyRow
 from server.database.tables import NodeRow, VersionRow

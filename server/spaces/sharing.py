@@ -11,7 +11,8 @@ from sqlalchemy.orm import Session
 
 from protocol.errors import BadRequest, NotFound, Refused
 from protocol.ids import NodeId
-from protocol.messages import CodeMade, Kind, NewCode, Seer, Share, WhoSees
+from protocol.messages import Kind
+from protocol.sharing import CodeMade, NewCode, Seer, Share, WhoSees
 from server.access import codes, grants
 from server.access.ancestry import Above, folders_above, is_live
 from server.access.rights import PROJECT, Action, Principal, ReadableView, Role, authorise

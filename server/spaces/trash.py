@@ -14,7 +14,8 @@ from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from protocol.errors import BadRequest
-from protocol.messages import Revision, Trash, Trashed
+from protocol.messages import Revision
+from protocol.resources import Trash, Trashed
 from server.access.rights import ReadableView
 from server.database.session import AnyRow
 from server.database.tables import DeviceRow, NodeRow, UserRow, VersionRow

@@ -11,7 +11,8 @@ from sqlalchemy.orm import Session
 
 from protocol.errors import NotFound
 from protocol.ids import NodeId
-from protocol.messages import Content, Kind, Revision, Version, Versions
+from protocol.messages import Content, Kind, Revision
+from protocol.resources import Version, Versions
 from server.access.rights import ReadableView
 from server.database.tables import DeviceRow, NodeRow, UserRow, VersionRow
 from server.spaces.inside import inside

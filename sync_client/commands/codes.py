@@ -25,7 +25,7 @@ from sync_client.home import ClientHome, read_account
 from sync_client.operations import parse_remote
 
 if TYPE_CHECKING:
-    from protocol.messages import CodeDevice, CodeMade, NewCode, SyncCode
+    from protocol.sharing import CodeDevice, CodeMade, NewCode, SyncCode
     from sync_client.engine.account import Account
 
 _UNITS = {"m": 60, "h": 3_600, "d": 86_400, "w": 7 * 86_400}
@@ -85,7 +85,7 @@ def create(
 
     Whoever has it reads the folder and all that comes into it, until it expires or you revoke it.
     """
-    from protocol.messages import NewCode  # noqa: PLC0415 - msgspec: the --help of all commands reads this file
+    from protocol.sharing import NewCode  # noqa: PLC0415 - msgspec: the --help of all commands reads this file
 
     if len(label) > 200:
         raise click.UsageError("A label has at most 200 characters.")

@@ -17,7 +17,7 @@ from sync_client.home import ClientHome, read_account
 from sync_client.operations import ROOTS, parse_remote
 
 if TYPE_CHECKING:
-    from protocol.messages import Deed
+    from protocol.resources import Deed
     from sync_client.engine.account import Account
 
 PAGE = 200

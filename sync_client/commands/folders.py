@@ -21,7 +21,8 @@ from sync_client.home import ClientHome, read_account
 from sync_client.operations import parse_remote
 
 if TYPE_CHECKING:
-    from protocol.messages import Listed, View
+    from protocol.messages import View
+    from protocol.resources import Listed
     from sync_client.engine.account import Account
 
 

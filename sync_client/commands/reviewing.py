@@ -30,8 +30,9 @@ from sync_client.operations import parse_remote
 if TYPE_CHECKING:
     from uuid import UUID
 
+    from protocol.hooks import Job, Withdrawn
     from protocol.http import ServerApi
-    from protocol.messages import Job, View, Withdrawn
+    from protocol.messages import View
     from sync_client.engine.account import Account
 
 REVIEW = "review"  # the right, as the server names it
@@ -93,7 +94,7 @@ def quarantine_fetch(home: ClientHome, job: int, file: Path, *, output: str, as_
 @pass_home
 def quarantine_release(home: ClientHome, job: int, *, as_json: bool) -> None:
     """Let the cleaned output pass that you fetched and looked at, and no other. The original never does."""
-    from protocol.messages import Release  # noqa: PLC0415 - msgspec: the --help of all commands reads this file
+    from protocol.hooks import Release  # noqa: PLC0415 - msgspec: the --help of all commands reads this file
 
     seen = digest_seen(home, job)
 

@@ -21,8 +21,9 @@ from sync_client.home import ClientHome, read_account
 from sync_client.operations import parse_remote
 
 if TYPE_CHECKING:
+    from protocol.hooks import ChangeRule, Rule
     from protocol.http import ServerApi
-    from protocol.messages import ChangeRule, Rule, View
+    from protocol.messages import View
     from sync_client.engine.account import Account
 
 RULES = "rules"  # the right, as the server names it
@@ -113,7 +114,7 @@ def rule_change(
     as_json: bool,
 ) -> None:
     """Change a rule from now on. What it did stays as it is until `rule run`."""
-    from protocol.messages import ChangeRule  # noqa: PLC0415 - msgspec: the --help of all commands reads this file
+    from protocol.hooks import ChangeRule  # noqa: PLC0415 - msgspec: the --help of all commands reads this file
 
     if parameters is None and priority is None and enabled is None:
         raise click.UsageError("Say --parameters, --priority, --on or --off.")
@@ -180,7 +181,7 @@ async def _one(account: Account, rule: str) -> Rule:
 
 async def _added(account: Account, block: str, places: tuple[str, str], more: dict[str, Any]) -> Rule:
     """Raises BadRequest: the folders lie in two places that are apart."""
-    from protocol.messages import NewRule  # noqa: PLC0415 - msgspec, see above
+    from protocol.hooks import NewRule  # noqa: PLC0415 - msgspec, see above
 
     async with server_api(account.server, account.token, trust=account.trust) as api:
         views = (await api.views()).views

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from protocol.http import ServerApi
-    from protocol.messages import View, WhoSees
+    from protocol.messages import View
+    from protocol.sharing import WhoSees
     from sync_client.engine.account import Account
 
 ROLES = ("owner", "editor", "reader", "metadata")
@@ -94,7 +95,7 @@ async def _who(account: Account, remote: str) -> WhoSees:
 
 
 async def _share(account: Account, remote: str, who: str, role: str) -> WhoSees:
-    from protocol.messages import Share  # noqa: PLC0415 - msgspec: the --help of all commands reads this file
+    from protocol.sharing import Share  # noqa: PLC0415 - msgspec: the --help of all commands reads this file
 
     async with server_api(account.server, account.token, trust=account.trust) as api:
         view, node = await remote_folder(api, remote)

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from protocol.errors import AccessDenied, LocalProblem, NotFound
 from protocol.ids import NodeId, parse_node_id
-from protocol.messages import Kind, Make, OpResult, Put, Restore, Revision, Status, Trash
+from protocol.messages import Kind, Make, OpResult, Put, Restore, Revision, Status
+from protocol.resources import Trash
 from sync_client.engine.batches import commit
 from sync_client.engine.disk import FollowedRoot
 from sync_client.engine.looking import fresh_node

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from protocol.errors import NotFound
-from protocol.messages import Changes, Listing, View, Views
+from protocol.messages import Changes, View, Views
+from protocol.resources import Listing
 from tests.support.server import mb_server
 from tests.support.service import Caller, ServiceUnderTest, a_service
 

@@ -10,7 +10,7 @@ import aiohttp
 
 from protocol.codes import SyncLink, parse_code
 from protocol.http import ServerApi
-from protocol.messages import CodeMade, Codes, NewCode, SyncCode
+from protocol.sharing import CodeMade, Codes, NewCode, SyncCode
 from sync_client.home import ClientHome, read_account
 from tests.support.computers import Computer
 from tests.support.service import Caller

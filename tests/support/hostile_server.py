@@ -34,7 +34,6 @@ from protocol.messages import (
     Content,
     Hello,
     Kind,
-    Listing,
     Manifest,
     Moved,
     NodeState,
@@ -49,6 +48,7 @@ from protocol.messages import (
     WantedContent,
     to_msgpack,
 )
+from protocol.resources import Listing
 from sync_client.engine.account import Account
 from sync_client.engine.database import StateDatabase
 from sync_client.engine.engine import Engine

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select
 
 from protocol.errors import AccessDenied, NotFound, Refused
-from protocol.messages import Job, Jobs, Release
+from protocol.hooks import Job, Jobs, Release
 from server.access.projects import give_role
 from server.access.rights import Role
 from server.database.tables import AuditRow

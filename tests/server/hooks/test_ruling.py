@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select
 
 from protocol.errors import AccessDenied, BadRequest, NotFound, Refused
-from protocol.messages import ChangeRule, NewRule, Rule, RuleRun, Rules
+from protocol.hooks import ChangeRule, NewRule, Rule, RuleRun, Rules
 from server.access.projects import give_role
 from server.access.rights import Role
 from server.database.tables import AuditRow, RuleRow

@@ -11,7 +11,8 @@ import pytest
 from sqlalchemy import select
 
 from protocol.errors import AccessDenied, NotFound
-from protocol.messages import Restore, Withdrawn
+from protocol.hooks import Withdrawn
+from protocol.messages import Restore
 from server.app import worked
 from server.data_folder import DataFolder
 from server.database.tables import AuditRow

@@ -11,21 +11,9 @@ import pytest
 from sqlalchemy import select
 
 from protocol.errors import AccessDenied, BadRequest
-from protocol.messages import (
-    Activity,
-    CodeMade,
-    Content,
-    Deed,
-    Delete,
-    Kind,
-    Make,
-    Move,
-    NewCode,
-    Part,
-    Redeem,
-    Revision,
-    WantedContent,
-)
+from protocol.messages import Content, Delete, Kind, Make, Move, Part, Revision, WantedContent
+from protocol.resources import Activity, Deed
+from protocol.sharing import CodeMade, NewCode, Redeem
 from server.audit.rows import Did, Entry, pack_nodes, record
 from server.database.tables import ViewRow
 from server.spaces.activity import LOOK_AT_ROWS

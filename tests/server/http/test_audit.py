@@ -10,21 +10,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from protocol.messages import (
-    CodeMade,
-    Codes,
-    Content,
-    Delete,
-    Kind,
-    Login,
-    Make,
-    NewCode,
-    Part,
-    Redeem,
-    Revision,
-    Share,
-    WantedContent,
-)
+from protocol.messages import Content, Delete, Kind, Login, Make, Part, Revision, WantedContent
+from protocol.sharing import CodeMade, Codes, NewCode, Redeem, Share
 from server.http.table import ROUTES
 from tests.support.server import mb_server
 from tests.support.service import Caller, ServiceUnderTest, a_service

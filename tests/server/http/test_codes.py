@@ -33,25 +33,19 @@ from protocol.errors import (
 from protocol.limits import MAX_CODE_SECONDS
 from protocol.messages import (
     Changes,
-    CodeMade,
-    Codes,
     Content,
     DeleteTree,
     Kind,
     Make,
     Moved,
-    NewCode,
     Part,
-    Redeem,
-    Redeemed,
     Revision,
-    SyncCode,
     Views,
     Wait,
     WantedContent,
     Watched,
-    WhoSees,
 )
+from protocol.sharing import CodeMade, Codes, NewCode, Redeem, Redeemed, SyncCode, WhoSees
 from server.access.codes import hash_secret
 from server.access.redeeming import begin
 from tests.server.http.test_sharing import Person

@@ -30,10 +30,8 @@ from protocol.messages import (
     Changes,
     Content,
     Delete,
-    Devices,
     Hello,
     Kind,
-    Listing,
     Login,
     Make,
     Missing,
@@ -43,11 +41,10 @@ from protocol.messages import (
     SignedIn,
     Stored,
     ToUpload,
-    Trash,
-    Versions,
     Views,
     WantedContent,
 )
+from protocol.resources import Devices, Listing, Trash, Versions
 from tests.support.server import PASSWORD
 from tests.support.service import Caller, ServiceUnderTest, a_service, manifest_of
 

@@ -16,30 +16,23 @@ import pytest
 
 from protocol.errors import NotFound
 from protocol.frames import HEAD, end_of_stream
+from protocol.hooks import ChangeRule, NewRule, Release
 from protocol.ids import ViewId
 from protocol.messages import (
     FRAMES,
-    ChangeRule,
-    CodeMade,
     Commit,
     Content,
     Kind,
     Login,
-    LookAtCode,
     Make,
     Missing,
-    NewCode,
-    NewRule,
     Part,
     Problem,
-    Redeem,
-    Redeemed,
-    Release,
     Revision,
-    Share,
     Wait,
     WantedContent,
 )
+from protocol.sharing import CodeMade, LookAtCode, NewCode, Redeem, Redeemed, Share
 from server.access.devices import principal_of
 from server.access.views import readable_view
 from server.http.table import ROUTES

@@ -22,7 +22,6 @@ from protocol.messages import (
     DeleteTree,
     Feed,
     Kind,
-    Listing,
     Make,
     Missing,
     Move,
@@ -34,18 +33,16 @@ from protocol.messages import (
     ResetCause,
     Restore,
     Revision,
-    Share,
     Status,
     ToUpload,
-    Trash,
-    Versions,
     View,
     Views,
     Wait,
     WantedContent,
     Watched,
-    WhoSees,
 )
+from protocol.resources import Listing, Trash, Versions
+from protocol.sharing import Share, WhoSees
 from tests.support.server import mb_server
 from tests.support.service import Caller, ServiceUnderTest, a_service, manifest_of
 

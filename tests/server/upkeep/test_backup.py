@@ -14,7 +14,6 @@ import pytest
 from protocol.errors import CodeRevoked, LocalProblem, NotSignedIn
 from protocol.messages import (
     Changes,
-    CodeMade,
     Commit,
     CommitAnswer,
     Content,
@@ -22,17 +21,15 @@ from protocol.messages import (
     Kind,
     Login,
     Make,
-    NewCode,
     Put,
     PutBack,
-    Redeem,
-    Redeemed,
     Reset,
     ResetCause,
     Revision,
     SignedIn,
     Views,
 )
+from protocol.sharing import CodeMade, NewCode, Redeem, Redeemed
 from server.data_folder import DataFolder
 from server.database.session import Database
 from server.initialise import initialise

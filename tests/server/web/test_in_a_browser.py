@@ -22,7 +22,8 @@ import pytest
 from playwright.async_api import BrowserContext, ConsoleMessage, Page, Request, async_playwright, expect
 
 from protocol.codes import CodeSecret, code_text
-from protocol.messages import Codes, DeleteTree
+from protocol.messages import DeleteTree
+from protocol.sharing import Codes
 from tests.server.http.test_codes import make_code, redeem
 from tests.server.http.test_sharing import Person
 from tests.support.server import mb_server

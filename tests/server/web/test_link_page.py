@@ -13,7 +13,7 @@ import pytest
 
 from protocol.codes import CodeSecret, code_text
 from protocol.errors import CodeRevoked, MedicalBlocksError, TooManyTries, WrongCode
-from protocol.messages import CodeShown, Download, LookAtCode
+from protocol.sharing import CodeShown, Download, LookAtCode
 from server.http.routes import On
 from server.web.link_page import PAGES
 from tests.server.http.test_codes import listed, make_code, redeem, refusal
