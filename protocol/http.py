@@ -79,6 +79,7 @@ from protocol.messages import (
     to_msgpack,
 )
 from protocol.names import shown
+from protocol.notices import Notices
 from protocol.pace import Pace
 from protocol.patience import Patience, Tries
 from protocol.resources import Activity, Devices, Listing, Trash, Versions
@@ -253,6 +254,9 @@ class ServerApi:
 
     async def codes(self) -> Codes:
         return await self._ask("GET", "/codes", Codes)
+
+    async def notices(self) -> Notices:
+        return await self._ask("GET", "/notices", Notices)
 
     async def revoke_code(self, code: str) -> None:
         await self._tell("DELETE", f"/codes/{quote(code, safe='')}")

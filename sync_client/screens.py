@@ -155,6 +155,8 @@ def status_screen(status: Json, paint: Paint) -> str:
         lines += ["", "  No folder is followed yet. Add one: mb-sync add /Home/NAME FOLDER"]
     if progress := status.get("progress"):
         lines += ["", "  " + progress_line(progress)]
+    if notices := status.get("notices"):
+        lines += ["", *(line for notice in notices for line in _notice(notice, paint))]
     notes = [shown(note) for note in status.get("notes", [])]
     if conflicts := status.get("conflicts"):
         notes.append(f"{count_of(conflicts, 'conflict')} to decide: mb-sync conflicts")
@@ -172,6 +174,14 @@ def status_screen(status: Json, paint: Paint) -> str:
     if notes:
         lines += ["", *(paint(f"  {note}", "dim") for note in notes)]
     return "\n".join(lines)
+
+
+def _notice(notice: Json, paint: Paint) -> list[str]:
+    """What waits is marked like what needs attention; the rest is only told."""
+    mark = paint("!", "attention") if notice["waits"] else "·"
+    when = f" · {ago(notice['at'], time.time())}" if notice["at"] else ""
+    follows = f"      {notice['command']}" if notice["command"] else ""
+    return [f"  {mark} {notice['words']}{paint(when, 'dim')}", *filter(None, [paint(follows, "dim")])]
 
 
 def _folders(folders: list[Json], paint: Paint) -> list[str]:

@@ -129,6 +129,17 @@ def views_of(
     return Views(user=principal.user_name, generation=_generation(views), views=views)
 
 
+def views_with(session: Session, principal: Principal, action: Action) -> list[ReadableView]:
+    """Those in which this principal has this right, by name; one that lies within another is left out."""
+    seen = [
+        one.view for one in _named(_all_seen(session, principal)) if action in rights_of(principal, one.view)
+    ]
+    whole = {view.space for view in seen if view.is_whole}
+    return sorted(
+        (view for view in seen if view.is_whole or view.space not in whole), key=lambda view: view.name
+    )
+
+
 def _quota(listed: _Listed, default: int | None) -> int | None:
     return default if listed.quota_bytes is None else listed.quota_bytes
 

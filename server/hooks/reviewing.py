@@ -17,7 +17,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from protocol.errors import NotFound, Refused
@@ -70,6 +70,26 @@ def rules_within(session: Session, view: ReadableView) -> set[bytes]:
 def _lies_below(session: Session, view: ReadableView, node: bytes) -> bool:
     above = folders_above(session, view.space, NodeId(UUID(bytes=node)))
     return any(folder.id == view.root.bytes for folder in above)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenEnds:
+    """How many files in one state wait for a person."""
+
+    state: State
+    count: int
+    latest_at_ms: int
+
+
+def open_ends(session: Session, view: ReadableView) -> list[OpenEnds]:
+    """Of the rules of this view, all together."""
+    counted = (
+        select(JobRow.state, func.count(), func.max(JobRow.ended_at_ms))
+        .where(JobRow.rule.in_(rules_within(session, view)), JobRow.state.in_(OPEN_ENDS))
+        .group_by(JobRow.state)
+        .order_by(JobRow.state.desc())
+    )
+    return [OpenEnds(State(state), count, at_ms or 0) for state, count, at_ms in session.execute(counted)]
 
 
 def list_jobs(

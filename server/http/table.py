@@ -20,6 +20,7 @@ from server.http import (
     history,
     jobs,
     login,
+    notices,
     rules,
 )
 from server.http.openapi import describe
@@ -62,6 +63,7 @@ ROUTES = (
     codes.get_codes,
     codes.delete_code,
     codes.put_code_device,
+    notices.get_notices,
     jobs.get_jobs,
     jobs.get_job,
     jobs.get_held,

@@ -38,6 +38,7 @@ from sync_client.engine.database import StateDatabase
 from sync_client.engine.disk import FollowedRoot
 from sync_client.engine.limits import Limits, read_limits, write_limits
 from sync_client.engine.marker import Marker, remove_marker, write_marker
+from sync_client.engine.notices import AGAIN_SECONDS, Heard
 from sync_client.engine.rebuilding import STATE, note_down, recall, set_aside_if_damaged
 from sync_client.engine.remote_folders import find_remote
 from sync_client.engine.round import FolderSync
@@ -75,6 +76,7 @@ class Engine:
         self._greeted = False
         self.server_retention: Retention | None = None  # not heard yet
         self._rights = ViewRights(api)
+        self.heard = Heard(api)
         self._resumed = asyncio.Event()
         self._cursor_moved = asyncio.Event()
         self._round_ended = asyncio.Event()
@@ -144,6 +146,7 @@ class Engine:
                 group.create_task(self._listen(), name="listen")
                 group.create_task(self._resume_in_time(), name="end of pauses")
                 group.create_task(self._look_for_room(), name="room")
+                group.create_task(self._hear_notices(), name="notices")
         finally:
             self._group = None
             self._tasks.clear()
@@ -221,6 +224,19 @@ class Engine:
             if self._greeted and self.signed_out is None:
                 with suppress(MedicalBlocksError):  # whatever it is, a round meets it as well and says so
                     await self._learn_room()
+
+    async def _hear_notices(self) -> None:
+        while True:
+            await self._resumed.wait()
+            if self.signed_out is None:
+                await self._ask_for_notices()
+            await asyncio.sleep(AGAIN_SECONDS)
+
+    async def _ask_for_notices(self) -> None:
+        """They are no part of the work: what goes wrong is met by it as well, and said there."""
+        if not self.account.only_down:  # a sync code has no person behind it
+            with suppress(MedicalBlocksError):
+                await self.heard.ask()
 
     async def _learn_room(self) -> None:
         if self._rights.may_have_changed(self.syncs.values()):
@@ -376,6 +392,7 @@ class Engine:
             for sync in list(self.syncs.values()):
                 await self._bring_to_rest(sync)
             await self._learn_room()
+            await self._ask_for_notices()
         except DeviceCloned as error:
             self._sign_out(error)
             raise self.signed_out or error from error

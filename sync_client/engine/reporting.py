@@ -19,6 +19,7 @@ import msgspec
 from protocol.errors import DeviceCloned, LocalProblem
 from protocol.messages import Kind
 from protocol.names import unportable
+from sync_client.engine import notices
 from sync_client.engine.ignoring import IGNORE_FILE, MAX_BYTES, Ignoring, shown_file, words
 from sync_client.engine.rebuilding import told
 from sync_client.engine.trash_care import KEEP_DAYS, SHARE
@@ -71,6 +72,7 @@ def status(engine: Engine) -> Answer:
         "user": engine.account.user,
         "device": engine.account.device_name,
         "folders": folders,
+        "notices": [notices.answer(one) for one in engine.heard.notices],
         "conflicts": sum(1 for sync in engine.syncs.values() for _ in open_conflicts(sync)),
         "traffic": {"sent_bytes": engine.api.bytes_sent, "received_bytes": engine.api.bytes_received},
         "progress": _progress(engine),

@@ -128,6 +128,7 @@ def _menu(seen: Seen, detail: str) -> Iterator[Item]:
         yield Item("Quit", Quit())
         return
     asking = [*_guards(seen.guards), *_conflicts(status, seen.conflicts), *_problems(status)]
+    asking += _notices(status)
     if asking:
         yield SEPARATOR
         yield from asking
@@ -204,6 +205,16 @@ def _version(label: str, version: Json) -> str:
     if who := version.get("user"):
         facts.append(shown(str(who)))
     return f"{label} ({', '.join(facts)})"
+
+
+def _notices(status: Json) -> Iterator[Item]:
+    """What the server tells this person, each with the command that answers it."""
+    told = status.get("notices", [])
+    if len(told) == 1:
+        yield Item(_short(told[0]["words"]), items=(Item(told[0]["command"]),))
+    elif told:
+        listed = [Item(_short(one["words"]), items=(Item(one["command"]),)) for one in told[:MAX_LISTED]]
+        yield Item(f"{len(told):,} notices", items=tuple(_cut(listed, len(told), "mb-sync status")))
 
 
 def _problems(status: Json) -> Iterator[Item]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from typing import Any
 
 from protocol.names import shown
 from sync_client import screens
@@ -30,6 +31,7 @@ def notices(before: Seen | None, after: Seen, *, quiet: Seen | None) -> list[Not
     quiet: what was seen when all was synced last; files that came since are told together, when it is so again.
     """
     found = [*_guards(before, after), *_conflicts(before, after), *_stopped(before, after)]
+    found += _told(before, after)
     if before is not None:
         found += _problems(before, after)
     if quiet is not None:
@@ -62,6 +64,26 @@ def _conflicts(before: Seen | None, after: Seen) -> list[Notice]:
             "conflicts",
         )
     ]
+
+
+def _told(before: Seen | None, after: Seen) -> list[Notice]:
+    """By the server.  One more file is no news; at the first look neither is what waits for nobody."""
+
+    def told(seen: Seen) -> dict[tuple[str, ...], Any]:
+        return {
+            (one["kind"], one["folder"], one["code"], one["device"]): one
+            for one in seen.status.get("notices", [])
+        }
+
+    was = told(before) if before else {}
+    new = [one for key, one in told(after).items() if key not in was and (before or one["waits"])]
+    if not new:
+        return []
+    if len(new) == 1:
+        return [Notice(shown(new[0]["words"]), new[0]["command"], "told", urgent=new[0]["waits"])]
+    text = ". ".join(shown(one["words"]) for one in new[:3])
+    more = f", and {len(new) - 3:,} more" if len(new) > 3 else ""
+    return [Notice(f"{len(new):,} notices from the server", f"{text}{more}.", "told", urgent=True)]
 
 
 def _stopped(before: Seen | None, after: Seen) -> list[Notice]:

@@ -35,6 +35,11 @@ def test_a_reviewer_looks_and_releases_and_a_clinician_may_only_look(
     said = clinic.mb_sync.done("quarantine", "list", "/Projects/Nerves/Intake")
     assert "/Projects/Nerves/Intake/Zweistein/us.dcm" in said
     assert "no-cleaner" in said
+    desk.start()
+    told = "2 files in /Projects/Nerves/Intake wait for a review"
+    until(lambda: told in desk.mb_sync.done("status"), "the reviewer is told")
+    assert "mb-sync quarantine list /Projects/Nerves/Intake" in desk.mb_sync.done("status")
+    desk.stop()
     waiting = {job["file"]: job["job"] for job in desk.mb_sync.json("quarantine", "list")}
     picture, letter = str(waiting["Zweistein/us.dcm"]), str(waiting["Zweistein/letter.txt"])
     assert '"' in clinic.mb_sync.done("quarantine", "show", picture)

@@ -120,3 +120,15 @@ def test_a_progress_line_tells_rate_and_time_left() -> None:
         "bytes_per_second": 10**6,
     }
     assert screens.progress_line(progress) == "3 of 10 files, 1.0 MB of 5.0 MB, 1.0 MB/s, 5 s left"
+
+
+def test_what_the_server_tells_stands_with_its_command() -> None:
+    waits = {"words": "2 files wait", "command": "mb-sync quarantine list", "waits": True, "at": 0}
+    told = {
+        "words": "pc used it",
+        "command": "",
+        "waits": False,
+        "at": int((time.time() - 7_300) * 1_000),
+    }
+    said = screens.status_screen(a_status(notices=[waits, told]), PLAIN)
+    assert said.endswith("\n\n  ! 2 files wait\n      mb-sync quarantine list\n  · pc used it · 2 h ago")

@@ -11,9 +11,10 @@ from sqlalchemy import select
 
 from protocol.errors import AccessDenied, NotFound, Refused
 from protocol.hooks import Job, Jobs, Release
+from protocol.notices import Notices
 from server.access.projects import give_role
 from server.access.rights import Role
-from server.database.tables import AuditRow
+from server.database.tables import AuditRow, JobRow
 from server.hooks.jobs import State
 from tests.server.hooks.test_intake import NAMES, a_slice, an_ultrasound
 from tests.server.http.test_sharing import Person
@@ -109,6 +110,27 @@ async def test_a_clinician_may_look_reject_and_retry_but_not_release(tmp_path: P
         assert {job.job for job in (await jobs_of(imaging.clinician, "held")).jobs} == {text.job, picture.job}
         assert await imaging.out() == {}
         assert told_of(imaging) == ["look", "reject", "retry"]
+
+
+async def notices_of(person: Person) -> list[tuple[str, str, int]]:
+    told = (await person.caller.ask("GET", "/notices", answer=Notices)).notices
+    return [(one.kind, one.folder, one.count) for one in told]
+
+
+async def test_who_may_review_is_told_what_waits_and_what_failed_and_nobody_else(tmp_path: Path) -> None:
+    async with an_imaging_project(tmp_path / "data") as imaging:
+        assert await notices_of(imaging.clinician) == []
+        for name in ("a.txt", "b.txt"):
+            await imaging.clinician.file(name, b"of a patient")
+        first, _ = await imaging.ended(2)
+        reviewer = await a_reviewer(imaging)
+        waits = [("review", "/Projects/Nerves/Intake", 2)]
+        assert await notices_of(imaging.clinician) == await notices_of(reviewer) == waits
+        assert await notices_of(imaging.researcher) == []
+        with imaging.server.service.database.writing() as session:
+            session.get_one(JobRow, first.id).state = State.FAILED
+        waits = [("review", "/Projects/Nerves/Intake", 1), ("failed", "/Projects/Nerves/Intake", 1)]
+        assert await notices_of(reviewer) == waits
 
 
 async def seen_by_error(person: Person, job: int) -> None:

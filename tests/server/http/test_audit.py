@@ -28,6 +28,7 @@ LEAVES = {  # each route: the word of its row, or None for what changes nothing 
     "GET /api/v1/views": None,
     "POST /api/v1/wait": None,
     "GET /api/v1/codes": None,
+    "GET /api/v1/notices": None,
     "POST /api/v1/codes/look": None,
     "DELETE /api/v1/codes/{code}": "code",
     "PUT /api/v1/codes/{code}/devices/{device}": "code",

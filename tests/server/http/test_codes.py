@@ -13,6 +13,7 @@ from uuid import UUID, uuid4
 
 import aiohttp
 import pytest
+from sqlalchemy import select
 
 from protocol.codes import CodeSecret, code_text, parse_code
 from protocol.errors import (
@@ -30,6 +31,7 @@ from protocol.errors import (
     TooManyTries,
     WrongCode,
 )
+from protocol.ids import UserId
 from protocol.limits import MAX_CODE_SECONDS
 from protocol.messages import (
     Changes,
@@ -45,9 +47,12 @@ from protocol.messages import (
     WantedContent,
     Watched,
 )
+from protocol.notices import Notices
 from protocol.sharing import CodeMade, Codes, NewCode, Redeem, Redeemed, SyncCode, WhoSees
+from server.access.code_news import TOLD_MS, news_of_codes
 from server.access.codes import hash_secret
 from server.access.redeeming import begin
+from server.database.tables import UserRow
 from tests.server.http.test_sharing import Person
 from tests.support.server import mb_server
 from tests.support.service import ServiceUnderTest, a_service, manifest_of
@@ -418,6 +423,51 @@ async def test_the_list_says_who_used_it_when_from_where_and_how_much(
     await ada.caller.raw("DELETE", f"/codes/{made.code}")
     assert [code.state for code in await listed(ada)] == ["revoked"]
     assert await listed(Person(await server.sign_in("ben"))) == []
+
+
+async def notices_of(person: Person) -> list[tuple[str, str, str]]:
+    told = (await person.caller.ask("GET", "/notices", answer=Notices)).notices
+    return [(one.kind, one.code, one.folder) for one in told]
+
+
+async def test_its_maker_is_told_of_each_first_use_for_a_week(server: ServiceUnderTest, ada: Person) -> None:
+    study = await ada.folder("Study")
+    made = await make_code(ada, study, label="for Jo")
+    assert await notices_of(ada) == []
+    await redeem(server, made.secret)
+    [notice] = (await ada.caller.ask("GET", "/notices", answer=Notices)).notices
+    [code] = await listed(ada)
+    assert (notice.kind, notice.code, notice.folder, notice.label) == ("code", made.code, "Study", "for Jo")
+    assert (notice.device_name, notice.address) == ("collaborator", "127.0.0.1")
+    assert (notice.device, notice.at_ms) == (code.devices[0].device, code.devices[0].first_used_at_ms)
+    await redeem(server, made.secret)
+    assert len(await notices_of(ada)) == 1
+    await redeem(server, made.secret, device=UUID(int=2))
+    assert len(await notices_of(ada)) == 2
+    assert await notices_of(Person(await server.sign_in("ben"))) == []
+    latest = max(device.first_used_at_ms for one in await listed(ada) for device in one.devices)
+    with server.service.database.reading() as session:
+        user = UserId(UUID(bytes=session.scalars(select(UserRow.id).where(UserRow.name == "ada")).one()))
+        assert len(news_of_codes(session, user, now_ms=notice.at_ms + TOLD_MS - 1)) == 2
+        assert news_of_codes(session, user, now_ms=latest + TOLD_MS) == []
+
+
+async def test_a_device_that_waits_is_told_of_until_it_is_let_in_or_the_code_ends(
+    server: ServiceUnderTest, ada: Person
+) -> None:
+    study = await ada.folder("Study")
+    for ends in ("approved", "revoked", "expired"):
+        made = await make_code(ada, study, approve=True, seconds=3)
+        assert isinstance(await refusal(redeem(server, made.secret)), CodeWaiting)
+        assert await notices_of(ada) == [("device", made.code, "Study")]
+        if ends == "approved":
+            [waiting] = next(one.devices for one in await listed(ada) if one.code == made.code)
+            await ada.caller.raw("PUT", f"/codes/{made.code}/devices/{waiting.device}")
+        elif ends == "revoked":
+            await ada.caller.raw("DELETE", f"/codes/{made.code}")
+        else:
+            await asyncio.sleep(max(0.0, made.expires_at_ms / 1_000 - time.time()))
+        assert await notices_of(ada) == []
 
 
 async def test_who_sees_a_folder_lists_its_codes_and_revokes_them(

@@ -28,6 +28,7 @@ EXPECTED = {  # what each route acts on, and the right it asks for
     "GET /api/v1/devices": "person",
     "DELETE /api/v1/devices/{device}": "person",
     "GET /api/v1/codes": "person",
+    "GET /api/v1/notices": "person",
     "DELETE /api/v1/codes/{code}": "person",
     "PUT /api/v1/codes/{code}/devices/{device}": "person",
     "GET /api/v1/views": "account",

@@ -150,3 +150,13 @@ def test_names_that_play_tricks_are_shown_harmless() -> None:
 def test_the_same_answers_give_the_same_face() -> None:
     seen = Seen(a_status())
     assert face_of(seen) == face_of(replace(seen))
+
+
+def test_what_the_server_tells_stands_with_the_command_that_answers_it() -> None:
+    one = {"words": "2 files wait for a review", "command": "mb-sync quarantine list"}
+    assert at(face_of(Seen(a_status(notices=[one]))).menu, "2 files wait for a review").items == (
+        Item("mb-sync quarantine list"),
+    )
+    many = at(face_of(Seen(a_status(notices=[one] * 20))).menu, "20 notices").items
+    assert len(many) == MAX_LISTED + 1
+    assert many[0].items == (Item("mb-sync quarantine list"),)

@@ -72,3 +72,35 @@ def test_a_folder_that_stops_is_told_by_its_name_a_client_that_stops_as_such() -
     one.status["folders"].append(other)
     assert told(seen(), one) == ["Study does not sync"]
     assert told(seen(), seen("error", folder_state="error")) == ["MB-Sync does not sync"]
+
+
+def a_told(kind: str, *, count: int = 1, device: str = "") -> dict[str, Any]:
+    words, waits = f"{count} {kind}", kind != "code"
+    return {
+        "kind": kind,
+        "folder": "F",
+        "code": "",
+        "device": device,
+        "count": count,
+        "words": words,
+        "command": "do",
+        "waits": waits,
+    }
+
+
+def test_what_the_server_tells_is_told_once_and_not_again_for_each_file() -> None:
+    def with_told(*all_told: dict[str, Any]) -> Seen:
+        one = seen()
+        one.status["notices"] = list(all_told)
+        return one
+
+    waits, used = with_told(a_told("review")), with_told(a_told("review"), a_told("code"))
+    assert told(None, used) == ["1 review"]
+    assert told(seen(), waits) == ["1 review"]
+    assert told(waits, with_told(a_told("review", count=9))) == []
+    assert told(waits, used) == ["1 code"]
+    assert told(seen(), with_told(*(a_told("device", device=str(one)) for one in range(5)))) == [
+        "5 notices from the server"
+    ]
+    [urgent] = notices(seen(), waits, quiet=None)
+    assert urgent == Notice("1 review", "do", "told", urgent=True)
