@@ -7,6 +7,7 @@ May import: the standard library, protocol.names (for `shown`).
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -463,7 +464,8 @@ def listing_screen(items: list[Json]) -> str:
     )
 
 
-def who_screen(items: list[Json]) -> str:
+def who_screen(items: list[Json], remote: str) -> str:
+    """Below each that was given something on this very folder: the line that ends it."""
     if not items:
         return "Nobody can see it."
     rows = table(
@@ -478,4 +480,10 @@ def who_screen(items: list[Json]) -> str:
         ),
         indent="",
     )
-    return "\n".join(["Who can see this now:", *rows])
+    lines = ["Who can see this now:"]
+    for item, row in zip(items, rows, strict=True):
+        lines.append(row)
+        if item["removable"]:
+            words = f"{shlex.quote(shown_remote(remote))} --with {shlex.quote(shown(item['who']))}"
+            lines.append(f"    end it: mb-sync share {words} --remove")
+    return "\n".join(lines)

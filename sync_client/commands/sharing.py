@@ -59,7 +59,7 @@ def share(home: ClientHome, remote: str, *, who: str, role: str | None, remove: 
         )
     tell(
         _rows(seen),
-        f"{screens.shown_remote(words)}\n\n{screens.who_screen(_rows(seen))}",
+        f"{screens.shown_remote(words)}\n\n{screens.who_screen(_rows(seen), asked)}",
         json_wanted=as_json,
     )
 
@@ -69,9 +69,10 @@ def share(home: ClientHome, remote: str, *, who: str, role: str | None, remove: 
 @as_json
 @pass_home
 def who(home: ClientHome, remote: str, *, as_json: bool) -> None:
-    """List who can see a folder on the server now, and where that came from."""
-    rows = _rows(asyncio.run(_who(read_account(home), parse_remote(remote))))
-    tell(rows, screens.who_screen(rows), json_wanted=as_json)
+    """List who can see a folder on the server now, where that came from, and how to end it."""
+    asked = parse_remote(remote)
+    rows = _rows(asyncio.run(_who(read_account(home), asked)))
+    tell(rows, screens.who_screen(rows, asked), json_wanted=as_json)
 
 
 def _rows(seen: WhoSees) -> list[dict[str, Any]]:

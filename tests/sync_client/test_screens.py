@@ -132,3 +132,16 @@ def test_what_the_server_tells_stands_with_its_command() -> None:
     }
     said = screens.status_screen(a_status(notices=[waits, told]), PLAIN)
     assert said.endswith("\n\n  ! 2 files wait\n      mb-sync quarantine list\n  · pc used it · 2 h ago")
+
+
+def test_who_sees_a_folder_stands_with_the_line_that_ends_it() -> None:
+    owner = {"who": "user:ana", "role": "owner", "here": True, "on": "", "people": [], "removable": False}
+    ben = owner | {"who": "user:ben", "role": "reader", "removable": True}
+    team = owner | {"who": "team:lab", "role": "editor", "here": False, "on": "/Home", "people": ["eva"]}
+    assert screens.who_screen([owner, ben, team], "/Home/My study").splitlines() == [
+        "Who can see this now:",
+        "user:ana   owner",
+        "user:ben   reader",
+        "    end it: mb-sync share '/Home/My study' --with user:ben --remove",
+        "team:lab   editor   from /Home   eva",
+    ]
