@@ -1,6 +1,7 @@
 """Random histories of three computers and a server in virtual time keep every promise; planted bugs are found.
 
-Where MB_BUDGET_SECONDS says how long to go on, MB_SEED chooses the histories; else a few run, the same each time.
+MB_HISTORIES says how many run in all, or MB_BUDGET_SECONDS how long to go on; then MB_SEED chooses them.  Else a few run,
+the same each time.
 They run in processes of their own, where the
 clock, the disks and all randomness are the simulation's (tests.simulation.run), with hashes that are the same each
 time: so a seed that fails here fails again by `PYTHONHASHSEED=0 python -m tests.simulation.run --seed N`.
@@ -20,7 +21,8 @@ from tests.simulation.planted import PLANTED
 
 SEED = int(os.environ.get("MB_SEED", "1"), 0) % 10**9 * 1_000_000
 BUDGET_SECONDS = float(os.environ.get("MB_BUDGET_SECONDS", "0"))
-PARTS = 3  # so that several cores share the work
+HISTORIES = int(os.environ.get("MB_HISTORIES", "0"))
+PARTS = 4  # so that several cores share the work
 A_FEW = 3  # histories in each, where no time is given: always the same ones
 FOUND_WITHIN = 60  # histories
 
@@ -40,7 +42,9 @@ def simulated(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize("part", range(PARTS))
 def test_whatever_happens_everyone_ends_equal_and_nothing_is_lost(part: int) -> None:
-    if BUDGET_SECONDS:
+    if HISTORIES:
+        ran = simulated("--from", SEED + part * 100_000, "--count", -(-HISTORIES // PARTS))
+    elif BUDGET_SECONDS:
         ran = simulated("--from", SEED + part * 100_000, "--seconds", BUDGET_SECONDS)
     else:
         ran = simulated("--from", part * 1_000, "--count", A_FEW)
