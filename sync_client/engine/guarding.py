@@ -11,7 +11,7 @@ is held, are the dirty rows counted.
 from __future__ import annotations
 
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
@@ -51,6 +51,7 @@ from sync_client.engine.threads import in_thread
 from sync_client.engine.trees import Row, Side
 
 SHOWN_PATHS = 20
+TOGETHER_SECONDS = 5  # what was done within them is kept as one
 _LOSER = {Mass.DELETED_HERE: Side.REMOTE, Mass.DELETED_THERE: Side.LOCAL}
 _MISSING = {Mass.DELETED_HERE: Side.LOCAL, Mass.DELETED_THERE: Side.REMOTE}
 
@@ -63,9 +64,19 @@ class Held(Struct, frozen=True):
     since_ms: int
 
 
+class Done(Struct, frozen=True, array_like=True):
+    """What was done without asking within a few seconds.  at_s: by the wall clock, the only one that goes on while this
+    computer is off."""
+
+    at_s: int
+    mass: Mass
+    count: int
+
+
 class _Memory(Struct):
     held: dict[Mass, Held] = {}
     approved: dict[Mass, int] = {}
+    recent: list[Done] = []
 
 
 class Waiting(Struct, frozen=True):
@@ -86,7 +97,7 @@ class Guard:
         self._fact = f"guard {folder.follow.hex}"
         kept = state.fact(self._fact)
         self._memory = msgspec.json.decode(kept, type=_Memory) if kept else _Memory()
-        self._recent: deque[tuple[float, Mass, int]] = deque()  # done without asking: when, what, how many
+        self._recent = deque(_by_this_clock(self._memory.recent))  # done without asking: when, what, how many
 
     @property
     def held(self) -> frozenset[Mass]:
@@ -179,11 +190,11 @@ class Guard:
     def note(self, mass: Mass, count: int) -> None:
         """So many were deleted or rewritten just now."""
         approved = self._memory.approved.get(mass, 0)
-        if approved:
-            left = {**self._memory.approved, mass: max(0, approved - count)}
-            self._remember(self._memory.held, {what: number for what, number in left.items() if number})
         if count > approved:
             self._recent.append((time.monotonic(), mass, count - approved))
+        if count:
+            left = {**self._memory.approved, mass: max(0, approved - count)}
+            self._remember(self._memory.held, {what: number for what, number in left.items() if number})
 
     def _lately(self) -> deque[tuple[float, Mass, int]]:
         while self._recent and self._recent[0][0] < time.monotonic() - WINDOW_SECONDS:
@@ -191,11 +202,19 @@ class Guard:
         return self._recent
 
     def _remember(self, held: dict[Mass, Held], approved: dict[Mass, int]) -> None:
-        changed = _Memory(held, approved)
+        changed = _Memory(held, approved, self._to_keep())
         if changed != self._memory:
             self._memory = changed
             with self._state.transaction():
                 self._state.set_fact(self._fact, msgspec.json.encode(changed).decode())
+
+    def _to_keep(self) -> list[Done]:
+        """The window for the next start, a few seconds taken together."""
+        ahead = time.time() - time.monotonic()
+        kept: Counter[tuple[int, Mass]] = Counter()
+        for moment, mass, count in self._lately():
+            kept[int((moment + ahead) // TOGETHER_SECONDS) * TOGETHER_SECONDS, mass] += count
+        return [Done(at_s, mass, count) for (at_s, mass), count in sorted(kept.items())]
 
     # ---- people ------------------------------------------------------------------------------------------
 
@@ -287,3 +306,10 @@ class Guard:
             if not page.next:
                 return found
             after = page.next
+
+
+def _by_this_clock(recent: Sequence[Done]) -> Iterator[tuple[float, Mass, int]]:
+    """A wall clock that was put back since makes nothing older, nor younger than now."""
+    now, wall = time.monotonic(), time.time()
+    for done in recent:
+        yield now - max(0.0, wall - done.at_s), done.mass, done.count

@@ -2,6 +2,7 @@
 
 MB_HISTORIES says how many run in all, or MB_BUDGET_SECONDS how long to go on; then MB_SEED chooses them.  Else a few
 run, the same each time.  They run in processes of their own, where the
+clock, the disks and all randomness are the simulation's (tests.simulation.run), with hashes that are the same each
 time: so a seed that fails here fails again by `PYTHONHASHSEED=0 python -m tests.simulation.run --seed N`.
 """
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import random
 import shutil
+import time
 from pathlib import Path
+
+import pytest
 
 from protocol.messages import Content, Delete, DeleteTree, Kind, Put, Revision
 from sync_client.engine.engine import Engine
+from sync_client.engine.guards import WINDOW_SECONDS
 from tests.support.one_engine import Setting, names, shown
 from tests.support.service import manifest_of
 
@@ -102,6 +106,51 @@ async def test_a_few_deletes_are_passed_on_and_many_in_a_row_ask(setting: Settin
         assert not await engine.once()
         assert what_waits(engine) == [("deleted-here", 20)]
         assert len(await setting.on_server("/study/series")) == 70
+
+
+async def test_what_was_deleted_before_a_restart_counts_too(setting: Setting) -> None:
+    """Else whatever deletes in pieces, and restarts the client between them, is never asked about."""
+    async with setting.engine() as engine:
+        study = await setting.follow(engine, "study")
+        a_study(study, 160)
+        assert await engine.once()
+        for image in range(45):
+            (study / "series" / f"{image}.dcm").unlink()
+        assert await engine.once()
+    async with setting.engine() as engine:
+        for image in range(45, 90):
+            (study / "series" / f"{image}.dcm").unlink()
+        assert await engine.once()
+    for image in range(90, 110):
+        (study / "series" / f"{image}.dcm").unlink()
+    async with setting.engine() as engine:
+        assert not await engine.once()
+        assert what_waits(engine) == [("deleted-here", 20)]
+        await engine.decide_guard(None, apply=True)
+        assert await engine.once()
+    (study / "series" / "110.dcm").unlink()
+    async with setting.engine() as engine:  # the decision covers what came before it
+        assert await engine.once()
+    assert len(await setting.on_server("/study/series")) == 49
+
+
+@pytest.mark.parametrize(("jump", "asks"), [(-3 * 86_400.0, True), (WINDOW_SECONDS + 6, False)])
+async def test_a_clock_that_is_put_back_over_a_restart_forgets_nothing(
+    setting: Setting, monkeypatch: pytest.MonkeyPatch, jump: float, asks: bool
+) -> None:
+    async with setting.engine() as engine:
+        study = await setting.follow(engine, "study")
+        a_study(study, 160)
+        assert await engine.once()
+        for image in range(90):
+            (study / "series" / f"{image}.dcm").unlink()
+        assert await engine.once()
+    wall = time.time
+    monkeypatch.setattr(time, "time", lambda: wall() + jump)
+    for image in range(90, 110):
+        (study / "series" / f"{image}.dcm").unlink()
+    async with setting.engine() as engine:
+        assert await engine.once() is not asks
 
 
 async def test_a_mass_delete_there_leaves_the_disk_alone_and_the_edit_goes_on(setting: Setting) -> None:
