@@ -26,11 +26,12 @@ from sqlalchemy.orm import Session
 from blocks.contract.manifest import Manifest
 from blocks.contract.result import Label, OutputKind, Reason
 from protocol.errors import Refused, Unavailable
-from protocol.ids import DeviceId, NodeId, SpaceId, UserId, ViewId
+from protocol.ids import NodeId, SpaceId, UserId, ViewId
 from protocol.limits import MAX_BATCH_OPS
 from protocol.messages import AnyOp, Commit, Committed, Content, Kind, Make, Put, Revision, Status
 from protocol.names import conflict_name, name_key
 from server.access.cursors import Cursors
+from server.access.devices import HOOKS
 from server.access.new_spaces import fresh_id
 from server.access.rights import INTAKE, Principal, ReadableView, Role
 from server.catalog import labels
@@ -45,8 +46,6 @@ from server.spaces.commit import commit
 from server.spaces.rows import load_with_ancestors, versions_named
 from server.spaces.staging import StagedNode
 
-# Whatever blocks make is committed, and was uploaded, by this device; nobody can sign in as it.
-HOOKS = DeviceId(UUID("6d622d68-6f6f-8b73-8000-000000000001"))
 _FOLDER = Content(kind=Kind.FOLDER)
 _CHILD = "SELECT id, kind FROM nodes WHERE space = ? AND parent = ? AND name_key = ?"
 

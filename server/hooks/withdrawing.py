@@ -30,6 +30,7 @@ from server.hooks.jobs import State
 from server.hooks.publishing import commit_here
 from server.hooks.rules import Folder, path_of
 from server.spaces.rows import load_with_ancestors
+from server.spaces.withdrawn import mark_withdrawn
 
 Named = tuple[SpaceId, bytes]  # a node of a space
 _BELOW = text(
@@ -78,6 +79,8 @@ def withdraw(
     live = {one for space in _spaces(every) for one in _live(session, space, every)}
     for space in _spaces(live):
         _bury(session, store, cursors, space, [node for where, node in live if where == space], now_ms=now_ms)
+    for space in _spaces(every):
+        mark_withdrawn(session, space, [node for where, node in every if where == space])
     return Withdrawal(
         sources=len(live & sources),
         derived=len(live & derived),

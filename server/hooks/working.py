@@ -28,13 +28,14 @@ from blocks.runners.ran import Ended, Ran
 from blocks.runners.trying import find_block
 from protocol.errors import MedicalBlocksError, Refused
 from server.access.cursors import Cursors
+from server.access.devices import HOOKS
 from server.chunks.store import ChunkStore
 from server.database.session import Database
 from server.database.tables import ProjectRow
 from server.hooks import job_folder, jobs
 from server.hooks.job_folder import Chunked, Input
 from server.hooks.jobs import Leased, State
-from server.hooks.publishing import HOOKS, Made, publish
+from server.hooks.publishing import Made, publish
 from server.hooks.workshop import Workshop
 
 log = logging.getLogger(__name__)

@@ -67,6 +67,7 @@ from server.spaces.rows import (
     versions_named,
 )
 from server.spaces.staging import StagedTree
+from server.spaces.withdrawn import barred_among
 from server.spaces.writing import write_tree
 
 BATCHES_KEPT_MS = 7 * 24 * 3_600_000
@@ -146,6 +147,7 @@ def commit(
         room=_room_in_folders(session, view.space, batch.ops, stamp),
         room_bytes=room_of(used_bytes, quota_bytes, default_quota),
         outside=_outside(view, tree, batch.ops),
+        barred=_barred(session, principal, view, batch.ops),
     )
     results = decide(tree, batch.ops, around)
     moved = stamp if borders is None or view.is_whole else borders.views[view.root.bytes].stamp
@@ -252,6 +254,14 @@ def _outside(view: ReadableView, tree: StagedTree, ops: Sequence[AnyOp]) -> Coll
     named = {op.node.bytes for op in ops} & tree.nodes.keys()
     parents = {node.id: node.parent for node in tree.nodes.values()}
     return named - below_or_at(view.root.bytes, named, parents)
+
+
+def _barred(
+    session: Session, principal: Principal, view: ReadableView, ops: Sequence[AnyOp]
+) -> Collection[bytes]:
+    """What was withdrawn, among what these operations restore."""
+    restored = {op.node.bytes for op in ops if isinstance(op, Restore)}
+    return barred_among(session, principal, view, restored) if restored else ()
 
 
 # ---- what a decision needs -------------------------------------------------------------------------------

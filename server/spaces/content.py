@@ -22,6 +22,7 @@ from server.database.tables import NodeRow
 from server.spaces.holdings import resolve
 from server.spaces.inside import inside
 from server.spaces.rows import FoundVersion, VersionName, versions_named
+from server.spaces.withdrawn import refuse_barred
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,14 +108,16 @@ def _versions(
 ) -> dict[VersionName, FoundVersion]:
     """All of these versions.  What is superseded or in the trash needs the right to versions.
 
-    Raises NotFound: one is missing, or that right is.
+    Raises NotFound: one is missing.  Raises AccessDenied: that right is, or the file was withdrawn.
     """
     found = versions_named(session, view.space, names)
     mine = inside(session, view, {name[0] for name in names})
     if not all(name in found and name[0] in mine for name in names):
         raise _nothing()
-    if any(version.is_past for version in found.values()):
+    past = {name[0] for name, version in found.items() if version.is_past}
+    if past:
         authorise(principal, Action.VERSIONS, view)
+        refuse_barred(session, principal, view, past)
     return found
 
 

@@ -57,7 +57,7 @@ class Circumstances:
     holdings, newer: by the position of the operation in the batch; newer: what stands in the folder and was
     stamped after the cursor of its delete_tree.  room: how many children a folder may still get, where that
     may matter.  room_bytes: by how much the space may grow; None: no limit.  outside: nodes of the space that lie in
-    no reach of this batch.
+    no reach of this batch.  barred: that may not be restored.
     """
 
     epoch: int
@@ -70,10 +70,14 @@ class Circumstances:
     room: Mapping[bytes, int] = field(default_factory=dict)
     room_bytes: int | None = None
     outside: Collection[bytes] = ()
+    barred: Collection[bytes] = ()
 
 
 _UNPROBLEMATIC = Holding()
 _ABSENT = "the node is deleted, or was never there"
+_WITHDRAWN = (
+    "it was withdrawn: whoever may release brings it back, and what a block made only after its source"
+)
 _GROUP_FAILED = OpResult(status=Status.GROUP_FAILED)
 
 
@@ -333,6 +337,8 @@ class _Batch:
         row = self._tree.nodes.get(op.node.bytes)
         if row is None or not row.is_deleted or row.place != op.place_revision:
             return _refused(Status.STALE, "the trash does not hold this")
+        if row.id in self._around.barred:
+            return _refused(Status.DENIED, _WITHDRAWN)
         name = row.name if op.name is None else op.name
         refused = _refused_name(name)
         if refused is not None:

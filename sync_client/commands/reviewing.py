@@ -171,7 +171,7 @@ def withdraw(home: ClientHome, remote: str, *, as_json: bool) -> None:
     words = (
         f"In the trash now: {screens.count_of(done.sources, 'file')} of {screens.shown_remote(remote)},"
         f" and {screens.count_of(done.derived, 'file')} that blocks made of them.\n"
-        "Undo: restore them (mb-sync trash); blocks then do them again."
+        "Undo, by a reviewer: restore the sources (mb-sync trash); blocks then do them again."
     )
     tell(facts, words, json_wanted=as_json)
 

@@ -13,11 +13,12 @@ from blocks.contract.result import Output, OutputKind
 from blocks.runners.trying import find_block
 from protocol.errors import Refused
 from protocol.messages import Content, Kind, Make, Status
+from server.access.devices import HOOKS
 from server.hooks import job_folder
 from server.hooks import jobs as job_table
 from server.hooks.job_folder import Chunked
 from server.hooks.jobs import State
-from server.hooks.publishing import HOOKS, Made, publish
+from server.hooks.publishing import Made, publish
 from server.hooks.rules import Rule, add_rule, folder_at
 from server.hooks.tracing import trace
 from server.hooks.withdrawing import withdraw
