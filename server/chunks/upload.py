@@ -87,6 +87,7 @@ class Upload:
 
     def _begin(self, work: Callable[[], None]) -> None:
         self._working = asyncio.get_running_loop().run_in_executor(None, work)
+        self._working.add_done_callback(_looked_at)
 
     def _seal(self, frames: Sequence[Frame], first: int) -> None:
         with self._dropping_what_fails():
@@ -120,6 +121,12 @@ class Upload:
             if isinstance(error, OSError):
                 raise cannot_write(error) from error
             raise
+
+
+def _looked_at(working: asyncio.Future[None]) -> None:
+    """Of an upload whose sender is gone nobody waits for the last write, and what it raised is no bug of ours."""
+    if not working.cancelled():
+        working.exception()
 
 
 def cannot_write(error: OSError) -> Unavailable:

@@ -162,9 +162,12 @@ class Person:
             self.disk.write(inode, data, "person")
             self.disk.on_change(folder)
             return
-        new = self.disk.make_file(folder, f"{name}~new", data, stat.S_IMODE(inode.mode))
+        beside = f"{name}~new"
+        while self.disk.find(folder, beside) is not None:  # what a power cut left of an earlier one
+            beside += "~"
+        new = self.disk.make_file(folder, beside, data, stat.S_IMODE(inode.mode))
         new.by = "person"
-        self.disk.rename(folder, f"{name}~new", folder, name, replace=True)
+        self.disk.rename(folder, beside, folder, name, replace=True)
 
     def _move(self, inode: Inode, folder: Inode, old: str, into: Inode, name: str) -> None:
         if self.disk.find(into, name) not in (None, inode) or self._is_below(into, inode):
