@@ -401,6 +401,7 @@ class Status(StrEnum):
     OVER_QUOTA = "over-quota"
     MISSING_CHUNKS = "missing-chunks"
     CONTENT_REFUSED = "content-refused"  # it contradicts itself, the store or the kind of the node
+    OVERTAKEN = "overtaken"  # put back, as a version: the current content was given since, without knowing it
     GROUP_FAILED = "group-failed"  # another operation of its group was refused
 
 

@@ -35,6 +35,8 @@ async def post_commit(call: Call, batch: Commit) -> CommitAnswer:
             came=call.came,
         )
     )
-    if isinstance(answer, Committed) and any(result.status is Status.DONE for result in answer.results):
+    if isinstance(answer, Committed) and any(
+        result.status in (Status.DONE, Status.OVERTAKEN) for result in answer.results
+    ):
         service.wakeups.notify(call.view.space)
     return answer

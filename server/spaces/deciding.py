@@ -126,6 +126,7 @@ class _Batch:
         self._around = around
         self._first = Revision(epoch=around.epoch, number=1)
         self._made = OpResult(status=Status.DONE, place_revision=self._first, content_revision=self._first)
+        self._overtaken: set[bytes] = set()
 
     def decide_run(self, run: Run) -> list[OpResult]:
         tree = self._tree
@@ -155,7 +156,8 @@ class _Batch:
     def _done(self, row: StagedNode) -> OpResult:
         if row.place is self._first and row.content is self._first:
             return self._made
-        return OpResult(status=Status.DONE, place_revision=row.place, content_revision=row.content)
+        status = Status.OVERTAKEN if row.id in self._overtaken else Status.DONE
+        return OpResult(status=status, place_revision=row.place, content_revision=row.content)
 
     def _judge(self, row: StagedNode) -> OpResult | None:
         """Whether a node may stand where its group left it."""
@@ -381,6 +383,8 @@ class _Batch:
             return refused
         back.place(row)
         if row.kind is not Kind.FOLDER:
+            if is_new and op.content_revision.epoch < row.content.epoch and not row.is_deleted:
+                self._overtaken.add(row.id)
             back.fill(tree.nodes[row.id], holding.uses, is_kept=holding.is_kept)
         return None
 

@@ -43,7 +43,7 @@ _DID: dict[type[AnyOp], Did] = {
     Resolve: Did.RESOLVE,
 }
 _TOLD = frozenset(
-    {Status.DONE, Status.DENIED, Status.IDENTIFIED}
+    {Status.DONE, Status.OVERTAKEN, Status.DENIED, Status.IDENTIFIED}
 )  # all else changed nothing, and was allowed
 
 

@@ -178,6 +178,7 @@ class PuttingBack:
         answer = await self._commit(ops) if ops else []
         if isinstance(answer, Reset):
             return answer
+        # What was overtaken is not done: it counts as never agreed, and both contents are kept.
         done = {row.node for row, result in zip(sent, answer, strict=True) if result.status is Status.DONE}
         with self._trees.transaction():
             for before in rows:

@@ -54,6 +54,12 @@ def test_whatever_happens_everyone_ends_equal_and_nothing_is_lost(part: int) -> 
     assert int(told[1]) > 0
 
 
+@pytest.mark.parametrize("seed", [50376, 51631, 52599])
+def test_a_history_that_once_found_a_fault_finds_none(seed: int) -> None:
+    ran = simulated("--from", seed, "--count", 1)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
 @pytest.mark.parametrize("bug", PLANTED)
 def test_a_planted_bug_is_found(bug: str) -> None:
     ran = simulated("--plant", bug, "--count", FOUND_WITHIN)

@@ -123,10 +123,34 @@ async def test_what_is_put_back_twice_is_there_once(tmp_path: Path) -> None:
         begin_epoch(space, 2)
         await ada.commit(Put(node=file, content_revision=Revision(1, 2), content=a_file(b"1")))
         older = back(file, ada.root, "a", a_file(b"2"), filled=(1, 3))
-        for batch in ([older, older], [older]):
-            assert {result.status for result in await ada.commit(*batch)} == {Status.DONE}
+        for batch, said in (([older, older], Status.OVERTAKEN), ([older], Status.DONE)):
+            assert {result.status for result in await ada.commit(*batch)} == {said}
         assert versions(space, file) == [(1, 1, 1), (1, 2, 1), (1, 3, 1), (2, 3, 1)]
         assert (await tree(ada))["a"].content == a_file(b"1"), "an edit of the new epoch stays current"
+        assert is_sound(space)
+
+
+async def test_a_content_that_the_current_one_was_given_without_knowing_is_told_as_overtaken(
+    tmp_path: Path,
+) -> None:
+    """Neither came from the other, so whoever puts it back keeps both; one that was made from it is none of these."""
+    async with a_space(tmp_path) as space:
+        ada, other = await space.client("ada"), await space.client("ada", "other")
+        for client in (ada, other):
+            await client.upload(b"1", b"2", b"3")
+        file = await ada.put_new("a", a_file(b"1"))
+        begin_epoch(space, 2)
+        await ada.commit(Put(node=file, content_revision=Revision(1, 1), content=a_file(b"3")))
+        late = await one(other, back(file, ada.root, "a", a_file(b"2"), filled=(1, 2)))
+        assert (late.status, late.content_revision) == (Status.OVERTAKEN, Revision(2, 2))
+        assert versions(space, file) == [(1, 1, 1), (1, 2, 1), (2, 2, 1)]
+
+        second = await ada.put_new("b", a_file(b"1"))
+        begin_epoch(space, 3)
+        known = back(second, ada.root, "b", a_file(b"2"), place=(2, 1), filled=(2, 2))
+        assert (await one(ada, known)).status is Status.DONE
+        await ada.commit(Put(node=second, content_revision=Revision(2, 2), content=a_file(b"3")))
+        assert (await one(other, known)).status is Status.DONE
         assert is_sound(space)
 
 
