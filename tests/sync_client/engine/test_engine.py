@@ -180,7 +180,7 @@ async def test_nothing_goes_up_to_a_server_that_cuts_files_another_way(
     async with setting.running() as engine:
         assert not await engine.wait_synced()
         assert "Update" in engine.status()["folders"][0]["words"]
-    assert set(setting.proxy.requests) <= {"/hello"} | {
+    assert set(setting.proxy.requests) <= {"/hello", "/notices"} | {
         path for path in setting.proxy.requests if "/wait" in path
     }
     monkeypatch.undo()
