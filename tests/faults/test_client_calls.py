@@ -18,7 +18,7 @@ import pytest
 
 from protocol.errors import LocalProblem, MedicalBlocksError
 from sync_client.control import NotRunning, ask
-from tests.support.computers import Computer, Together, until
+from tests.support.computers import Together, until
 from tests.support.faults.control import ANSWERS, CHANGING, Calls, Faults
 from tests.support.faults.power import Loss, Snapshot, power_cut
 from tests.support.faults.programs import KILLED, QuickComputer
@@ -58,7 +58,7 @@ class World:
     def at_rest(self, why: str) -> None:
         for computer in (self.ours, self.both.b, self.ours):
             computer.wait()
-            if agreed(computer):
+            if computer.agree():
                 computer.wait()
         wanted = self.story.wanted
         for computer in self.both.computers:
@@ -160,14 +160,6 @@ def under_the_fault(ours: QuickComputer) -> dict[str, str]:
     return status
 
 
-def agreed(computer: Computer) -> bool:
-    """So many deletes within a few minutes ask first, and these people mean them.  True: something waited for that."""
-    if not ask(computer.mb_sync.home, "guard"):
-        return False
-    ask(computer.mb_sync.home, "guard-decide", folder=None, apply=True)
-    return True
-
-
 def heals(world: World, why: str) -> None:
     """Nobody restarts anything."""
     wanted = world.story.wanted
@@ -175,7 +167,7 @@ def heals(world: World, why: str) -> None:
     while True:
         with suppress(MedicalBlocksError):
             world.ours.wait(5.0)
-            if agreed(world.ours):
+            if world.ours.agree():
                 continue
             if not differences(world.ours, wanted):
                 break

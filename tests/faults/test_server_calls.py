@@ -52,6 +52,8 @@ class World:
     def at_rest(self, why: str) -> None:
         for computer in (*self.both.computers, self.both.a):
             computer.wait()
+            if computer.agree():
+                computer.wait()
         wanted = self.story.wanted
         for computer in self.both.computers:
             assert differences(computer, wanted) == [], f"{computer.name} after {why}\n{self.log()}"
@@ -63,9 +65,6 @@ class World:
         self.steps += 1
         if self.steps % CHECKED_EVERY == 0:
             self.server.check_deep()
-            for computer in self.both.computers:  # so many deletes in a few minutes would ask first
-                computer.stop()
-                computer.start()
 
     def log(self) -> str:
         return self.server.log()[-3_000:]
@@ -173,6 +172,7 @@ def heals(world: World, why: str) -> None:
         for computer in world.both.computers:
             with suppress(MedicalBlocksError):
                 computer.wait(5.0)
+                computer.agree()
         found = [line for computer in world.both.computers for line in differences(computer, wanted)]
         if not found:
             break
