@@ -23,6 +23,7 @@ MAX_OUTPUTS = 100_000
 
 Word = Annotated[str, Meta(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=60)]
 Text = Annotated[str, Meta(max_length=1_000)]
+Attributes = Annotated[str, Meta(pattern=r"^[A-Za-z0-9,.+-]*$", max_length=200)]
 
 
 class ExitCode(IntEnum):
@@ -63,12 +64,17 @@ class Output(Struct, frozen=True, kw_only=True):
 
 
 class Label(Struct, frozen=True, kw_only=True):
-    """Something the block found out about a file."""
+    """Something the block found out about a file.
+
+    source: the attributes of the file that it was read from, joined by "+": keywords of the standard, or tags where it
+    has none ("EchoTime+RepetitionTime", "0019,100C"); never what stands in them.
+    """
 
     name: Word
     value: Annotated[str, Meta(min_length=1, max_length=200)]
     rule: Word = "block"  # which of its rules said so
     confidence: Annotated[float, Meta(ge=0, le=1)] = 1.0
+    source: Attributes = ""
 
 
 class FileResult(Struct, frozen=True, kw_only=True):

@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 
 from protocol.ids import NodeId, SpaceId
 from protocol.messages import Revision
+from server.database.session import insert_rows
 from server.database.tables import LabelRow
 
 
@@ -41,12 +42,13 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """said_by: which of the block's own rules."""
+    """said_by: which of the block's own rules.  source: the attributes of the file that it was read from."""
 
     name: str
     value: str
     said_by: str
     confidence: float
+    source: str = ""
 
 
 def set_labels(
@@ -54,25 +56,13 @@ def set_labels(
 ) -> None:
     """All that this rule says of this version from now on; what it said before is forgotten."""
     session.execute(delete(LabelRow).where(_of(version), LabelRow.rule == source.rule.bytes))
-    for label in labels:
-        session.merge(
-            LabelRow(
-                space=version.space,
-                node=version.node.bytes,
-                epoch=version.revision.epoch,
-                number=version.revision.number,
-                rule=source.rule.bytes,
-                name=label.name,
-                said_by=label.said_by,
-                value=label.value,
-                confidence=label.confidence,
-                block=source.block,
-                block_version=source.block_version,
-                parameters=source.parameters,
-                made_at_ms=now_ms,
-            )
-        )
-    session.flush()
+    of = (version.space, version.node.bytes, version.revision.epoch, version.revision.number)
+    by = (source.block, source.block_version, source.parameters, now_ms)
+    rows = [
+        (*of, source.rule.bytes, one.name, one.said_by, one.value, one.confidence, *by, one.source)
+        for one in labels
+    ]
+    insert_rows(session, LabelRow, rows, renew=True)
 
 
 def labels_of(session: Session, version: Version) -> list[tuple[Label, Source]]:
@@ -80,7 +70,7 @@ def labels_of(session: Session, version: Version) -> list[tuple[Label, Source]]:
     order = (LabelRow.name, LabelRow.value, LabelRow.rule)
     return [
         (
-            Label(row.name, row.value, row.said_by, row.confidence),
+            Label(row.name, row.value, row.said_by, row.confidence, row.source),
             Source(UUID(bytes=row.rule), row.block, row.block_version, row.parameters),
         )
         for row in session.scalars(select(LabelRow).where(_of(version)).order_by(*order))

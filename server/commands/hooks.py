@@ -481,6 +481,7 @@ def label_list(path: str, data: Path, *, as_json: bool) -> None:
                     "value": one.value,
                     "said_by": one.said_by,
                     "confidence": one.confidence,
+                    "source": one.source,
                     "block": source.block,
                     "block_version": source.block_version,
                     "parameters": source.parameters.hex(),
@@ -505,7 +506,8 @@ def label_list(path: str, data: Path, *, as_json: bool) -> None:
         click.echo("No block has said anything of this version.", err=True)
     for one, source in found:
         by = f"{source.block} {source.block_version}"
-        click.echo(f"{one.name} = {shown(one.value)}  ({by}, {one.said_by}, {one.confidence:.0%})")
+        said_by = f"{one.said_by} from {one.source}" if one.source else one.said_by
+        click.echo(f"{one.name} = {shown(one.value)}  ({by}, {said_by}, {one.confidence:.0%})")
     for step in steps:
         click.echo(f"made by {step.block} {step.block_version}, rule {step.rule.hex[-8:]}")
 

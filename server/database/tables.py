@@ -451,7 +451,10 @@ class ProvenanceRow(Base):
 
 
 class LabelRow(Base):
-    """What a block said of one version of a file; a rule may give several values under one name."""
+    """What a block said of one version of a file; a rule may give several values under one name.
+
+    A file that a rule published has the labels of the version that it was made from, as rows of its own (see
+    server.catalog.carrying)."""
 
     __tablename__ = "labels"
     space: Mapped[int] = mapped_column(ForeignKey("spaces.id"), primary_key=True)
@@ -467,6 +470,7 @@ class LabelRow(Base):
     block_version: Mapped[str] = mapped_column(String(40))
     parameters: Mapped[bytes] = mapped_column(Digest)
     made_at_ms: Mapped[int] = mapped_column(BigInteger)
+    source: Mapped[str] = mapped_column(String(200), server_default="")  # attributes of the file, by keyword
 
 
 # ---- audit -----------------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """Bringing out what a block made: a commit like a client's, in the transaction that ends the job.
 
 Owns: the ids and places of derived nodes, what becomes of one that a person edited or deleted, provenance,
-labels of the source.
+labels of the source, which what was made of it gets too.
 May import: sqlalchemy, protocol, blocks.contract, server.access, server.catalog, server.chunks, server.database,
 server.hooks, server.spaces.
 
@@ -34,7 +34,7 @@ from server.access.cursors import Cursors
 from server.access.devices import HOOKS
 from server.access.new_spaces import fresh_id
 from server.access.rights import INTAKE, Principal, ReadableView, Role
-from server.catalog import labels
+from server.catalog import carrying, labels
 from server.chunks.store import ChunkStore
 from server.database.session import insert_rows, rows_of_sql
 from server.database.tables import BatchRow, ProvenanceRow, PublishedRow, SpaceRow, ViewRow
@@ -148,8 +148,9 @@ def _label(session: Session, made: Made, *, now_ms: int) -> None:
     job = made.job
     version = labels.Version(job.rule.source.space, job.node, job.revision)
     source = labels.Source(job.rule.id, made.block.name, made.block.version, _digest_of(job.rule))
-    said = [labels.Label(one.name, one.value, one.rule, one.confidence) for one in made.labels]
+    said = [labels.Label(one.name, one.value, one.rule, one.confidence, one.source) for one in made.labels]
     labels.set_labels(session, version, source, said, now_ms=now_ms)
+    carrying.spread(session, version, source.rule)
 
 
 def _digest_of(rule: Rule) -> bytes:
@@ -367,6 +368,7 @@ def note_provenance(
         if revision is not None
     ]
     insert_rows(session, ProvenanceRow, rows, renew=True)
+    carrying.bring_along(session, [row[:4] for row in rows])
 
 
 def derived_id(rule: UUID, source: NodeId, output: str, generation: int) -> NodeId:

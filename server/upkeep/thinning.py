@@ -170,6 +170,9 @@ def _drop_versions(session: Session, *, store: ChunkStore, keys: Sequence[Versio
         connection.exec_driver_sql(
             "DELETE FROM versions WHERE space = ? AND node = ? AND epoch = ? AND number = ?", held.key
         )
+        connection.exec_driver_sql(
+            "DELETE FROM labels WHERE space = ? AND node = ? AND epoch = ? AND number = ?", held.key
+        )
         gone += 1
     return gone
 
@@ -202,6 +205,7 @@ def _purge(session: Session, *, store: ChunkStore, space: int, top: bytes, befor
     named = [(space, node) for node in nodes]
     for sql in (
         "DELETE FROM versions WHERE space = ? AND node = ?",
+        "DELETE FROM labels WHERE space = ? AND node = ?",
         "DELETE FROM grants WHERE space = ? AND node = ?",
         "DELETE FROM views WHERE space = ? AND root = ?",
         "DELETE FROM nodes WHERE space = ? AND id = ?",

@@ -72,6 +72,7 @@ async def test_labels_belong_to_the_version_that_was_looked_at(tmp_path: Path) -
             "value": "4",
             "said_by": "count",
             "confidence": 0.5,
+            "source": "",
             "block": "size",
             "block_version": "3",
             "rule": rule.short,
