@@ -115,11 +115,22 @@ def refuse_inside_followed(path: Path) -> None:
     """The home holds secrets and a database that changes all the time: neither may be synced."""
     real = path.resolve()
     for folder in (real, *real.parents):
-        if (folder / MARKER).exists():
+        if has_marker(folder):
             raise LocalProblem(
                 f"The client home {path} lies inside the followed folder {folder}",
                 hint="Choose a folder outside it with --home or MB_SYNC_HOME.",
             )
+
+
+def has_marker(folder: Path) -> bool:
+    """Whether some client follows it.  That of another user of this computer keeps us out of its private folder."""
+    try:
+        os.lstat(folder / MARKER)
+    except PermissionError:
+        return os.path.lexists(folder / STATE_FOLDER)
+    except OSError:
+        return False
+    return True
 
 
 # ---- the account -----------------------------------------------------------------------------------------

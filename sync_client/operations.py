@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from protocol.errors import BadRequest, LocalProblem
 from sync_client.control import Json
-from sync_client.home import MARKER
+from sync_client.home import MARKER, has_marker
 
 if TYPE_CHECKING:
     from sync_client.engine.engine import Engine
@@ -82,9 +82,11 @@ def _check_apart(real: Path, followed: list[Path], home: Path) -> None:
                 hint="Choose another folder, or first `mb-sync remove` the one inside.",
             )
     for parent in real.parents:  # another client home may follow it
-        if (parent / MARKER).exists():
+        if has_marker(parent):
             raise LocalProblem(
-                f"{real} lies inside the followed folder {parent}", hint="Choose a folder outside it."
+                f"{real} lies inside the followed folder {parent}",
+                hint="Choose a folder outside it."
+                f" If no client follows that one any more, delete {parent / MARKER} first.",
             )
     if real.is_relative_to(home) or home.is_relative_to(real):
         raise LocalProblem(
@@ -109,7 +111,9 @@ async def _add(engine: Engine, asked: Arguments) -> Json:
     followed = [Path(folder["local"]) for folder in engine.status()["folders"]]
     local = check_local(_path(asked, "local"), followed, _path(asked, "client_home"))
     try:
-        return await engine.add_folder(remote, local, create=bool(asked.get("create")))
+        return await engine.add_folder(
+            remote, local, create=bool(asked.get("create")), take_over=bool(asked.get("take_over"))
+        )
     except OSError as error:
         raise LocalProblem(
             f"{local} cannot be followed ({error.strerror})", hint="Choose another folder."

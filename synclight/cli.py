@@ -109,6 +109,11 @@ def _follow_parser() -> _Parser:
     parser.add_argument(
         "--proxy", metavar="URL", help="the proxy on the way, http://[NAME:PASSWORD@]HOST:PORT"
     )
+    parser.add_argument(
+        "--take-over",
+        action="store_true",
+        help="FOLDER belonged to another client, which is no more; if it lives after all, it stops there",
+    )
     parser.add_argument("--pin", metavar="@FILE", help="a file with the PIN; without it you are asked")
     parser.add_argument("--json", action="store_true", help="with --once: how it ended, on standard output")
     return parser

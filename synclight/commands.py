@@ -1,7 +1,7 @@
 """What each command of `mb-synclight` does.
 
 Owns: which of them works itself and which asks the process that works in the same home.
-May import: asyncio, argparse, protocol, sync_client.{lock,logs,operations,screens}, synclight.
+May import: asyncio, argparse, protocol, sync_client.{lock,logs,operations,screens}, engine.claiming, synclight.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from protocol.http import ServerApi
 from protocol.names import shown
 from sync_client import autostart as at_login
 from sync_client import screens
+from sync_client.engine.claiming import let_go, refuse_others
 from sync_client.lock import HomeInUse, holder, is_held, only_one
 from sync_client.logs import log_to
 from sync_client.operations import check_local
@@ -50,8 +51,12 @@ def follow(asked: argparse.Namespace) -> int:
         pin = read_secret(asked.pin, what="PIN") if asked.pin is not None else None
         local = _checked(home, asked.folder)
         home.make()
+        if not asked.take_over:
+            refuse_others(local, home.device())
         way = given_trust(asked.ca, asked.proxy)
         new = asyncio.run(redeem(home, link, local, way=way, pin=pin, teller=teller))
+        if asked.take_over:
+            let_go(local, home.device())
     elif not home.follows():
         raise LocalProblem(
             "No folder is followed yet",

@@ -16,10 +16,14 @@ from synclight.home import Follow
 
 # What the engine's sentences name → what one types here.  The longer ones first.
 _COMMANDS = (
+    (
+        "Run `mb-sync remove`, then `mb-sync add … --take-over`",
+        "Run `mb-synclight remove FOLDER` and redeem the code again with --take-over",
+    ),
+    ("say `mb-sync add … --take-over`", "redeem the code again with --take-over"),
     ("See `mb-sync guard`, then `mb-sync guard apply`", "Say `mb-synclight apply FOLDER`"),
     (" or `mb-sync guard restore` to undo it", "; until then these files stay"),
     ("`mb-sync remove` and `mb-sync add` again", "`mb-synclight remove FOLDER` and redeem the code again"),
-    ("with `mb-sync remove` and add it again", "with `mb-synclight remove FOLDER` and redeem the code again"),
     ("Restart with `mb-sync stop` and `mb-sync start`", "Restart MB-SyncLight"),
     (
         " Restore it from the trash, or run `mb-sync remove`.",

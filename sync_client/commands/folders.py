@@ -30,12 +30,18 @@ if TYPE_CHECKING:
 @click.argument("remote")
 @click.argument("local")
 @click.option("--create", is_flag=True, help="Make REMOTE on the server if it is not there.")
+@click.option(
+    "--take-over",
+    is_flag=True,
+    help="LOCAL belonged to a client that is no more: follow it here. If that one lives after all, it stops there.",
+)
 @as_json
 @pass_home
-def add(home: ClientHome, remote: str, local: str, *, create: bool, as_json: bool) -> None:
+def add(home: ClientHome, remote: str, local: str, *, create: bool, take_over: bool, as_json: bool) -> None:
     """Follow REMOTE in the folder LOCAL: keep them equal.
 
-    LOCAL is made if it is missing. What lies in it already stays: equal files agree, the others go up.
+    LOCAL is made if it is missing. What lies in it already stays: equal files agree, the others go up. What another
+    client follows, of another account for instance, is refused.
     """
     made = reach(
         home,
@@ -43,6 +49,7 @@ def add(home: ClientHome, remote: str, local: str, *, create: bool, as_json: boo
         remote=parse_remote(remote),
         local=_whole(local),
         create=create,
+        take_over=take_over,
         client_home=str(home.path.resolve()),
     )
     tell(made, f"{made['remote']} is followed in {screens.path(made['local'])}.", json_wanted=as_json)

@@ -34,6 +34,7 @@ from protocol.messages import WAIT_SECONDS, Hello, Moved, Retention, Wait, Watch
 from sync_client.engine import conflicts, exclusion, history, reporting
 from sync_client.engine.account import Account
 from sync_client.engine.batches import is_cloned, note_device
+from sync_client.engine.claiming import claim, let_go, refuse_others
 from sync_client.engine.database import StateDatabase
 from sync_client.engine.disk import FollowedRoot
 from sync_client.engine.limits import Limits, read_limits, write_limits
@@ -480,8 +481,15 @@ class Engine:
 
     # ---- following ---------------------------------------------------------------------------------------
 
-    async def add_folder(self, remote: str, local: Path, *, create: bool) -> dict[str, Any]:
-        """Follow a remote folder.  What stands in `local` already is adopted, nothing is overwritten."""
+    async def add_folder(
+        self, remote: str, local: Path, *, create: bool, take_over: bool = False
+    ) -> dict[str, Any]:
+        """Follow a remote folder.  What stands in `local` already is adopted, nothing is overwritten.
+
+        take_over: from another client that follows something there; else that is refused.
+        """
+        if not take_over:
+            await asyncio.to_thread(refuse_others, local, self.account.device)
         hello = await self.api.hello()
         _check_cutter(hello)
         view, node = await find_remote(self.api, self.state, remote, create=create)
@@ -498,16 +506,17 @@ class Engine:
                 f"{remote} is followed already, in {existing[0].local}", hint="Choose another remote folder."
             )
         folder = await asyncio.to_thread(_prepare_local, local)
+        if take_over:
+            await asyncio.to_thread(let_go, folder, self.account.device)
         try:
             root = FollowedRoot(folder)
             try:
                 files = sum(1 for _ in folder.iterdir()) - 1
                 follow = uuid4()
-                await asyncio.to_thread(
-                    write_marker,
-                    root,
-                    Marker(view=view.view, node=node, server=hello.server_id, follow=follow, generation=0),
+                marker = Marker(
+                    view=view.view, node=node, server=hello.server_id, follow=follow, generation=0
                 )
+                await asyncio.to_thread(write_marker, root, claim(marker, self.account))
             finally:
                 root.close()
         except OSError as error:

@@ -17,18 +17,25 @@ from protocol.errors import LocalProblem
 from sync_client.engine.disk import PRIVATE, FollowedRoot
 
 FORMAT = 1
+MAX_WHO = 500
 _NAME = "marker.json"
+MARKER = f"{PRIVATE}/{_NAME}"
 _MAX_BYTES = 64 * 1024
 
 
 class Marker(msgspec.Struct, frozen=True, kw_only=True):
-    """follow: this followed folder in this client home.  generation: rises by one at each start."""
+    """follow: this followed folder in this client home.  generation: rises by one at each start.
+
+    device, who: whose client that is, for another one that is asked to follow the folder (engine.claiming).
+    """
 
     view: UUID
     node: UUID
     server: UUID
     follow: UUID
     generation: Annotated[int, msgspec.Meta(ge=0, lt=2**62)]
+    device: UUID | None = None
+    who: Annotated[str, msgspec.Meta(max_length=MAX_WHO)] = ""
     format: int = FORMAT
 
 
@@ -41,7 +48,7 @@ def read_marker(root: FollowedRoot) -> Marker | None:
         return None
     with os.fdopen(handle, "rb") as file:
         data = file.read(_MAX_BYTES)
-    hint = "Remove the folder with `mb-sync remove` and add it again; no file is deleted by that."
+    hint = "Run `mb-sync remove`, then `mb-sync add … --take-over`; no file is deleted by that."
     try:
         marker = msgspec.json.decode(data, type=Marker)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-import msgspec
 from msgspec.structs import replace
 
 from protocol.errors import LocalProblem, MedicalBlocksError, Unavailable
@@ -29,6 +28,7 @@ from protocol.messages import Kind, View
 from protocol.names import Os, conflict_name, shown
 from sync_client.engine.account import Account
 from sync_client.engine.carrying import Carried, Carrier
+from sync_client.engine.claiming import claim
 from sync_client.engine.contents import Contents
 from sync_client.engine.database import Followed, StateDatabase
 from sync_client.engine.disk import FollowedRoot, Parts, same_bytes
@@ -260,7 +260,8 @@ class FolderSync:
         following = max(marker.generation, folder.generation) + 1
         with self._state.transaction():
             self._state.set_fact(expected, str(following))
-        await in_thread(write_marker, root, msgspec.structs.replace(marker, generation=following))
+        renewed = claim(replace(marker, generation=following), self._account)
+        await in_thread(write_marker, root, renewed)
         folder.generation = following
         with self._state.transaction():
             self._state.save_folder(folder)

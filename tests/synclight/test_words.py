@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 
 from protocol.errors import CodeExpired, CodeRevoked, NotSignedIn
-from sync_client.engine import guards, looking, marker
+from sync_client.engine import claiming, guards, looking, marker
 from sync_client.engine import round as round_
 from sync_client.screens import painter
 from synclight.home import LightHome, Shared
@@ -19,7 +19,9 @@ from synclight.keeping import why_ended
 from synclight.words import answer_of, in_our_words, list_screen
 
 
-@pytest.mark.parametrize("module", [guards, looking, marker, round_], ids=lambda module: module.__name__)
+@pytest.mark.parametrize(
+    "module", [claiming, guards, looking, marker, round_], ids=lambda module: module.__name__
+)
 def test_no_sentence_of_a_folder_names_a_command_of_mb_sync(module: ModuleType) -> None:
     assert module.__file__ is not None
     tree = ast.parse(Path(module.__file__).read_text("utf-8"))
