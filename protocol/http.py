@@ -103,6 +103,7 @@ class ServerApi:
 
     connector: makes the connections, if not plain TCP and TLS do.
     bytes_sent, bytes_received: bytes of bodies so far, as they crossed the wire.
+    said_date: the `Date` of the last answer, or "".
     pace_up, pace_down: of streams of chunks; without a limit unless their `rate` is set.
     Raises LocalProblem: `url` may not stand as the address of a server.
     """
@@ -125,6 +126,7 @@ class ServerApi:
         self.token = token
         self.bytes_sent = 0
         self.bytes_received = 0
+        self.said_date = ""
         self.pace_up, self.pace_down = Pace(), Pace()
         self._user_agent = user_agent
         self._patience = patience
@@ -471,6 +473,7 @@ class ServerApi:
                     sock_read=self._stall_seconds if stall_seconds is None else stall_seconds,
                 ),
             ) as response:
+                self.said_date = response.headers.get("Date", "")
                 if not response.ok or 300 <= response.status < 400:
                     raise await self._problem(response)
                 yield response

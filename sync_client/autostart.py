@@ -147,6 +147,20 @@ def turn_off(wanted: StartFile | RunValue) -> str:
     return str(wanted.path)
 
 
+def is_on(wanted: StartFile | RunValue) -> bool:
+    """Whether it stands there, whatever it says."""
+    if isinstance(wanted, StartFile):
+        return wanted.path.exists()
+    if sys.platform != "win32":
+        return False
+    import winreg  # noqa: PLC0415 - Windows has it
+
+    with suppress(FileNotFoundError), winreg.OpenKey(winreg.HKEY_CURRENT_USER, RUN_KEY) as key:
+        winreg.QueryValueEx(key, wanted.name)
+        return True
+    return False
+
+
 def _set_run_value(name: str, command: str | None) -> str:
     """None: there shall be none."""
     if sys.platform != "win32":

@@ -11,6 +11,7 @@ import logging.handlers
 import os
 import sys
 import traceback
+from io import TextIOWrapper
 from pathlib import Path
 from types import TracebackType
 
@@ -34,17 +35,35 @@ class NamelessFormatter(logging.Formatter):
         return "\n".join(lines)
 
 
+class _PrivateFile(logging.handlers.RotatingFileHandler):
+    """Each file is its owner's alone from its first byte, also the one that begins when the last is full."""
+
+    def _open(self) -> TextIOWrapper:
+        def private(path: str, flags: int) -> int:
+            return os.open(path, flags, 0o600)
+
+        # It is closed by the handler; the type of a text file is what the mode makes it.
+        return open(  # type: ignore[return-value]
+            self.baseFilename, self.mode, encoding=self.encoding, errors=self.errors, opener=private
+        )
+
+
+def tell_fault(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """In place of Python's own last words, which may name a file: standard error is kept in the log's folder too."""
+    logging.getLogger(__name__).critical("ended by a fault", exc_info=(kind, error, trace))
+    print(f"MB-Sync met a fault ({kind.__name__}); mb-sync.log says where", file=sys.stderr)
+
+
 def log_to(folder: Path, *, on_screen: bool, name: str = "mb-sync.log") -> None:
     """Begin to log into `folder`, and to standard error as well if `on_screen`."""
     form = NamelessFormatter("%(asctime)s %(levelname)s %(name)s %(message)s")
-    file = logging.handlers.RotatingFileHandler(
+    file = _PrivateFile(
         folder / name,
         maxBytes=MAX_LOG_BYTES,
         backupCount=OLD_LOGS,
         encoding="utf-8",
         errors="backslashreplace",
     )
-    os.chmod(folder / name, 0o600)
     handlers: list[logging.Handler] = [file]
     if on_screen:
         handlers.append(logging.StreamHandler(sys.stderr))

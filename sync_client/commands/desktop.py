@@ -89,6 +89,11 @@ def autostart(home: ClientHome, wanted: str, *, no_tray: bool, as_json: bool) ->
         tell({"autostart": False}, "MB-Sync does not start at login any more.", json_wanted=as_json)
 
 
+def starts_at_login(home: ClientHome) -> bool:
+    """With its icon or without."""
+    return any(at_login.is_on(_at_login(home, with_icon=with_icon)) for with_icon in (True, False))
+
+
 def _at_login(home: ClientHome, *, with_icon: bool) -> at_login.StartFile | at_login.RunValue:
     program = MB_SYNC if with_icon else WITHOUT_ICON
     return at_login.start_at_login(

@@ -27,7 +27,7 @@ from sync_client.control_server import ControlServer
 from sync_client.daemon import Daemon
 from sync_client.home import ClientHome, read_account
 from sync_client.lock import holder, is_held
-from sync_client.logs import log_to
+from sync_client.logs import log_to, tell_fault
 from sync_client.operations import perform
 from sync_client.progress import Tell, shown_progress
 
@@ -125,6 +125,8 @@ def run(home: ClientHome, *, background: bool) -> None:
     home.make()
     with alone_in(home):
         log_to(home.log, on_screen=not background)
+        if background:
+            sys.excepthook = tell_fault
         _share_the_interpreter()
         asyncio.run(_daemon(home))
 

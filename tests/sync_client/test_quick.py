@@ -109,6 +109,8 @@ ALL = [
         "trash empty",
         "exclude",
         "limit",
+        "doctor",
+        "support-bundle",
     ),
 ]
 
