@@ -61,6 +61,7 @@ from server.spaces.rows import (
     CONTENT_COLUMNS,
     IS_CURRENT_VERSION,
     LIVE_BELOW,
+    came_late,
     content_of,
     load_with_ancestors,
     standing_at,
@@ -379,7 +380,7 @@ def _holdings(
         if isinstance(op, Make | Put | PutBack) and op.content.manifest.chunks
     }
     holdings = holdings_of(session, store, view, principal.device, manifests, now_ms=now_ms)
-    _mark_kept(session, view.space, ops, holdings)
+    _mark_kept(session, view.space, principal.device.bytes, ops, holdings)
     for index, op in enumerate(ops):
         if isinstance(op, Copy):
             holdings[index] = found = _copied(session, store, principal, view, op)
@@ -391,8 +392,10 @@ def _holdings(
     return holdings
 
 
-def _mark_kept(session: Session, space: SpaceId, ops: Sequence[AnyOp], holdings: dict[int, Holding]) -> None:
-    """Which versions that are put back are there already."""
+def _mark_kept(
+    session: Session, space: SpaceId, device: bytes, ops: Sequence[AnyOp], holdings: dict[int, Holding]
+) -> None:
+    """Which versions that are put back are there already, and which of them this device brought too late."""
     names = {
         index: (op.node.bytes, op.content_revision.epoch, op.content_revision.number)
         for index, op in enumerate(ops)
@@ -401,9 +404,12 @@ def _mark_kept(session: Session, space: SpaceId, ops: Sequence[AnyOp], holdings:
     if not names:
         return
     kept = versions_named(session, space, set(names.values()))
+    superseded = [name for name, version in kept.items() if version.is_superseded]
+    late = came_late(session, space, superseded, device) if superseded else set()
     for index, name in names.items():
         if name in kept:
-            holdings[index] = holdings.get(index, Holding())._replace(is_kept=True)
+            found = holdings.get(index, Holding())
+            holdings[index] = found._replace(is_kept=True, is_late=name in late)
 
 
 def _copied(

@@ -41,13 +41,15 @@ class Holding(NamedTuple):
 
     uses: the chunks it holds, those of an indirect manifest and those of the file.
     problem: why it may not be named, or None.  copied: what a copy copies.
-    is_kept: this version of the node is there already (asked for what is put back).
+    is_kept: this version of the node is there already (asked for what is put back).  is_late: this device brought it
+    after the current content was given, which does not know it.
     """
 
     uses: tuple[bytes, ...] = ()
     problem: OpResult | None = None
     copied: Content | None = None
     is_kept: bool = False
+    is_late: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -383,7 +385,9 @@ class _Batch:
             return refused
         back.place(row)
         if row.kind is not Kind.FOLDER:
-            if is_new and op.content_revision.epoch < row.content.epoch and not row.is_deleted:
+            # The same answer each time: whoever asks again may have died before it could note the first one.
+            is_late = is_new or holding.is_late
+            if is_late and op.content_revision.epoch < row.content.epoch and not row.is_deleted:
                 self._overtaken.add(row.id)
             back.fill(tree.nodes[row.id], holding.uses, is_kept=holding.is_kept)
         return None

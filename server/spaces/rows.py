@@ -224,6 +224,24 @@ def versions_named(
     return found
 
 
+def came_late(
+    session: Session, space: SpaceId, names: Iterable[VersionName], device: bytes
+) -> set[VersionName]:
+    """Those of these versions, all of them superseded, that this device brought after the current content of their node
+    was given, though the current one is of a later epoch: put back, and the current one does not know them."""
+    join = (
+        "SELECT mine.node, mine.epoch, mine.number, mine.device FROM wanted"
+        " JOIN versions AS mine ON mine.space = ? AND mine.node = wanted.node"
+        " AND mine.epoch = wanted.epoch AND mine.number = wanted.number"
+        " JOIN nodes ON nodes.space = mine.space AND nodes.id = mine.node"
+        " JOIN versions AS now ON now.space = nodes.space AND now.node = nodes.id"
+        " AND now.epoch = nodes.content_epoch AND now.number = nodes.content_number"
+        " WHERE now.epoch > mine.epoch AND mine.committed_at_ms >= now.committed_at_ms"
+    )
+    found = _joined(session, ("node", "epoch", "number"), names, join, space)
+    return {(row[0], row[1], row[2]) for row in found if row[3] == device}
+
+
 def _joined(
     session: Session,
     columns: Sequence[str],

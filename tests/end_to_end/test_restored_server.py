@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
+from sync_client.engine import putting_back
+from sync_client.engine.engine import Engine
+from sync_client.engine.trees import Row
+from sync_client.home import ClientHome, read_account
 from tests.support.computers import Computer, Together
 from tests.support.server import RunningServer
 
@@ -67,6 +72,55 @@ def test_what_was_touched_meanwhile_comes_back_too(pair: Together, tmp_path: Pat
         computer.at("new").touch()
     assert pair.settle() == before
     pair.sound()
+
+
+def test_who_dies_before_it_noted_that_it_was_overtaken_keeps_both_all_the_same(
+    pair: Together, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, noted = pair.server, putting_back._answered
+    pair.a.write("report", b"of yesterday")
+    pair.settle()
+    done = server.command("backup", str(tmp_path / "backup"))
+    assert done.returncode == 0, done.stderr
+    pair.a.write("report", b"edited by anvil before the restore")
+    pair.a.once()
+    back_to(server, tmp_path / "backup")
+    pair.b.write("report", b"edited by cedar after it, from what the backup held")
+    pair.b.once()
+    answers: list[bool] = []
+
+    def dies(row: Row, *, done: bool) -> Row:
+        answers.append(done)
+        raise KilledHere
+
+    monkeypatch.setattr(putting_back, "_answered", dies)
+    for _ in range(2):  # each time before the answer is noted
+        asyncio.run(one_round(pair.a))
+    monkeypatch.setattr(putting_back, "_answered", noted)
+    assert answers == [False, False], "the second answer is the first one"
+    pair.settle()
+    [copy] = pair.conflict_copies()
+    assert {pair.b.read("report"), pair.b.read(copy)} == {
+        b"edited by anvil before the restore",
+        b"edited by cedar after it, from what the backup held",
+    }
+    pair.sound()
+
+
+class KilledHere(Exception):
+    pass
+
+
+async def one_round(computer: Computer) -> None:
+    """In this process, so that it can be made to die at one place."""
+    home = computer.mb_sync.home
+    engine = await Engine.open(home, read_account(ClientHome(home)))
+    try:
+        await engine.once()
+    except KilledHere:
+        return
+    finally:
+        await engine.close()
 
 
 def test_what_was_deleted_after_the_restore_is_deleted_for_who_comes_later(
