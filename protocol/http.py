@@ -31,6 +31,7 @@ import aiohttp
 import msgspec
 
 from protocol.bodies import PLAIN, ZSTD, expanded, shrunk
+from protocol.catalog import LabelKinds, Labels, LabelsChanged, SetLabel, SetLabelKind
 from protocol.errors import (
     BadRequest,
     LocalProblem,
@@ -298,6 +299,29 @@ class ServerApi:
 
     async def run_rule(self, view: UUID, rule: UUID) -> RuleRun:
         return await self._ask("POST", f"/views/{view}/rules/{rule}/run", RuleRun, repeat=False)
+
+    # ---- the catalog -------------------------------------------------------------------------------------
+
+    async def labels(self, view: UUID, node: UUID) -> Labels:
+        return await self._ask("GET", f"/views/{view}/nodes/{node}/labels", Labels)
+
+    async def set_label(self, view: UUID, node: UUID, name: str, values: list[str]) -> LabelsChanged:
+        path = f"/views/{view}/nodes/{node}/labels/{quote(name, safe='')}"
+        return await self._ask("PUT", path, LabelsChanged, SetLabel(values=values))
+
+    async def remove_label(self, view: UUID, node: UUID, name: str) -> LabelsChanged:
+        path = f"/views/{view}/nodes/{node}/labels/{quote(name, safe='')}"
+        return await self._ask("DELETE", path, LabelsChanged)
+
+    async def label_kinds(self, view: UUID) -> LabelKinds:
+        return await self._ask("GET", f"/views/{view}/label-kinds", LabelKinds)
+
+    async def set_label_kind(self, view: UUID, name: str, asked: SetLabelKind) -> LabelKinds:
+        path = f"/views/{view}/label-kinds/{quote(name, safe='')}"
+        return await self._ask("PUT", path, LabelKinds, asked)
+
+    async def remove_label_kind(self, view: UUID, name: str) -> None:
+        await self._tell("DELETE", f"/views/{view}/label-kinds/{quote(name, safe='')}")
 
     async def withdraw(self, view: UUID, node: UUID) -> Withdrawn:
         return await self._ask("POST", f"/views/{view}/nodes/{node}/withdraw", Withdrawn)

@@ -57,3 +57,11 @@ MAX_PATH_BYTES = 4_096
 MAX_DEPTH = 128
 MAX_FOLDER_CHILDREN = 1_000_000
 MAX_SPACES = 10_000
+
+# ---- the catalog ---------------------------------------------------------------------------------------------
+MAX_LABEL_NAME = 60  # characters
+MAX_LABEL_VALUE = 200  # characters
+MAX_LABEL_VALUES = 20  # that people give one file under one name
+MAX_LABELLED_FILES = 10_000  # of a folder that is labelled in one request
+MAX_LABEL_KINDS = 200  # of a project, or a home
+MAX_KIND_VALUES = 500

@@ -287,6 +287,7 @@ _DEEDS = {
     "release": "released",
     "reject": "rejected",
     "retry": "had tried again",
+    "label": "labelled",
     "share": "shared",
     "unshare": "ended sharing",
     "code": "sync code",

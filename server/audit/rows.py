@@ -48,6 +48,7 @@ class Did(StrEnum):
     RETRY = "retry"
     WITHDRAW = "withdraw"
     RULE = "rule"  # which blocks work on a folder
+    LABEL = "label"  # what people say of files, and what they may say
     LOGIN = "login"
     LOGOUT = "logout"
     REVOKE_DEVICE = "revoke-device"

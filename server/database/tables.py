@@ -473,6 +473,35 @@ class LabelRow(Base):
     source: Mapped[str] = mapped_column(String(200), server_default="")  # attributes of the file, by keyword
 
 
+# ---- catalog ---------------------------------------------------------------------------------------------
+
+
+class PersonLabelRow(Base):
+    """What a person said of a file, whatever version of it there is.  value: "" says that no value is right."""
+
+    __tablename__ = "person_labels"
+    space: Mapped[int] = mapped_column(ForeignKey("spaces.id"), primary_key=True)
+    node: Mapped[bytes] = mapped_column(Id, primary_key=True)
+    name: Mapped[str] = mapped_column(String(60), primary_key=True)
+    value: Mapped[str] = mapped_column(String(200), primary_key=True)
+    user: Mapped[bytes] = mapped_column(Id)  # who said so; kept when the account is not there any more
+    made_at_ms: Mapped[int] = mapped_column(BigInteger)
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+
+class LabelKindRow(Base):
+    """What labels of one name may hold in a space.  choices: a JSON list; NULL: free text."""
+
+    __tablename__ = "label_kinds"
+    space: Mapped[int] = mapped_column(ForeignKey("spaces.id"), primary_key=True)
+    name: Mapped[str] = mapped_column(String(60), primary_key=True)
+    choices: Mapped[str | None] = mapped_column(String)
+    max_length: Mapped[int] = mapped_column(Integer)
+    user: Mapped[bytes] = mapped_column(Id)
+    made_at_ms: Mapped[int] = mapped_column(BigInteger)
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+
 # ---- audit -----------------------------------------------------------------------------------------------
 
 

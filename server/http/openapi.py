@@ -25,8 +25,9 @@ _PATH_MEANINGS = {
     "revision": "EPOCH.NUMBER",
     "job": "number of a job",
     "rule": "id of a rule",
+    "label": "name of a label",
 }
-_TEXTS = ("code", "revision", "job")
+_TEXTS = ("code", "revision", "job", "label")
 
 
 def describe(routes: Iterable[Route], *, version: str) -> dict[str, Any]:

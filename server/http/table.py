@@ -19,6 +19,7 @@ from server.http import (
     hello,
     history,
     jobs,
+    labels,
     login,
     notices,
     rules,
@@ -77,4 +78,10 @@ ROUTES = (
     rules.post_rule_change,
     rules.delete_rule,
     rules.post_rule_run,
+    labels.get_labels,
+    labels.put_label,
+    labels.delete_label,
+    labels.get_label_kinds,
+    labels.put_label_kind,
+    labels.delete_label_kind,
 )

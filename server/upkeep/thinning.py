@@ -206,6 +206,7 @@ def _purge(session: Session, *, store: ChunkStore, space: int, top: bytes, befor
     for sql in (
         "DELETE FROM versions WHERE space = ? AND node = ?",
         "DELETE FROM labels WHERE space = ? AND node = ?",
+        "DELETE FROM person_labels WHERE space = ? AND node = ?",
         "DELETE FROM grants WHERE space = ? AND node = ?",
         "DELETE FROM views WHERE space = ? AND root = ?",
         "DELETE FROM nodes WHERE space = ? AND id = ?",

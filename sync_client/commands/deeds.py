@@ -1,20 +1,18 @@
 """Who did what in a folder, as the server tells it.
 
 Owns: which remote folder is meant, pages of its activity until there are enough.
-May import: protocol, home, operations, sync_client.commands.
+May import: protocol, home, sync_client.commands.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
 from typing import TYPE_CHECKING, Any
 
-from protocol.errors import NotFound
 from sync_client.commands.folders import view_of
-from sync_client.commands.reach import reach, server_api
+from sync_client.commands.places import remote_at
+from sync_client.commands.reach import server_api
 from sync_client.home import ClientHome, read_account
-from sync_client.operations import ROOTS, parse_remote
 
 if TYPE_CHECKING:
     from protocol.resources import Deed
@@ -27,26 +25,7 @@ MAX_PAGES = 100  # where nearly all that is in the log is about what may not be 
 def deeds_at(home: ClientHome, where: str, *, limit: int, kind: str) -> list[dict[str, Any]]:
     """where: a remote folder, or a followed one of this computer or a path in it.  The latest first."""
     account = read_account(home)
-    remote = parse_remote(where) if _is_remote(where) else _remote_of(home, where)
-    return asyncio.run(_deeds(account, remote, limit=limit, kind=kind))
-
-
-def _is_remote(where: str) -> bool:
-    return where.startswith(tuple(f"/{root}/" for root in ROOTS)) or where == "/Home"
-
-
-def _remote_of(home: ClientHome, where: str) -> str:
-    """Raises NotFound: it lies in no followed folder."""
-    local = os.path.realpath(os.path.expanduser(where))
-    for folder in reach(home, "status")["folders"]:
-        followed = os.path.realpath(folder["local"])
-        if local == followed or local.startswith(followed + os.sep):
-            inside = local[len(followed) :].replace(os.sep, "/")
-            return str(folder["remote"]) + inside
-    raise NotFound(
-        "This is no remote folder, and in no followed folder",
-        hint="Write /Home/…, /Projects/NAME/… or /Shared/NAME/…, or a path in a folder of `mb-sync status`.",
-    )
+    return asyncio.run(_deeds(account, remote_at(home, where), limit=limit, kind=kind))
 
 
 async def _deeds(account: Account, remote: str, *, limit: int, kind: str) -> list[dict[str, Any]]:

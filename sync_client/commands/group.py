@@ -18,6 +18,7 @@ from sync_client.commands import (
     files,
     folders,
     guard,
+    labels,
     reviewing,
     rules,
     running,
@@ -79,6 +80,6 @@ def _quick_command(name: str, about: quick.Quick) -> click.Command:
 for _name, _about in quick.COMMANDS.items():
     if _name != "conflicts":  # a group here, for the sake of `conflicts resolve`
         mb_sync.add_command(_quick_command(_name, _about))
-_ALL = (account, folders, running, desktop, doctor, files, guard, sharing, codes, rules, reviewing)
+_ALL = (account, folders, running, desktop, doctor, files, guard, sharing, codes, rules, labels, reviewing)
 for _command in [command for module in _ALL for command in module.COMMANDS]:
     mb_sync.add_command(_command)

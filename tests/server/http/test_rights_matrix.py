@@ -14,6 +14,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from protocol.catalog import SetLabel, SetLabelKind
 from protocol.errors import NotFound
 from protocol.frames import HEAD, end_of_stream
 from protocol.hooks import ChangeRule, NewRule, Release
@@ -90,7 +91,14 @@ NEEDS = {  # each route: open to all, to whoever is signed in, to a user alone, 
     "POST /api/v1/views/{view}/rules/{rule}": "rules",
     "DELETE /api/v1/views/{view}/rules/{rule}": "rules",
     "POST /api/v1/views/{view}/rules/{rule}/run": "rules",
+    "GET /api/v1/views/{view}/nodes/{node}/labels": "metadata",
+    "PUT /api/v1/views/{view}/nodes/{node}/labels/{label}": "write",
+    "DELETE /api/v1/views/{view}/nodes/{node}/labels/{label}": "write",
+    "GET /api/v1/views/{view}/label-kinds": "metadata",
+    "PUT /api/v1/views/{view}/label-kinds/{label}": "write",
+    "DELETE /api/v1/views/{view}/label-kinds/{label}": "write",
 }
+ON_THE_WHOLE = {name for name in NEEDS if "label-kinds/" in name}  # denied to all in a shared folder
 NOTHING: set[str] = set()
 NAMES = {"metadata"}
 BY_CODE = NAMES | {"read"}
@@ -170,6 +178,10 @@ def ask_for(route: str, thing: Thing, numbers: Callable[[], int]) -> dict[str, o
             return {"body": NewRule(block="none", source=thing.folder, target=thing.folder)}
         case "POST /api/v1/views/{view}/rules/{rule}":
             return {"body": ChangeRule()}
+        case "PUT /api/v1/views/{view}/nodes/{node}/labels/{label}":
+            return {"body": SetLabel(values=["knee"])}
+        case "PUT /api/v1/views/{view}/label-kinds/{label}":
+            return {"body": SetLabelKind()}
         case "POST /api/v1/codes/look":
             return {"body": LookAtCode(code=OPEN_CODE[0])}
         case "POST /api/v1/redeem":
@@ -193,6 +205,7 @@ def filled(route: str, thing: Thing) -> tuple[str, str]:
         "code": "MBS-NONE00",
         "job": 999_999,
         "rule": uuid4(),
+        "label": "region",
     }
     return method, path.format(**names).removeprefix("/api/v1")
 
@@ -222,6 +235,8 @@ def expected(route: str, name: str, thing: int) -> str:
         return "not signed in"
     if needs == PERSON:
         return "denied" if name in CODES else "done"
+    if route in ON_THE_WHOLE and OBJECTS[thing] == "shared":
+        return "denied" if rights[thing] else "not there"
     if needs == SIGNED_IN or needs in rights[thing]:
         return "done"
     return "denied" if rights[thing] else "not there"

@@ -62,6 +62,12 @@ EXPECTED = {  # what each route acts on, and the right it asks for
     "POST /api/v1/views/{view}/rules/{rule}": "view rules",
     "DELETE /api/v1/views/{view}/rules/{rule}": "view rules",
     "POST /api/v1/views/{view}/rules/{rule}/run": "view rules",
+    "GET /api/v1/views/{view}/nodes/{node}/labels": "view metadata",
+    "PUT /api/v1/views/{view}/nodes/{node}/labels/{label}": "view write",
+    "DELETE /api/v1/views/{view}/nodes/{node}/labels/{label}": "view write",
+    "GET /api/v1/views/{view}/label-kinds": "view metadata",
+    "PUT /api/v1/views/{view}/label-kinds/{label}": "view write",
+    "DELETE /api/v1/views/{view}/label-kinds/{label}": "view write",
 }
 
 
@@ -146,5 +152,6 @@ def _filled(path: str, view: str) -> str:
         "code": "MBS-NONE00",
         "job": "999999",
         "rule": str(uuid4()),
+        "label": "region",
     }
     return path.format(**known).removeprefix("/api/v1")

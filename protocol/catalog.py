@@ -1,0 +1,86 @@
+"""The messages of the catalog, one struct each: labels, and the kinds of label that a project has of its own.
+
+Owns: their fields.  Conventions and codecs are those of protocol.messages.
+May import: msgspec, protocol.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+from uuid import UUID
+
+from msgspec import Meta, field
+
+from protocol import limits
+from protocol.messages import Answer, Request
+
+LABEL_NAME = r"^[a-z0-9]+(-[a-z0-9]+)*$"
+LabelName = Annotated[str, Meta(pattern=LABEL_NAME, max_length=limits.MAX_LABEL_NAME)]
+LabelValue = Annotated[str, Meta(min_length=1, max_length=limits.MAX_LABEL_VALUE)]
+
+
+# ---- labels ------------------------------------------------------------------------------------------------
+
+
+class Said(Answer):
+    """What one block said of the present version.  said_by: which of the block's own rules."""
+
+    value: str
+    block: str
+    block_version: str
+    said_by: str
+    confidence: float
+
+
+class LabelShown(Answer):
+    """One name with the values that count.
+
+    by_people: a person said so, which counts whatever blocks say; then `who` (a user's name) and `at_ms`.  No value:
+    a person said that none of what blocks say is right.  said: what blocks say of it, the surest first.
+    """
+
+    name: str
+    values: list[str]
+    by_people: bool
+    who: str = ""
+    at_ms: int = 0
+    said: list[Said] = field(default_factory=list)
+
+
+class Labels(Answer):
+    node: UUID
+    labels: list[LabelShown]
+
+
+class SetLabel(Request):
+    """In place of what people said under this name before; none: that no value is right."""
+
+    values: Annotated[list[LabelValue], Meta(max_length=limits.MAX_LABEL_VALUES)]
+
+
+class LabelsChanged(Answer):
+    """files: whose label it is now.  before: what people had said of the one file; None: nothing, or there are more."""
+
+    files: int
+    before: list[str] | None = None
+
+
+class LabelKind(Answer):
+    """values: one of these; None: free text of at most `max_length` characters."""
+
+    name: str
+    values: list[str] | None
+    max_length: int
+    who: str
+    at_ms: int
+
+
+class LabelKinds(Answer):
+    kinds: list[LabelKind]
+
+
+class SetLabelKind(Request):
+    """What a label of this name may hold from now on; what was said before stays."""
+
+    values: Annotated[list[LabelValue], Meta(min_length=1, max_length=limits.MAX_KIND_VALUES)] | None = None
+    max_length: Annotated[int, Meta(ge=1, le=limits.MAX_LABEL_VALUE)] = limits.MAX_LABEL_VALUE
