@@ -4,6 +4,8 @@ Owns: this one measurement, through a real server and a real client.  May import
 
 The slices are in the intake before the rule is switched on; the clock runs from there until the last one is published.
 CPU seconds and memory are those of the server and of its workers with the forks that do the jobs, read from /proc.
+Meanwhile somebody else drops single images, one every few seconds: how long each took, from when it lay in their folder
+until it was out of the intake, is told at the end.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from tests.support.server import RunningServer
 
 TICK = os.sysconf("SC_CLK_TCK")
 LOOK_SECONDS = 0.5
+SINGLE_SECONDS = 3.0  # between two single images
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -34,17 +37,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--slices", type=int, default=500, help="how many images (default: 500)")
     parser.add_argument("--side", type=int, default=256, help="rows and columns of each (default: 256)")
+    parser.add_argument("--singles", type=int, default=0, help="single images meanwhile (default: none)")
     asked = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder, RunningServer(Path(folder) / "data") as server:
         _fill(server, Path(folder), asked.slices, asked.side)
+        office = _office(server, Path(folder)) if asked.singles else None
         [rule] = json.loads(_said(server, "rule", "list", "--json"))
         _said(server, "rule", "enable", rule["rule"])
         before = _used(server.pid)
         began = time.monotonic()
+        dropped: list[int] = []
         print("seconds  published  server MiB  workers MiB")
         while (done := _published(server)) < asked.slices:
             time.sleep(LOOK_SECONDS)
             now = _used(server.pid)
+            is_time = time.monotonic() - began > SINGLE_SECONDS * (len(dropped) + 1)
+            if office is not None and is_time and len(dropped) < asked.singles:
+                dropped.append(time.time_ns() // 1_000_000)
+                office.write(f"one {len(dropped)}.dcm", _a_slice(asked.side, 1_000_000 + len(dropped)))
             print(
                 f"{time.monotonic() - began:7.1f}  {done:9}  {now['server'][1]:10.0f}  {now['workers'][1]:11.0f}"
             )
@@ -54,6 +64,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for who in ("server", "workers"):
             used = now[who][0] - before[who][0]
             print(f"{who}: {used:.1f} CPU s, {used / asked.slices * 1_000:.1f} ms a slice")
+        if office is not None:
+            office.stop()
+            for began_ms, (arrived_ms, out_ms) in zip(dropped, _singles(server), strict=True):
+                on_way, inside = (arrived_ms - began_ms) / 1_000, (out_ms - arrived_ms) / 1_000
+                print(f"a single image: at the server after {on_way:.2f} s, out {inside:.2f} s later")
 
 
 def _fill(server: RunningServer, folder: Path, slices: int, side: int) -> None:
@@ -65,18 +80,43 @@ def _fill(server: RunningServer, folder: Path, slices: int, side: int) -> None:
     clinic = Computer(folder, "clinic")
     clinic.login(server, "cli")
     clinic.follow("/Projects/Nerves/Intake")
-    noise = np.random.default_rng(1)
     for number in range(slices):
-        pixels = noise.integers(0, 4_096, (side, side), dtype=np.uint16).tobytes()
-        image = an_image(
-            SOPInstanceUID=f"1.2.826.0.1.99.1.1.{number}",
-            InstanceNumber=number,
-            Rows=side,
-            Columns=side,
-            PixelData=pixels,
-        )
-        clinic.write(f"Zweistein/{number}.dcm", file_bytes(image))
+        clinic.write(f"Zweistein/{number}.dcm", _a_slice(side, number))
     clinic.once()
+
+
+def _a_slice(side: int, number: int) -> bytes:
+    pixels = np.random.default_rng(number).integers(0, 4_096, (side, side), dtype=np.uint16).tobytes()
+    image = an_image(
+        SOPInstanceUID=f"1.2.826.0.1.99.1.1.{number}",
+        InstanceNumber=number,
+        Rows=side,
+        Columns=side,
+        PixelData=pixels,
+    )
+    return file_bytes(image)
+
+
+def _office(server: RunningServer, folder: Path) -> Computer:
+    """Of somebody else, who drops single images; its client is at work."""
+    server.add_user("doc")
+    _said(server, "project", "grant", "Nerves", "user:doc", "--role", "clinician")
+    office = Computer(folder, "office")
+    office.login(server, "doc")
+    office.follow("/Projects/Nerves/Intake")
+    office.start_working()
+    office.wait()
+    return office
+
+
+def _singles(server: RunningServer) -> list[tuple[int, int]]:
+    """When each single image was committed and when its job ended, the first one first."""
+    query = (
+        "SELECT committed_at_ms, ended_at_ms FROM jobs JOIN versions USING (node, epoch, number)"
+        " JOIN nodes ON nodes.id = jobs.node WHERE nodes.name LIKE 'one %' ORDER BY committed_at_ms"
+    )
+    with closing(sqlite3.connect(f"file:{server.data / 'server.db'}?mode=ro", uri=True)) as database:
+        return [(arrived, out) for arrived, out in database.execute(query)]
 
 
 def _published(server: RunningServer) -> int:

@@ -32,6 +32,7 @@ from server.database.tables import JobRow, RuleRow, SpaceRow, VersionRow
 from server.hooks import turns
 from server.hooks.rules import Rule, rule_with
 from server.hooks.tracing import made_in_place
+from server.hooks.turns import Tier
 from server.spaces.rows import LIVE_BELOW, load_with_ancestors
 from server.spaces.staging import StagedNode
 
@@ -41,8 +42,8 @@ FIRST_PAUSE_MS = 2_000  # a worker that was killed is most often well again at o
 MOST_BATCH_BYTES = 64 << 20  # of the files of one batch; a larger file goes alone
 _PAGE = 1_000
 _NEW = (
-    "SELECT id, kind, place_number, content_epoch, content_number, stamp FROM nodes WHERE space = ? AND stamp > ?"
-    " AND deleted_at_ms IS NULL ORDER BY stamp LIMIT ?"
+    "SELECT id, kind, place_number, content_epoch, content_number, stamp, changed_by, changed_at_ms FROM nodes"
+    " WHERE space = ? AND stamp > ? AND deleted_at_ms IS NULL ORDER BY stamp LIMIT ?"
 )
 _FILES_BELOW = (
     f"{LIVE_BELOW} SELECT nodes.id, nodes.content_epoch, nodes.content_number FROM below"  # noqa: S608 - constants
@@ -51,7 +52,8 @@ _FILES_BELOW = (
 _MAKE = (
     "INSERT INTO jobs (rule, node, epoch, number, rank, state, tries, due_at_ms, reasons, is_released, made_at_ms)"
     " VALUES (?, ?, ?, ?, ?, 'waiting', 0, ?, '[]', 0, ?)"
-    " ON CONFLICT (rule, node, epoch, number) DO UPDATE SET state = 'waiting', due_at_ms = excluded.due_at_ms"
+    " ON CONFLICT (rule, node, epoch, number) DO UPDATE SET state = 'waiting', rank = excluded.rank,"
+    " due_at_ms = excluded.due_at_ms"
     " WHERE jobs.state = 'gone'"
 )
 _JOBS = JobRow.metadata.tables[JobRow.__tablename__]  # without the ORM an update costs a tenth
@@ -109,7 +111,9 @@ def follow(session: Session, rule: bytes, *, now_ms: int) -> bool:
     page = rows_of_sql(session, _NEW, row.space, row.seen_stamp, _PAGE)
     head: int = session.scalars(select(SpaceRow.stamp).where(SpaceRow.id == row.space)).one()
     files = {one.id: (one.content_epoch, one.content_number) for one in page if one.kind == "file"}
-    was_there = {one.id for one in page if one.stamp <= row.made_stamp}
+    tiers = {one.id: Tier.WAS_THERE if one.stamp <= row.made_stamp else Tier.NEW for one in page}
+    alone = turns.came_alone(session, row.space, page, after=row.seen_stamp)
+    tiers.update((node, Tier.ALONE) for node in alone if tiers[node] is Tier.NEW)
     for one in page:
         if (
             one.kind == "folder" and one.place_number > 1
@@ -122,7 +126,7 @@ def follow(session: Session, rule: bytes, *, now_ms: int) -> bool:
     for node in inside:
         if node in own:
             continue
-        rank = turns.rank_of(row.priority, was_there=node in was_there)
+        rank = turns.rank_of(row.priority, tiers.get(node, Tier.NEW))
         session.connection().exec_driver_sql(_MAKE, (rule, node, *files[node], rank, now_ms, now_ms))
     row.seen_stamp = page[-1].stamp if len(page) == _PAGE else head
     session.flush()
@@ -163,14 +167,22 @@ def are_current(session: Session, batch: Sequence[Leased]) -> dict[int, StagedNo
 
 
 def claim(
-    session: Session, *, now_ms: int, most: Callable[[Rule], int] = lambda _: 1, runners: int = 1
+    session: Session,
+    *,
+    now_ms: int,
+    most: Callable[[Rule], int] = lambda _: 1,
+    runners: int = 1,
+    quick: bool = False,
 ) -> list[Leased]:
     """The jobs that are next, of one rule, for this runner alone; empty: none is due.
 
     most: how many files the rule takes at once.  runners: how many share what waits, so that none takes all of it and
-    leaves the others idle.  A job that was tried before, or was released by a person, is taken alone.
+    leaves the others idle.  quick: as `turns.next_job` has it.  A job that was tried before, or was released by a
+    person, is taken alone.
     """
-    while (row := turns.next_job(session, now_ms=now_ms)) is not None and row.state == State.RUNNING:
+    while (
+        row := turns.next_job(session, now_ms=now_ms, quick=quick)
+    ) is not None and row.state == State.RUNNING:
         row.tries += 1  # its runner died: a file that kills the server is not tried for ever
         if row.tries < MOST_TRIES:
             break
@@ -247,9 +259,9 @@ def renew(session: Session, batch: Sequence[Leased], *, now_ms: int) -> bool:
     return any(held)
 
 
-def is_due(session: Session, *, now_ms: int) -> bool:
+def is_due(session: Session, *, now_ms: int, quick: bool = False) -> bool:
     """Whether `claim` would find something: asked before, since it takes the write lock."""
-    return turns.next_job(session, now_ms=now_ms) is not None
+    return turns.next_job(session, now_ms=now_ms, quick=quick) is not None
 
 
 def give_back_all(session: Session) -> None:

@@ -26,6 +26,7 @@ from protocol.messages import Revision
 from server.access.ancestry import folders_above
 from server.access.rights import ReadableView
 from server.database.tables import JobRow, RuleRow
+from server.hooks import turns
 from server.hooks.jobs import OPEN_ENDS, Leased, State
 from server.hooks.rules import path_of, rule_with
 from server.spaces.rows import load_with_ancestors
@@ -145,8 +146,8 @@ def release(
     row = _with_output(session, job, within)
     if seen is not None and seen != row.digest:
         raise Refused(f"Another output of job {job} waits by now", hint="Look at it, and release it then.")
-    row.state, row.is_released, row.tries, row.due_at_ms = State.WAITING, True, 0, now_ms
-    session.flush()
+    row.is_released = True
+    _begin_again(session, row, now_ms)
 
 
 def reject(session: Session, job: int, *, now_ms: int, within: Rules | None = None) -> None:
@@ -161,7 +162,16 @@ def retry(session: Session, job: int, *, now_ms: int, within: Rules | None = Non
     row = _row(session, job, within)
     if row.state in (State.WAITING, State.RUNNING):
         raise Refused(f"Job {job} is {row.state} already", hint="Wait for it.")
-    row.state, row.is_released, row.digest, row.tries, row.due_at_ms = State.WAITING, False, None, 0, now_ms
+    row.is_released, row.digest = False, None
+    _begin_again(session, row, now_ms)
+
+
+def _begin_again(session: Session, row: JobRow, now_ms: int) -> None:
+    """Before what came by thousands: a person waits for this one."""
+    rule = session.get(RuleRow, row.rule)
+    assert rule is not None, "a rule takes its jobs along"
+    row.state, row.tries, row.due_at_ms = State.WAITING, 0, now_ms
+    row.rank = turns.rank_of(rule.priority, turns.Tier.ALONE)
     session.flush()
 
 

@@ -267,7 +267,7 @@ def run_again(session: Session, rule: Rule) -> int:
             due_at_ms=0,
             digest=None,
             is_released=False,
-            rank=turns.rank_of(rule.priority, was_there=True),
+            rank=turns.rank_of(rule.priority, turns.Tier.WAS_THERE),
         )
         .returning(JobRow.id)
     )

@@ -4,7 +4,8 @@ Owns: the loops, how many files go into one run, the folder where runs lie.
 May import: the standard library, protocol, blocks, server.access, server.chunks, server.database, server.hooks.
 
 Whatever goes wrong with a job ends that job, never the server.  A batch never waits to be filled: it is what is there
-when a runner is free, and of that each runner takes its share.
+when a runner is free, and of that each runner takes its share.  However long their runs are, one runner more is kept
+for what came alone into an intake (`server.hooks.turns`): it takes nothing else, so such a file waits for none of them.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ class Hooks:
     ) -> None:
         self._database, self._scratch, self._notify, self._clock = database, scratch, notify, clock
         self._at_once = at_once or os.cpu_count() or 1
-        self._workshop = Workshop(at_once=self._at_once)
+        self._workshop = Workshop(at_once=self._at_once + 1)
         self._bench = Bench(
             database,
             store,
@@ -81,6 +82,7 @@ class Hooks:
                 group.create_task(self._follow(), name="follow")
                 for _ in range(self._at_once):
                     group.create_task(self._work(), name="work")
+                group.create_task(self._work(quick=True), name="work on what came alone")
         finally:
             await self._workshop.close()
 
@@ -105,18 +107,24 @@ class Hooks:
             ):
                 pass
 
-    async def _work(self) -> None:
+    async def _work(self, *, quick: bool = False) -> None:
         while True:
-            if not await self._safely(self._take_some):
+            if not await self._safely(partial(self._take_some, quick=quick)):
                 await asyncio.sleep(IDLE_SECONDS)
 
-    async def _take_some(self) -> None:
+    async def _take_some(self, *, quick: bool) -> None:
         self._news.clear()
         now_ms = self._clock()
         batch: list[Leased] = []
-        if await self._database.read(partial(jobs.is_due, now_ms=now_ms)):
+        if await self._database.read(partial(jobs.is_due, now_ms=now_ms, quick=quick)):
             batch = await self._database.write(
-                partial(jobs.claim, now_ms=now_ms, most=_most_at_once, runners=self._at_once)
+                partial(
+                    jobs.claim,
+                    now_ms=now_ms,
+                    most=_most_at_once,
+                    runners=1 if quick else self._at_once,
+                    quick=quick,
+                )
             )
         if batch:
             await self._carry_out(batch)

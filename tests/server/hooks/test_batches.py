@@ -14,6 +14,7 @@ from server.app import worked
 from server.data_folder import DataFolder
 from server.database.tables import JobRow, RuleRow
 from server.hooks import jobs as job_table
+from server.hooks import turns
 from server.hooks.jobs import Leased, State
 from server.hooks.progress import Pace, progress_of
 from server.hooks.rules import DEIDENTIFY, add_rule, folder_at
@@ -58,6 +59,12 @@ def claimed(imaging: Imaging, *, runners: int = 1, most: int = 8) -> list[list[L
         return taken
 
 
+@pytest.fixture
+def nothing_came_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turns, "MOST_ALONE", 0)
+
+
+@pytest.mark.usefixtures("nothing_came_alone")
 async def test_what_waits_is_shared_between_the_runners_and_none_waits_for_a_batch_to_fill(
     tmp_path: Path,
 ) -> None:
@@ -101,6 +108,7 @@ def test_the_pace_of_the_last_minutes_says_when_a_rule_is_through() -> None:
     assert progress_of({}, None, now_ms=1).words == "no file yet"
 
 
+@pytest.mark.usefixtures("nothing_came_alone")
 async def test_a_large_file_goes_alone_and_so_does_one_that_was_tried_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -116,6 +124,7 @@ async def test_a_large_file_goes_alone_and_so_does_one_that_was_tried_before(
         assert [len(batch) for batch in claimed(imaging)] == [1] * 8
 
 
+@pytest.mark.usefixtures("nothing_came_alone")
 async def test_a_bad_file_in_a_batch_spoils_none_of_the_others(tmp_path: Path) -> None:
     if shutil.which("bwrap") is None:
         pytest.skip("bubblewrap is not installed: .ci/run does it")
