@@ -72,6 +72,20 @@ class Box(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             raise BadRequest("A box is no rectangle", hint="Give left, top, right, bottom, in pixels.")
 
 
+class Documents(Enum):
+    """What becomes of a document inside a DICOM object, which no table can clean."""
+
+    HOLD = "hold"
+    NOTICE = "notice"  # replaced by a page that says that it was removed
+
+
+class Faces(Enum):
+    """What becomes of a volume in which a face could be seen (NIfTI, MetaImage: no header tells of what body part)."""
+
+    LABEL = "label"
+    HOLD = "hold"
+
+
 class Template(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     name: Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
     options: list[str] = []
@@ -80,6 +94,11 @@ class Template(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     trusted: Annotated[
         list[str], Meta(max_length=50)
     ] = []  # modalities that never burn text in, at this site
+    documents: Documents = Documents.HOLD
+    faces: Faces = Faces.LABEL
+    patient_folder: Annotated[int, Meta(ge=0, le=20)] = (
+        0  # which folder of a path is named by the patient's id; 0: none
+    )
 
     def __post_init__(self) -> None:
         unknown = sorted(set(self.options) - set(OPTIONS))
@@ -94,6 +113,7 @@ class Template(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return {rule_tag(name): rule for name, rule in self.rules.items()}
 
 
+_CHOICES = ("documents", "faces", "patient_folder")
 PRESETS = {
     "basic": Template(name="basic", options=["structured-content"]),
     "research": Template(
@@ -112,7 +132,8 @@ def read_template(parameters: dict[str, Any]) -> Template:
     """The template that a job's parameters describe: `preset`, then `project`, then `site`.
 
     The two layers change the preset tag by tag; where both have a rule for one tag, the site's holds, because the
-    site answers for what leaves it.  `options` and `boxes` are added up.
+    site answers for what leaves it; so too of `documents`, `faces` and `patient_folder`.  `options` and `boxes` are
+    added up.
     """
     name = parameters.get("preset", "basic")
     preset = PRESETS.get(name)
@@ -122,6 +143,7 @@ def read_template(parameters: dict[str, Any]) -> Template:
         rule_tag(name): (name, rule) for name, rule in preset.rules.items()
     }
     options, boxes, trusted = list(preset.options), list(preset.boxes), list(preset.trusted)
+    chosen: dict[str, Any] = {}
     for layer in ("project", "site"):
         try:
             own = msgspec.convert({"name": name, **parameters.get(layer, {})}, Template)
@@ -133,10 +155,12 @@ def read_template(parameters: dict[str, Any]) -> Template:
         options += own.options
         boxes += own.boxes
         trusted += own.trusted
+        chosen |= {choice: getattr(own, choice) for choice in _CHOICES if choice in parameters.get(layer, {})}
     return Template(
         name=name,
         options=sorted(set(options)),
         rules=dict(merged.values()),
         boxes=boxes,
         trusted=sorted(set(trusted)),
+        **chosen,
     )

@@ -20,10 +20,22 @@ from blocks.dicom.pseudonyms import Pseudonyms, read_key
 from blocks.dicom.template import Template, read_template
 from blocks.formats.cleaned import Cleaned, Held, Task, write_report
 from blocks.formats.edf_cleaning import clean_edf
+from blocks.formats.gradients import clean_gradients
+from blocks.formats.metaimage_cleaning import clean_metaimage
+from blocks.formats.nifti_cleaning import clean_nifti
+from blocks.formats.sidecar import clean_sidecar
 from protocol.errors import Refused
 
 _MANIFEST = Path(__file__).with_name("deidentify.toml")
-_CLEANERS: dict[str, Callable[[Path, Path, Task], Cleaned]] = {"edf": clean_edf, "bdf": clean_edf}
+_CLEANERS: dict[str, Callable[[Path, Path, Task], Cleaned]] = {
+    "edf": clean_edf,
+    "bdf": clean_edf,
+    "nifti": clean_nifti,
+    "nifti-gz": clean_nifti,
+    "metaimage": clean_metaimage,
+    "json": clean_sidecar,
+    "text": clean_gradients,
+}
 
 
 class Deidentify:
