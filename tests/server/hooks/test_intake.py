@@ -90,7 +90,7 @@ async def test_a_recording_appears_beside_the_images_of_its_patient_and_a_damage
         assert sorted(path.rsplit(".", 1)[1] for path in out) == ["dcm", "edf"]
         assert len({path.split("/")[1] for path in out}) == 1  # one patient, one pseudonym
         seen = b"".join(out.values()) + repr(imaging.researcher.known).encode()
-        for name in (*NAMES, "Jane", "4711", "Quacksalver", "APR-1980"):
+        for name in (*NAMES, "Jane", "PID-4711", "Quacksalver", "APR-1980"):
             assert not in_any_encoding(name, seen)
 
 

@@ -13,7 +13,7 @@ from tests.support.dicom_studies import found_in, in_any_encoding
 from tests.support.intake import an_imaging_project
 from tests.support.volumes import SIDECAR, MetaImage, Nifti, gzipped
 
-NAMES = ("Zweistein", "Jane", "19800401", "4711", "1980-04-01", "Quacksalver", "2024.02.29")
+NAMES = ("Zweistein", "Jane", "19800401", "PID-4711", "1980-04-01", "Quacksalver", "2024.02.29")
 GOOD = {
     "Zweistein_T1w.nii.gz": gzipped(Nifti().as_bytes()),
     "Zweistein_T1w.json": json.dumps(SIDECAR).encode(),
