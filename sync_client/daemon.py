@@ -17,10 +17,18 @@ from typing import TYPE_CHECKING
 from protocol.errors import MedicalBlocksError, NotSignedIn, Unavailable
 from sync_client.control import Json
 from sync_client.control_server import ControlServer
-from sync_client.home import SIGN_IN_AGAIN, ClientHome, NotSignedInHere, read_account, read_identity
+from sync_client.home import (
+    SIGN_IN_AGAIN,
+    ClientHome,
+    NotSignedInHere,
+    move_token_to_keyring,
+    read_account,
+    read_identity,
+)
 from sync_client.operations import perform
 
 if TYPE_CHECKING:
+    from sync_client.engine.account import Account
     from sync_client.engine.engine import Engine
 
 log = logging.getLogger(__name__)
@@ -141,7 +149,9 @@ class Daemon:
         """Until it fails, or until a new sign-in asks for another one."""
         from sync_client.engine.engine import Engine  # noqa: PLC0415 - half a second: the socket answers before it
 
-        engine = await Engine.open(self._home.path, read_account(self._home))
+        # In a thread: a keyring may wait for somebody to unlock it, and `status` is answered meanwhile.
+        account = await asyncio.to_thread(self._account)
+        engine = await Engine.open(self._home.path, account)
         self._engine, self._trouble = engine, None
         self._known.set()
         try:
@@ -155,6 +165,11 @@ class Daemon:
             self._engine = None
             self._known.clear()  # before the next await: a `wait` that comes now waits for the next engine
             await engine.close()
+
+    def _account(self) -> Account:
+        if move_token_to_keyring(self._home):
+            log.info("the token lies in the keyring now")
+        return read_account(self._home)
 
     def _explained(self, error: Exception) -> str:
         match error:

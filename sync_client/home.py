@@ -1,10 +1,10 @@
 """The client home: the one folder where MB-Sync keeps what it knows on this computer.
 
 Owns: where it is, its files and their modes, config.toml, the token.
-May import: the standard library, protocol, engine.account; platformdirs and tomlkit where they are needed.
+May import: the standard library, protocol, engine.account, token_keeping; platformdirs and tomlkit where needed.
 
     config.toml   the account and the device; a person may read it
-    token         the device token, mode 0600
+    token         the device token, mode 0600, where no keyring keeps it
     authority.pem the server's own authority, if it was pinned at sign-in
     state.db      the engine's rows
     control.sock  where the running client answers; `control.port` where there are no such sockets
@@ -16,7 +16,6 @@ May import: the standard library, protocol, engine.account; platformdirs and tom
 from __future__ import annotations
 
 import os
-import re
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +25,8 @@ from uuid import UUID, uuid4
 from protocol.errors import LocalProblem, MedicalBlocksError
 from protocol.ids import DeviceId
 from protocol.names import STATE_FOLDER
+from sync_client import token_keeping
+from sync_client.token_keeping import Kept, checked_token
 
 if TYPE_CHECKING:
     from protocol.trust import Trust
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 
 # What the server's "unknown token" means to a person, whatever ended it.
 SIGN_IN_AGAIN = "The sign-in of this computer has ended. Sign in again with `mb-sync login URL --user NAME`."
-_MAX_TOKEN_BYTES = 1_024  # it stands in a header of every request
 MARKER = Path(STATE_FOLDER, "marker.json")
 
 
@@ -138,13 +138,18 @@ def has_marker(folder: Path) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What config.toml says: the device, and who is signed in (None: nobody)."""
+    """What config.toml says: the device, and who is signed in (None: nobody).
+
+    kept: where the token is (None: in the file, from before there was a choice).  token_file: the one given at sign-in.
+    """
 
     device: DeviceId | None = None
     server: str | None = None
     user: str | None = None
     device_name: str = ""
     proxy: str = field(default="", repr=False)
+    kept: Kept | None = None
+    token_file: str = ""
 
 
 def read_identity(home: ClientHome) -> Identity:
@@ -155,30 +160,50 @@ def read_identity(home: ClientHome) -> Identity:
         if not account:
             return Identity(device=device)
         server, user, name = (str(account[key]) for key in ("server", "user", "device_name"))
-        return Identity(device, server, user, name, str(account.get("proxy", "")))
+        kept = Kept(account["token"]) if "token" in account else None
+        file = str(account.get("token_file", ""))
+        return Identity(device, server, user, name, str(account.get("proxy", "")), kept, file)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise _damaged(home, str(error)) from error
 
 
+def require_sign_in(home: ClientHome) -> None:
+    """Raises NotSignedInHere.  Asks no keyring: whoever works with the token will."""
+    identity = read_identity(home)
+    if identity.server is None or identity.user is None or identity.device is None:
+        raise NotSignedInHere
+    is_ours = identity.kept in (None, Kept.FILE) and token_keeping.given_file("") is None
+    if is_ours and not home.token.exists():
+        raise NotSignedInHere
+
+
 def read_account(home: ClientHome) -> Account:
-    """The account and its token.  Raises NotSignedInHere."""
+    """The account and its token.  Raises NotSignedInHere, LocalProblem."""
     from sync_client.engine.account import Account  # noqa: PLC0415 - `status` without a daemon needs no more than a name
 
     identity = read_identity(home)
     if identity.server is None or identity.user is None or identity.device is None:
         raise NotSignedInHere
-    try:
-        with home.token.open("rb") as file:
-            token = file.read(_MAX_TOKEN_BYTES + 1).decode("ascii").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise NotSignedInHere from error
-    if (
-        not (token.isalnum() or re.fullmatch(r"[\w~+/=.-]+", token, re.ASCII))
-        or len(token) > _MAX_TOKEN_BYTES
-    ):
+    token = _read_token(home, identity, identity.device)
+    if token is None:
         raise NotSignedInHere
     trust = read_trust(home, identity)
     return Account(identity.server, identity.user, token, identity.device, identity.device_name, trust)
+
+
+def _read_token(home: ClientHome, identity: Identity, device: DeviceId) -> str | None:
+    """None: there is none, or it can be none.  Raises LocalProblem: its place cannot be read."""
+    configured = identity.token_file if identity.kept is Kept.GIVEN else ""
+    if (given := token_keeping.given_file(configured)) is not None:
+        return token_keeping.read_given(given)
+    if identity.kept is Kept.KEYRING:
+        held = token_keeping.read_from_keyring(str(device))
+        return None if held is None else checked_token(held.encode())
+    try:
+        with home.token.open("rb") as file:
+            return checked_token(file.read(token_keeping.MAX_TOKEN_BYTES + 1))
+    except OSError:
+        return None
 
 
 def read_trust(home: ClientHome, identity: Identity) -> Trust:
@@ -201,24 +226,55 @@ def fresh_device() -> DeviceId:
     return DeviceId(uuid4())
 
 
-def save_account(home: ClientHome, account: Account) -> None:
-    """The token first: a home with a name and no token says "sign in", never signs in as another."""
-    write_private(home.token, account.token + "\n")
+def save_account(home: ClientHome, account: Account, *, kept: Kept = Kept.FILE, token_file: str = "") -> None:
+    """The token first: a home with a name and no token says "sign in", never signs in as another.
+
+    kept: where the token is; in a file of our own it is put by this, elsewhere it is already.
+    """
+    if kept is Kept.FILE:
+        write_private(home.token, account.token + "\n")
     if account.trust.authority:
         write_private(home.authority, account.trust.authority)
     else:
         home.authority.unlink(missing_ok=True)
     said = {"server": account.server, "user": account.user, "device_name": account.device_name}
+    said["token"] = kept.value
+    if token_file:
+        said["token_file"] = token_file
     if account.trust.proxy:
         said["proxy"] = account.trust.proxy
     _change_config(home, device=str(account.device), account=said)
+    if kept is not Kept.FILE:
+        home.token.unlink(missing_ok=True)
 
 
-def forget_account(home: ClientHome) -> None:
-    """The device goes too: the server has ended it, and the next sign-in is a new one."""
+def move_token_to_keyring(home: ClientHome) -> bool:
+    """Of a client that is older than the choice; whoever calls holds the lock of the home.
+
+    True: it was moved.  Where there is no keyring nothing changes.
+    """
+    identity = read_identity(home)
+    if identity.server is None or identity.kept is not None or token_keeping.given_file("") is not None:
+        return False
+    account = read_account(home)
+    keyring = token_keeping.find_keyring()
+    if keyring is None or not token_keeping.keep_in(keyring, str(account.device), account.token):
+        return False
+    save_account(home, account, kept=Kept.KEYRING)
+    return True
+
+
+def forget_account(home: ClientHome) -> bool:
+    """The device goes too: the server has ended it, and the next sign-in is a new one.
+
+    False: the keyring could not be told; what it holds is worth nothing any more.
+    """
+    identity = read_identity(home)
+    is_gone = identity.kept is not Kept.KEYRING or token_keeping.forget_in_keyring(str(identity.device))
     home.token.unlink(missing_ok=True)
     home.authority.unlink(missing_ok=True)
     _change_config(home, device=None, account=None)
+    return is_gone
 
 
 def _read_config(home: ClientHome) -> dict[str, Any]:

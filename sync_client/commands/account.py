@@ -1,6 +1,7 @@
 """`mb-sync login` and `logout`.
 
-Owns: signing this computer in and out.  May import: click, protocol, control, home, introduction, reach, running.
+Owns: signing this computer in and out.  May import: click, protocol, control, home, introduction, reach, running,
+token_keeping.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from protocol.errors import BadRequest, LocalProblem, MedicalBlocksError
+from protocol.errors import BadRequest, LocalProblem, MedicalBlocksError, NotSignedIn
+from protocol.ids import DeviceId
 from protocol.names import safe_device_name
 from protocol.server_address import server_address
 from sync_client.commands.reach import alone_in, opened_engine, server_api
@@ -30,6 +32,7 @@ from sync_client.home import (
     read_trust,
     save_account,
 )
+from sync_client.token_keeping import Kept, find_keyring, given_file, keep_in, read_given
 
 if TYPE_CHECKING:
     from protocol.messages import Login, SignedIn
@@ -38,7 +41,7 @@ if TYPE_CHECKING:
 
 @command("login", "mb-sync login https://files.example.org --user ana")
 @click.argument("url")
-@click.option("--user", metavar="NAME", required=True, help="Your name on the server.")
+@click.option("--user", metavar="NAME", help="Your name on the server.")
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input, one line.")
 @click.option(
     "--fingerprint", metavar="DIGITS", help="Of the server's own authority, as `mb-server tls` shows it."
@@ -51,12 +54,19 @@ if TYPE_CHECKING:
 @click.option(
     "--new-device", is_flag=True, help="This client home was copied: give it an identity of its own."
 )
+@click.option(
+    "--token-file",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Sign in with the token in FILE, without a password; it stays there.",
+)
+@click.option("--no-keyring", is_flag=True, help="Keep the sign-in in a file that only you may read.")
 @as_json
 @pass_home
 def login(
     home: ClientHome,
     url: str,
-    user: str,
+    user: str | None,
     *,
     password_stdin: bool,
     fingerprint: str | None,
@@ -64,40 +74,97 @@ def login(
     proxy: str | None,
     device_name: str | None,
     new_device: bool,
+    token_file: Path | None,
+    no_keyring: bool,
     as_json: bool,
 ) -> None:
     """Sign this computer in to a server; again, if it was revoked.
 
     A server whose certificate this computer does not know by itself is asked for its own authority.  You are shown
     its fingerprint to compare, or give it with --fingerprint; from then on that authority alone is believed.
+
+    The sign-in is kept in the system's keyring where there is one, else in a file that only you may read.
     """
     from protocol.messages import Login  # noqa: PLC0415 - msgspec: the --help of all commands reads this file
     from sync_client.commands.introduction import introduced  # noqa: PLC0415 - as above
 
+    if user is None and token_file is None:
+        raise click.UsageError("Give --user NAME, or --token-file FILE.")
+    if token_file is not None and (password_stdin or new_device or device_name or no_keyring):
+        raise click.UsageError(
+            "A token is of a device already: --token-file goes with the server's address alone."
+        )
     server = server_address(url)
     known = read_identity(home)
-    if known.server is not None and (known.server, known.user) != (server, user):
+    if known.server is not None and (known.server, known.user) != (server, user or known.user):
         raise LocalProblem(
             f"{known.user} is signed in to {known.server} already",
             hint="Sign out with `mb-sync logout` first, or use another client home with --home.",
         )
     before = read_trust(home, known) if known.server == server else None
     trust = introduced(server, before, fingerprint=fingerprint, ca=ca, proxy=proxy)
-    password = _password(user, from_stdin=password_stdin)
-    home.make()
-    device = fresh_device() if new_device or known.device is None else known.device
-    name = safe_device_name(device_name or known.device_name or _host_name())
-    signed_in = asyncio.run(
-        _sign_in(server, trust, Login(user=user, password=password, device=device, device_name=name))
-    )
-    save_account(home, Account(server, signed_in.user, signed_in.token, device, name, trust))
+    if token_file is not None:
+        account = asyncio.run(_with_token(server, trust, token_file, user))
+        home.make()
+        kept = Kept.GIVEN
+        save_account(home, account, kept=kept, token_file=str(token_file.expanduser().absolute()))
+    else:
+        assert user is not None
+        password = _password(user, from_stdin=password_stdin)
+        home.make()
+        device = fresh_device() if new_device or known.device is None else known.device
+        name = safe_device_name(device_name or known.device_name or _host_name())
+        signed_in = asyncio.run(
+            _sign_in(server, trust, Login(user=user, password=password, device=device, device_name=name))
+        )
+        account = Account(server, signed_in.user, signed_in.token, device, name, trust)
+        kept = _keep(home, account, wants_keyring=not no_keyring)
     with suppress(NotRunning):
         ask(home.path, "reload")
     tell(
-        {"server": server, "user": signed_in.user, "device": str(device), "device_name": name},
-        f"Signed in to {server} as {signed_in.user}. This computer is called {name}.",
+        {
+            "server": server,
+            "user": account.user,
+            "device": str(account.device),
+            "device_name": account.device_name,
+            "token": kept.value,
+        },
+        f"Signed in to {server} as {account.user}. This computer is called {account.device_name}.",
         json_wanted=as_json,
     )
+
+
+def _keep(home: ClientHome, account: Account, *, wants_keyring: bool) -> Kept:
+    """Put the token away; where it is now.  What is in no keyring is said aloud."""
+    keyring = find_keyring() if wants_keyring else None
+    if keyring is not None and keep_in(keyring, str(account.device), account.token):
+        save_account(home, account, kept=Kept.KEYRING)
+        return Kept.KEYRING
+    save_account(home, account)
+    why = "as you asked" if not wants_keyring else "no keyring of this system answers"
+    notice(f"The sign-in of this computer is kept in a file that only you may read ({why}): {home.token}")
+    return Kept.FILE
+
+
+async def _with_token(server: str, trust: Trust, file: Path, user: str | None) -> Account:
+    """The account that a token stands for, as the server says."""
+    token = read_given(file)
+    async with server_api(server, token, trust=trust) as api:
+        try:
+            views = await api.views()
+            this = next((one for one in (await api.devices()).devices if one.current), None)
+        except NotSignedIn as error:
+            raise LocalProblem(
+                f"The token in {file} opens nothing on {server}",
+                hint="It may have been revoked; ask for another.",
+            ) from error
+    if user is not None and user != views.user:
+        raise LocalProblem(
+            f"The token in {file} is of {views.user}", hint="Leave out --user, or give that name."
+        )
+    if this is None:
+        raise LocalProblem(f"The token in {file} is of no device", hint="Give one that `mb-sync login` made.")
+    return Account(server, views.user, token, DeviceId(this.device), safe_device_name(this.name), trust)
 
 
 def _host_name() -> str:
@@ -132,7 +199,12 @@ def logout(home: ClientHome, *, as_json: bool) -> None:
     stop_running(home)
     with alone_in(home):
         followed, told = asyncio.run(_leave(home, account))
-        forget_account(home)
+        given = given_file(read_identity(home).token_file)
+        forgotten = forget_account(home)
+    if given is not None:
+        notice(f"{given} is not ours to delete; the token in it opens nothing any more.")
+    if not forgotten:
+        notice("The keyring could not be told; what it still holds opens nothing any more.")
     if not told:
         notice(f"The server could not be told. Remove the device {account.device_name!r} there when you can.")
     tell(

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from protocol.errors import LocalProblem
 from sync_client.control import Json, NotRunning, ask, is_running
-from sync_client.home import ClientHome, read_account
+from sync_client.home import ClientHome, read_account, require_sign_in
 from sync_client.lock import HomeInUse, only_one
 from sync_client.operations import perform
 
@@ -34,7 +34,7 @@ SERVER_SECONDS = 15.0
 
 def reach(home: ClientHome, do: str, **arguments: Json) -> Json:
     """The answer to `do`, from the running client if there is one.  Raises MedicalBlocksError."""
-    read_account(home)
+    require_sign_in(home)
     ends = time.monotonic() + STARTING_SECONDS
     while True:
         try:

@@ -25,7 +25,7 @@ from sync_client.commands.words import as_json, command, pass_home, tell
 from sync_client.control import Json, NotRunning, ask
 from sync_client.control_server import ControlServer
 from sync_client.daemon import Daemon
-from sync_client.home import ClientHome, read_account
+from sync_client.home import ClientHome, require_sign_in
 from sync_client.lock import holder, is_held
 from sync_client.logs import log_to, tell_fault
 from sync_client.operations import perform
@@ -42,7 +42,7 @@ WHILE_ONCE = frozenset({"status", "filestatus", "activity", "conflicts"})  # wha
 @pass_home
 def start(home: ClientHome, *, as_json: bool) -> None:
     """Start syncing in the background."""
-    read_account(home)
+    require_sign_in(home)
     home.make()
     try:
         running = ask(home.path, "ping")
@@ -121,7 +121,7 @@ def stop_running(home: ClientHome) -> int | None:
 @pass_home
 def run(home: ClientHome, *, background: bool) -> None:
     """Sync in the foreground until Ctrl-C, with plain log lines."""
-    read_account(home)
+    require_sign_in(home)
     home.make()
     with alone_in(home):
         log_to(home.log, on_screen=not background)
@@ -147,7 +147,7 @@ def _share_the_interpreter() -> None:
 @pass_home
 def once(home: ClientHome, *, as_json: bool) -> int:
     """Sync until nothing is left to do, then end."""
-    read_account(home)
+    require_sign_in(home)
     home.make()
     with alone_in(home):
         log_to(home.log, on_screen=False)

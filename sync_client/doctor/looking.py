@@ -1,7 +1,7 @@
 """What `mb-sync doctor` looks at: the server, this computer, the client home, the followed folders.
 
 Owns: the checks, their order, how each is looked up.  Changes nothing, and works with and without a running client.
-May import: the standard library, protocol, control, home, lock, doctor.findings.
+May import: the standard library, protocol, control, home, lock, token_keeping, doctor.findings.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import stat
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -27,12 +27,13 @@ from protocol.http import ServerApi
 from protocol.names import STATE_FOLDER, shown
 from protocol.patience import Patience
 from protocol.server_address import is_loopback_address
-from sync_client import screens
+from sync_client import screens, token_keeping
 from sync_client.control import NotRunning, TimeIsUp, ask
 from sync_client.doctor import findings
 from sync_client.doctor.findings import Finding, error, ok, warning
 from sync_client.home import SIGN_IN_AGAIN, ClientHome, NotSignedInHere, read_account, read_identity
 from sync_client.lock import is_held
+from sync_client.token_keeping import Kept
 
 if TYPE_CHECKING:
     from sync_client.engine.account import Account
@@ -58,6 +59,9 @@ def examine(home: ClientHome, *, starts_at_login: bool) -> Iterator[Finding]:
     """All checks, in the order in which they help each other."""
     yield from _home(home)
     yield from asyncio.run(_server(home))
+    with suppress(MedicalBlocksError):  # it was said just before
+        if read_identity(home).server is not None:
+            yield _token(home)
     yield from _state(home)
     yield _running(home)
     yield _start(starts=starts_at_login)
@@ -185,6 +189,26 @@ def _start(*, starts: bool) -> Finding:
     if starts:
         return ok(STARTS, "MB-Sync starts at login", starts=True)
     return ok(STARTS, "MB-Sync does not start at login; `mb-sync autostart on` would do that", starts=False)
+
+
+def _token(home: ClientHome) -> Finding:
+    """Where the token of this computer is kept, and who else may read it there."""
+    identity = read_identity(home)
+    given = token_keeping.given_file(identity.token_file)
+    if given is None and identity.kept is Kept.KEYRING:
+        return ok("token", "The sign-in of this computer is kept in the system's keyring", kept="keyring")
+    file = given or home.token
+    kept = "given" if given else "file"
+    place = screens.path(str(file))
+    mode = stat.S_IMODE(file.stat().st_mode) if file.exists() else 0
+    if sys.platform != "win32" and mode & 0o077:
+        words = f"Others may read the sign-in of this computer in {place} (mode {mode:04o})"
+        return warning("token", words, f"chmod 600 {place}", kept=kept, mode=f"{mode:04o}")
+    words = f"The sign-in of this computer is kept in a file that only you may read: {place}"
+    if given is None and token_keeping.find_keyring() is not None:
+        hint = "This system has a keyring: sign in again with `mb-sync login`, and it is kept there."
+        return warning("token", words, hint, kept=kept, mode=f"{mode:04o}")
+    return ok("token", words, kept=kept, mode=f"{mode:04o}")
 
 
 # ---- the server ------------------------------------------------------------------------------------------

@@ -28,8 +28,9 @@ HIDDEN = ("MB_SYNC_", "MB_SERVER_")  # what could point a test at a real home or
 
 
 def environment() -> dict[str, str]:
-    """Ours, as the programs are to have it."""
-    return {name: value for name, value in os.environ.items() if not name.startswith(HIDDEN)}
+    """Ours, as the programs are to have it: in no desktop's session, whose keyring would keep their tokens."""
+    hidden = (*HIDDEN, "DBUS_SESSION_BUS_ADDRESS")
+    return {name: value for name, value in os.environ.items() if not name.startswith(hidden)}
 
 
 class Programs:
