@@ -392,10 +392,28 @@ def limits_words(limits: Json) -> str:
     return f"At most {', '.join(parts)}{hours}: mb-sync limit."
 
 
+def limits_screen(limits: Json) -> str:
+    above = limits.get("new_folders")
+    asks = (
+        "New folders come without asking"
+        if above is None
+        else f"New folders above {size(above)} wait for you"
+    )
+    return f"{limits_words(limits)}\n{asks}: mb-sync limit --new-folders."
+
+
 def excluded_screen(items: list[Json]) -> str:
     if not items:
         return "Nothing is excluded."
-    rows = [path(item["path"] or f"{item['folder']}: deleted on the server by now") for item in items]
+    rows = [
+        path(item["path"] or f"{item['folder']}: deleted on the server by now")
+        + (
+            f"   new, {count_of(item['files'], 'file')}, {size(item['bytes'])}: waits for you"
+            if item.get("waits")
+            else ""
+        )
+        for item in items
+    ]
     return "\n".join([*rows, "", "Bring one back with: mb-sync exclude PATH --remove"])
 
 

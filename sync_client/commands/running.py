@@ -185,15 +185,34 @@ async def _once(home: ClientHome, told: Tell) -> tuple[bool, Json]:
 @click.option("--up", metavar="RATE", help="Send at most so many bytes a second: 500K, 2M; `off`: no limit.")
 @click.option("--down", metavar="RATE", help="Receive at most so many bytes a second.")
 @click.option("--at", "hours", metavar="HH:MM-HH:MM", help="Only at these hours; `always`: at all.")
-@click.option("--off", is_flag=True, help="No limit any more.")
+@click.option("--off", is_flag=True, help="As fast as it goes, at all hours.")
+@click.option(
+    "--new-folders",
+    metavar="SIZE",
+    help="A folder that is new on the server and larger waits for you: 500M, 10G; `off`: none does.",
+)
 @as_json
 @pass_home
 def limit(
-    home: ClientHome, up: str | None, down: str | None, hours: str | None, *, off: bool, as_json: bool
+    home: ClientHome,
+    up: str | None,
+    down: str | None,
+    hours: str | None,
+    new_folders: str | None,
+    *,
+    off: bool,
+    as_json: bool,
 ) -> None:
-    """Show or set how fast this computer sends and receives; it counts at once."""
+    """Show or set how fast this computer sends and receives, and how large a new folder comes unasked.
+
+    It counts at once. What waits is told by `mb-sync status`.
+    """
     limits = reach(home, "limit")
-    changed = dict.fromkeys(limits) if off else dict(limits)
+    changed = dict(limits)
+    if off:
+        changed |= dict.fromkeys(("up", "down", "begins", "ends"))
+    if new_folders is not None:
+        changed["new_folders"] = _size(new_folders)
     if up is not None:
         changed["up"] = _rate(up)
     if down is not None:
@@ -202,15 +221,31 @@ def limit(
         changed["begins"], changed["ends"] = _hours(hours)
     if changed != limits:
         limits = reach(home, "limit", limits=changed)
-    tell(limits, screens.limits_words(limits), json_wanted=as_json)
+    tell(limits, screens.limits_screen(limits), json_wanted=as_json)
+
+
+def _bytes(text: str, more: str = "") -> int:
+    """500K, 2M, 10G; 0: it is none of these."""
+    found = re.fullmatch(rf"(\d+(?:\.\d+)?)([kKmMgGtT]?)[bB]?{more}", text, re.ASCII)
+    scale = {"": 1, "k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12}
+    return int(float(found[1]) * scale[found[2].lower()]) if found else 0
+
+
+def _size(text: str) -> int | None:
+    """Bytes.  Raises click.UsageError."""
+    if text == "off":
+        return None
+    size = _bytes(text)
+    if not 0 < size < 1e18:
+        raise click.UsageError(f"{text!r} is no size of a folder: give 500M, 10G or `off`.")
+    return size
 
 
 def _rate(text: str) -> int | None:
     """Bytes a second.  Raises click.UsageError."""
     if text == "off":
         return None
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)([kKmMgG]?)[bB]?(?:/s)?", text)
-    rate = int(float(found[1]) * {"": 1, "k": 1e3, "m": 1e6, "g": 1e9}[found[2].lower()]) if found else 0
+    rate = _bytes(text, "(?:/s)?")
     if not LEAST_RATE <= rate < 1e12:
         raise click.UsageError(
             f"{text!r} is no limit: give 20K a second or more, such as 500K or 2M, or `off`."

@@ -273,7 +273,8 @@ class StateDatabase:
     def facts_of_people(self) -> dict[str, str]:
         """What somebody said, and nobody could observe again."""
         query = (
-            "SELECT key, value FROM meta WHERE key IN ('limits', 'large') OR key LIKE 'paused%' ORDER BY key"
+            "SELECT key, value FROM meta WHERE key = 'limits' OR key LIKE 'paused%' OR key LIKE 'large %'"
+            " ORDER BY key"
         )
         return {str(key): str(value) for key, value in self._db.execute(query)}
 

@@ -33,7 +33,17 @@ def excluded(engine: Engine) -> list[Answer]:
         for node in engine.state.excluded(sync.folder.id):
             path = sync.looker.window.path_of(node)
             where = None if path is None else str(sync.path_of(path))
-            found.append({"path": where, "folder": str(sync.folder.local), "node": str(node)})
+            large = sync.large.waiting.get(node)
+            found.append(
+                {
+                    "path": where,
+                    "folder": str(sync.folder.local),
+                    "node": str(node),
+                    "waits": large is not None,
+                    "files": None if large is None else large.files,
+                    "bytes": None if large is None else large.size,
+                }
+            )
     return sorted(found, key=lambda one: (one["folder"], one["path"] or ""))
 
 
@@ -41,6 +51,10 @@ def exclude(engine: Engine, path: Path) -> Answer:
     """Raises LocalProblem: it is not on the server, or something in it is not yet."""
     sync = sync_at(engine, path)
     parts = sync.parts_of(path)
+    for waiting in sync.large.waiting:
+        if sync.looker.window.path_of(NodeId(waiting)) == parts:
+            sync.large.answered(NodeId(waiting), wanted=False)
+            return {"path": str(path), "node": str(waiting), "excluded": True, "here": 0}
     node = sync.trees.at_path(Side.REMOTE, parts) if parts else None
     if node is None:
         hint = "`mb-sync remove` stops following a whole folder." if not parts else "Wait until it is synced."
@@ -69,6 +83,7 @@ def include(engine: Engine, path: Path) -> Answer:
         if sync.looker.window.path_of(node) == parts:
             with engine.state.transaction():
                 sync.looker.window.include(node)
+                sync.large.answered(node, wanted=True)
             sync.window_changed()
             return {"path": str(path), "node": str(node), "excluded": False}
     raise LocalProblem(f"{path} is not excluded", hint="`mb-sync exclude list` shows what is.")

@@ -81,6 +81,7 @@ class Looker:
         self._troubles = troubles
         self._manifests = Manifests(state)
         self.window = Window(folder, state, trees)
+        self._new_folders = True  # perhaps, since before this start
         self._buried = not (folder.at_head or trees.is_empty())  # a page since the head took something away
         self._server_moved = True
         self._everything = True
@@ -136,6 +137,11 @@ class Looker:
         start may wait still, so the first answer of an old folder is both."""
         missing, self._missing = self._missing, set()
         return missing
+
+    def take_new_folders(self) -> bool:
+        """Whether the server told of a folder since this was asked last, or before a start."""
+        found, self._new_folders = self._new_folders, False
+        return found
 
     # ---- the server --------------------------------------------------------------------------------------
 
@@ -221,6 +227,9 @@ class Looker:
             self._state.save_folder(position)
         self._folder.cursor, self._folder.at_head = position.cursor, position.at_head
         self._troubles.clear(NodeId(state.node) for state in page.nodes)
+        self._new_folders |= any(
+            state.content is not None and state.content.kind is Kind.FOLDER for state in page.nodes
+        )
         return bool(page.nodes or page.gone)
 
     def list_again(self, reset: Reset) -> None:

@@ -44,6 +44,7 @@ RETENTION = (
     f"Deleted and replaced files stay in the local trash for {KEEP_DAYS} days,"
     f" or a day where they are more than {SHARE:.0%} of the folder: mb-sync trash."
 )
+LARGE_FOLDER = "large-folder"
 _WORST_FIRST = ("error", "offline", "paused", "starting", "syncing", "attention", "synced")
 _WATCH_NOTES = {
     "overflow": "Changes came faster than they could be watched; the folder is scanned.",
@@ -174,6 +175,7 @@ def problems(sync: FolderSync) -> list[Answer]:
         for trouble in sync.troubles.shown()
     ]
     found += [{"path": "", "code": "guard", "message": message} for message in sync.guard.messages()]
+    found += _large_folders(sync)
     for odd in sync.looker.odd.values():
         found += [
             {"path": _text("/".join(one.parts)), "code": one.code, "message": one.message} for one in odd
@@ -183,6 +185,27 @@ def problems(sync: FolderSync) -> list[Answer]:
         for name, why in sync.looker.refused.shown()
     ]
     return sorted(found, key=lambda problem: problem["path"])
+
+
+def _large_folders(sync: FolderSync) -> list[Answer]:
+    """What is new on the server and waits."""
+    return [
+        {
+            "path": path,
+            "code": LARGE_FOLDER,
+            "message": f"It is new and large ({_files(large.files)}, {_megabytes(large.size)}), and waits for you."
+            " Have it here with `mb-sync exclude PATH --remove`, or keep it off with `mb-sync exclude PATH`.",
+        }
+        for path, large in sync.large.names(sync.looker.window)
+    ]
+
+
+def _files(count: int) -> str:
+    return "1 file" if count == 1 else f"{count:,} files"
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e9:,.1f} GB" if size >= 1e9 else f"{size / 1e6:,.1f} MB"
 
 
 def _text(path: str) -> str:
@@ -255,6 +278,8 @@ def _file_status(engine: Engine, path: Path) -> Answer:
     parts = sync.parts_of(path)
     shown = "/".join(parts)
     for problem in problems(sync):
+        if problem["code"] == LARGE_FOLDER:
+            continue  # it is not here
         if problem["path"] and (problem["path"] == shown or problem["path"].startswith(shown + "/")):
             return {"path": str(path), "state": "error", "reason": problem["message"]}
     if parts and sync.looker.ignoring.ignores(parts, folder=path.is_dir()):

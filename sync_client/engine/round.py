@@ -38,6 +38,7 @@ from sync_client.engine.guards import DELETES, tally
 from sync_client.engine.ignoring import IGNORE_FILE
 from sync_client.engine.incoming import discard_leftovers
 from sync_client.engine.judgement import is_settled
+from sync_client.engine.large_folders import LargeFolders
 from sync_client.engine.looking import Looker, fresh_node
 from sync_client.engine.marker import Marker, read_marker, write_marker
 from sync_client.engine.planner import Plan, Surroundings, plan
@@ -81,6 +82,7 @@ class FolderSync:
         self.troubles = Troubles()
         self.looker = Looker(folder, state, self.trees, api, self.troubles, only_down=account.only_down)
         self.guard = Guard(folder, state, self.trees, api)
+        self.large = LargeFolders(folder, state, self.trees)
         self.room = Room()
         self.progress: Progress | None = None
         self.stopped: MedicalBlocksError | None = None  # why this folder does not sync at all
@@ -171,7 +173,13 @@ class FolderSync:
 
     @property
     def has_problems(self) -> bool:
-        return bool(self.troubles.shown() or self.looker.odd or self.looker.refused or self.guard.held)
+        return bool(
+            self.troubles.shown()
+            or self.looker.odd
+            or self.looker.refused
+            or self.guard.held
+            or self.large.names(self.looker.window)
+        )
 
     @property
     def is_at_rest(self) -> bool:
@@ -369,6 +377,8 @@ class FolderSync:
                     f"{self.folder.remote} was deleted on the server",
                     hint="Your files stay where they are. Restore it from the trash, or run `mb-sync remove`.",
                 )
+            if self.folder.at_head and self._ask_about_large_folders():
+                continue
             did = (
                 await self._sweep(self._root, self._carrier, self._contents) if self.folder.at_head else False
             )
@@ -382,6 +392,15 @@ class FolderSync:
         self.rounds_ended = self.rounds_begun
         self.stopped = None
         self._quiet = not self.looker.is_due
+
+    def _ask_about_large_folders(self) -> bool:
+        """True: some wait for a person from now on, and the feed is to be judged once more."""
+        if self._account.only_down or not self.looker.take_new_folders():
+            return False
+        if not self.large.look(self.looker.window, self.looker.wire_content):
+            return False
+        self.window_changed()
+        return True
 
     async def _sweep(self, root: FollowedRoot, carrier: Carrier, contents: Contents) -> bool:
         """Once over everything dirty.  True: something was done."""

@@ -127,7 +127,12 @@ def _menu(seen: Seen, detail: str) -> Iterator[Item]:
             yield Item("Sign in with `mb-sync login` first")
         yield Item("Quit", Quit())
         return
-    asking = [*_guards(seen.guards), *_conflicts(status, seen.conflicts), *_problems(status)]
+    asking = [
+        *_guards(seen.guards),
+        *_large_folders(status),
+        *_conflicts(status, seen.conflicts),
+        *_problems(status),
+    ]
     asking += _notices(status)
     if asking:
         yield SEPARATOR
@@ -170,6 +175,32 @@ def guard_words(guard: Json) -> str:
     """ "214 deletions wait for you in Study"."""
     count = screens.count_of(guard["count"], *_MASS[guard["what"]])
     return f"{count} wait{'s' if guard['count'] == 1 else ''} for you in {_name(guard['folder'])}"
+
+
+LARGE_FOLDER = "large-folder"  # the code of what waits, among the problems of a folder
+
+
+def large_folders(status: Json) -> list[tuple[str, str]]:
+    """What is new, large, and waits for a person: where it would lie on this disk, and the words about it."""
+    return [
+        (os.path.join(folder["local"], problem["path"]), str(problem["message"]))
+        for folder in status["folders"]
+        for problem in folder["problems"]
+        if problem.get("code") == LARGE_FOLDER
+    ]
+
+
+def _large_folders(status: Json) -> Iterator[Item]:
+    for where, message in large_folders(status)[:MAX_LISTED]:
+        yield Item(
+            _short(f"{_name(where)} is new and large"),
+            items=(
+                Item(_short(shown(message))),
+                SEPARATOR,
+                Item("Have it on this computer", Ask("exclude", (("path", where), ("remove", True)))),
+                Item("Keep it off this computer", Ask("exclude", (("path", where),))),
+            ),
+        )
 
 
 def _conflicts(status: Json, conflicts: tuple[Json, ...]) -> Iterator[Item]:
@@ -218,15 +249,20 @@ def _notices(status: Json) -> Iterator[Item]:
 
 
 def _problems(status: Json) -> Iterator[Item]:
-    problems = [problem for folder in status["folders"] for problem in folder["problems"]]
+    problems = [
+        (folder["local"], problem)
+        for folder in status["folders"]
+        for problem in folder["problems"]
+        if problem.get("code") != LARGE_FOLDER
+    ]
     if not problems:
         return
     listed = [
         Item(
             _short(f"{_name(problem['path'])}: {shown(problem['message'])}"),
-            Open(problem["path"], inside=True) if problem["path"] else None,
+            Open(os.path.join(local, problem["path"]), inside=True) if problem["path"] else None,
         )
-        for problem in problems[:MAX_LISTED]
+        for local, problem in problems[:MAX_LISTED]
     ]
     yield Item(
         f"{screens.count_of(len(problems), 'item')} in trouble",

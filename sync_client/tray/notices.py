@@ -12,7 +12,7 @@ from typing import Any
 
 from protocol.names import shown
 from sync_client import screens
-from sync_client.tray.menu import Seen, guard_words
+from sync_client.tray.menu import LARGE_FOLDER, Seen, guard_words, large_folders
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ def notices(before: Seen | None, after: Seen, *, quiet: Seen | None) -> list[Not
     quiet: what was seen when all was synced last; files that came since are told together, when it is so again.
     """
     found = [*_guards(before, after), *_conflicts(before, after), *_stopped(before, after)]
-    found += _told(before, after)
+    found += [*_large_folders(before, after), *_told(before, after)]
     if before is not None:
         found += _problems(before, after)
     if quiet is not None:
@@ -63,6 +63,20 @@ def _conflicts(before: Seen | None, after: Seen) -> list[Notice]:
             f"{names + ': b' if names else 'B'}oth versions are kept. Decide in the tray's menu.",
             "conflicts",
         )
+    ]
+
+
+def _large_folders(before: Seen | None, after: Seen) -> list[Notice]:
+    known = {where for where, _ in large_folders(before.status)} if before else set()
+    return [
+        Notice(
+            f"{shown(os.path.basename(where))} is new and large",
+            f"{shown(message.partition('. ')[0])}: decide in the tray's menu.",
+            f"large {where}",
+            urgent=True,
+        )
+        for where, message in large_folders(after.status)
+        if where not in known
     ]
 
 
@@ -121,6 +135,7 @@ def _problems(before: Seen, after: Seen) -> list[Notice]:
             problem["path"]: problem["message"]
             for folder in seen.status["folders"]
             for problem in folder["problems"]
+            if problem.get("code") != LARGE_FOLDER
         }
 
     was, now = known(before), known(after)

@@ -124,12 +124,27 @@ def test_a_mass_change_that_waits_is_decided_from_the_menu() -> None:
 
 
 def test_items_in_trouble_say_why_and_show_where() -> None:
-    trouble = {"path": "/home/ana/Study/x.dcm", "code": "unreadable", "message": "It cannot be read. " * 9}
+    trouble = {"path": "x.dcm", "code": "unreadable", "message": "It cannot be read. " * 9}
     menu = face_of(Seen(a_status(state="attention", folders=[a_folder(problems=[trouble])]))).menu
     [line] = at(menu, "1 item in trouble").items
     assert line.label.startswith("x.dcm: It cannot be read.")
     assert len(line.label) <= MAX_LABEL
     assert line.action == Open("/home/ana/Study/x.dcm", inside=True)
+
+
+def test_a_large_new_folder_is_decided_from_the_menu_and_is_in_no_trouble() -> None:
+    waits = {
+        "path": "Cohort/raw",
+        "code": "large-folder",
+        "message": "It is new and large (3 files, 12.0 GB).",
+    }
+    folder = a_folder(problems=[waits])
+    menu = face_of(Seen(a_status(state="attention", folders=[folder]))).menu
+    asked = at(menu, "raw is new and large")
+    where = ("path", f"{folder['local']}/Cohort/raw")
+    assert at(asked.items, "Have it on this computer").action == Ask("exclude", (where, ("remove", True)))
+    assert at(asked.items, "Keep it off this computer").action == Ask("exclude", (where,))
+    assert not any("in trouble" in line for line in lines(menu))
 
 
 def test_pausing_and_going_on() -> None:

@@ -66,6 +66,23 @@ def test_a_new_item_in_trouble_is_named_many_are_counted() -> None:
     assert told(seen(), seen("attention", problems=("x", "y"))) == ["2 items cannot be synced"]
 
 
+def test_a_large_new_folder_is_told_once_and_is_in_no_trouble() -> None:
+    waiting = seen("attention")
+    [folder] = waiting.status["folders"]
+    folder["problems"] = [
+        {
+            "path": "raw",
+            "code": "large-folder",
+            "message": "It is new and large (3 files, 12.0 GB), and waits.",
+        }
+    ]
+    for before in (None, seen()):
+        [notice] = notices(before, waiting, quiet=None)
+        assert notice.urgent
+        assert (notice.title, "12.0 GB" in notice.text) == ("raw is new and large", True)
+    assert told(waiting, waiting) == []
+
+
 def test_a_folder_that_stops_is_told_by_its_name_a_client_that_stops_as_such() -> None:
     other = {"local": "/home/ana/Other", "state": "synced", "words": "", "files": 1, "problems": []}
     one = seen("error", folder_state="error")
