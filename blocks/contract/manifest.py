@@ -37,6 +37,15 @@ class Produces(Enum):
     VERDICT = "verdict"  # it may hold a file back for a person to look at
 
 
+class Unit(Enum):
+    """What one job is about."""
+
+    FILE = "file"
+    FOLDER = (
+        "folder"  # all files that lie in one, when nothing came for a while: a series needs all its slices
+    )
+
+
 class Accepts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Files whose sniffed type and whose name both fit; an empty list is no condition."""
 
@@ -95,11 +104,18 @@ class Manifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     program: PythonProgram | CommandProgram | ContainerProgram
     accepts: Annotated[list[Accepts], Meta(min_length=1, max_length=50)]
     produces: Annotated[list[Produces], Meta(min_length=1, max_length=4)]
+    unit: Unit = Unit.FILE
+    settle_seconds: Annotated[int, Meta(ge=1, le=86_400)] = 10  # how long a folder is at rest before its turn
     parameters: dict[str, Any] = {}  # a JSON schema: see blocks.contract.parameters
     resources: Resources = Resources()
 
     def __post_init__(self) -> None:
         check_schema(self.parameters)
+        if self.unit is Unit.FOLDER and {Produces.VERSION, Produces.LABELS} & set(self.produces):
+            raise BadRequest(
+                "A block that works on folders makes neither versions nor labels of one file",
+                hint='Say produces = ["derived"].',
+            )
 
     def accepts_file(self, kind: str, name: str) -> bool:
         """kind: as `blocks.contract.sniff` tells it.  name: the file's own, without its folders."""

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from blocks.contract.job import OUT, RESULT, Job
-from blocks.contract.manifest import Manifest, Produces, Resources
+from blocks.contract.manifest import Manifest, Produces, Resources, Unit
 from blocks.contract.result import (
     MAX_RESULT_BYTES,
     FileResult,
@@ -49,7 +49,7 @@ def check_finished(folder: Path, job: Job, manifest: Manifest) -> Finished:
         result = decode_result(_read_regular(handle, RESULT))
     finally:
         os.close(handle)
-    _check_files(result, job)
+    _check_files(result, job, manifest)
     _check_outputs(result.files, manifest, sizes)
     return Finished(result, sizes)
 
@@ -133,11 +133,16 @@ def _check_names(names: Sequence[str]) -> None:
         raise _refused("an output's name breaks the rules for names")
 
 
-def _check_files(result: Result, job: Job) -> None:
+def _check_files(result: Result, job: Job, manifest: Manifest) -> None:
     sources = [file.source for file in result.files]
     if len(set(sources)) != len(sources):
         raise _refused("it answers twice for one file")
-    if set(sources) != set(range(len(job.files))):
+    if manifest.unit is Unit.FOLDER:
+        if sources != [0]:
+            raise _refused(
+                "it works on folders, and does not answer once, as source 0, for all files together"
+            )
+    elif set(sources) != set(range(len(job.files))):
         raise _refused("it does not answer for each file of the job, and for no other")
 
 

@@ -360,7 +360,8 @@ class RuleRow(Base):
     priority: 0 to 9, the highest goes first.  made_stamp: what the space had when the rule was made; what is not newer
     was there already.  turn: counts up over all rules with each run that is begun, so that they take turns.
     batch: how many files one run may bring.  at_once: how many runs there may be beside each other.  None: as many as
-    the block and the machine allow.
+    the block and the machine allow.  settle_ms: the block works on whole folders, each when it was at rest for so long;
+    None: on each file.
     """
 
     __tablename__ = "rules"
@@ -378,11 +379,13 @@ class RuleRow(Base):
     turn: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
     batch: Mapped[int | None] = mapped_column(Integer)
     at_once: Mapped[int | None] = mapped_column(Integer)
+    settle_ms: Mapped[int | None] = mapped_column(BigInteger)
     created_at_ms: Mapped[int] = mapped_column(BigInteger)
 
 
 class JobRow(Base):
-    """One version of one file, to be worked on by one rule.  There is one for each such version, for ever.
+    """One version of one file, to be worked on by one rule.  There is one for each such version, for ever; or one for
+    each folder, where the rule works on folders.
 
     state: see server.hooks.jobs.  lease: of the run that is at it.  reasons: JSON, without any value of the
     file.  digest: of the outputs that were held back, so that what is released is what was looked at.  rank: the lowest
@@ -431,7 +434,10 @@ class PublishedRow(Base):
 
 
 class ProvenanceRow(Base):
-    """Where a published version came from: back to the version of its source, the block and its parameters."""
+    """Where a published version came from: back to the version of its source, the block and its parameters.
+
+    What was made of a folder has a row for each of its files.
+    """
 
     __tablename__ = "provenance"
     space: Mapped[int] = mapped_column(ForeignKey("spaces.id"), primary_key=True)
@@ -439,8 +445,8 @@ class ProvenanceRow(Base):
     epoch: Mapped[int] = mapped_column(Integer, primary_key=True)
     number: Mapped[int] = mapped_column(BigInteger, primary_key=True)
     rule: Mapped[bytes] = mapped_column(Id)
-    source_space: Mapped[int] = mapped_column(BigInteger)
-    source_node: Mapped[bytes] = mapped_column(Id)
+    source_space: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    source_node: Mapped[bytes] = mapped_column(Id, primary_key=True)
     source_epoch: Mapped[int] = mapped_column(Integer)
     source_number: Mapped[int] = mapped_column(BigInteger)
     block: Mapped[str] = mapped_column(String(60))

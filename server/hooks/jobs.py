@@ -29,7 +29,7 @@ from protocol.ids import NodeId, SpaceId
 from protocol.messages import Revision
 from server.database.session import rows_of_sql
 from server.database.tables import JobRow, RuleRow, SpaceRow, VersionRow
-from server.hooks import turns
+from server.hooks import turns, units
 from server.hooks.rules import Rule, rule_with
 from server.hooks.tracing import made_in_place
 from server.hooks.turns import Tier
@@ -108,6 +108,8 @@ def follow(session: Session, rule: bytes, *, now_ms: int) -> bool:
     row = session.get(RuleRow, rule)
     if row is None or not row.enabled:
         return False
+    if row.settle_ms is not None:
+        return units.follow(session, row, now_ms=now_ms)
     page = rows_of_sql(session, _NEW, row.space, row.seen_stamp, _PAGE)
     head: int = session.scalars(select(SpaceRow.stamp).where(SpaceRow.id == row.space)).one()
     files = {one.id: (one.content_epoch, one.content_number) for one in page if one.kind == "file"}
@@ -148,14 +150,17 @@ def _inside(nodes: dict[bytes, StagedNode], wanted: Iterable[bytes], folder: byt
 
 
 def are_current(session: Session, batch: Sequence[Leased]) -> dict[int, StagedNode]:
-    """The files of those jobs that live in their rule's folder in the version of the job, by the job's number.
+    """The files (or folders) of those jobs that live in their rule's folder in the version of the job, by its number.
 
     batch: of one rule.
     """
     source = batch[0].rule.source
     wanted = [job.node.bytes for job in batch]
     nodes = load_with_ancestors(session, source.space, wanted)
-    inside = set(_inside(nodes, wanted, source.node.bytes))
+    if batch[0].rule.settle_ms is None:
+        inside = set(_inside(nodes, wanted, source.node.bytes))
+    else:
+        inside = {node for node in wanted if units.is_within(nodes, node, source.node.bytes)}
     return {
         job.id: nodes[job.node.bytes]
         for job in batch

@@ -39,9 +39,10 @@ from server.chunks.store import ChunkStore
 from server.database.session import insert_rows, rows_of_sql
 from server.database.tables import BatchRow, ProvenanceRow, PublishedRow, SpaceRow, ViewRow
 from server.hooks.job_folder import Chunked
-from server.hooks.jobs import Leased, State, are_current, end
+from server.hooks.jobs import Leased, State, are_current, end, give_back
 from server.hooks.rules import Folder, Rule
 from server.hooks.tracing import refuse_loop
+from server.hooks.units import Part, parts_of
 from server.spaces.commit import commit
 from server.spaces.rows import load_with_ancestors, versions_named
 from server.spaces.staging import StagedNode
@@ -52,7 +53,10 @@ _CHILD = "SELECT id, kind FROM nodes WHERE space = ? AND parent = ? AND name_key
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What a finished run brings of one job's file: outputs in the store, why a person had to look, the report."""
+    """What a finished run brings of one job's file: outputs in the store, why a person had to look, the report.
+
+    parts: the files that it worked on, where the job is about a folder.
+    """
 
     job: Leased
     block: Manifest
@@ -61,6 +65,12 @@ class Made:
     report: bytes | None = None
     labels: Sequence[Label] = ()
     state: State = State.PUBLISHED
+    parts: Sequence[Part] = ()
+
+    @property
+    def files(self) -> list[tuple[NodeId, Revision]]:
+        """All that its outputs were made of."""
+        return [(part.node, part.revision) for part in self.parts] or [(self.job.node, self.job.revision)]
 
 
 def publish(
@@ -89,8 +99,13 @@ def publish(
             if end(session, job, State.GONE, now_ms=now_ms):
                 ended[job.id] = State.GONE
             continue
+        if made.parts and parts_of(session, job) != list(
+            made.parts
+        ):  # it is made to wait again by what changed
+            give_back(session, [job], now_ms=now_ms)
+            continue
         if made.outputs:
-            refuse_loop(session, job)
+            refuse_loop(session, job, made.files)
         if not end(session, job, made.state, reasons=made.reasons, report=made.report, now_ms=now_ms):
             continue
         ended[job.id] = made.state
@@ -100,7 +115,7 @@ def publish(
                 versions.append((job, output))
             else:
                 batch = batch or _Batch(session, rule, now_ms)
-                batch.add(job, output)
+                batch.add(made, output)
     if batch is not None and batch.ops:
         if len(batch.ops) > MAX_BATCH_OPS:
             raise Refused("The block made too many files of one", hint="It needs to be mended.")
@@ -114,7 +129,7 @@ def publish(
             session, store, cursors, rule.source, ops, now_ms=now_ms, default_quota=default_quota
         )
         newer = [
-            (job.node.bytes, result.content_revision, job)
+            (job.node.bytes, result.content_revision, [(job.node, job.revision)])
             for (job, _), result in zip(versions, answer.results, strict=True)
             if result.content_revision != job.revision  # else it is the same, to the byte
         ]
@@ -218,7 +233,9 @@ class _Batch:
     rule: Rule
     now_ms: int
     ops: list[AnyOp] = field(default_factory=list)
-    _jobs: list[Leased] = field(default_factory=list)  # whose each operation is
+    _files: list[list[tuple[NodeId, Revision]]] = field(
+        default_factory=list
+    )  # what each operation's was made of
     _made: dict[tuple[UUID, str], tuple[UUID, str]] = field(
         default_factory=dict
     )  # what this batch puts where
@@ -233,10 +250,10 @@ class _Batch:
                 "The folder for the results is in the trash", hint="Restore it, or remove the rule."
             )
 
-    def add(self, job: Leased, output: Chunked) -> None:
+    def add(self, made: Made, output: Chunked) -> None:
         """What is made of this job's file goes to its place, or becomes a version of what it made before."""
-        self._add(job, output)
-        self._jobs += [job] * (len(self.ops) - len(self._jobs))
+        self._add(made.job, output)
+        self._files += [made.files] * (len(self.ops) - len(self._files))
 
     def _add(self, job: Leased, output: Chunked) -> None:
         content = Content(
@@ -261,8 +278,8 @@ class _Batch:
             row.epoch, row.number = known.epoch, known.number
             self.session.add(row)
         made = [
-            (op.node.bytes, result.content_revision, job)
-            for op, job, result in zip(self.ops, self._jobs, answer.results, strict=True)
+            (op.node.bytes, result.content_revision, files)
+            for op, files, result in zip(self.ops, self._files, answer.results, strict=True)
             if isinstance(op, Make | Put) and op.content.kind is Kind.FILE
         ]
         note_provenance(self.session, rule, block, self.target.space, made, now_ms=self.now_ms)
@@ -352,23 +369,24 @@ def note_provenance(
     rule: Rule,
     block: Manifest,
     space: SpaceId,
-    made: Iterable[tuple[bytes, Revision | None, Leased]],
+    made: Iterable[tuple[bytes, Revision | None, Sequence[tuple[NodeId, Revision]]]],
     *,
     now_ms: int,
 ) -> None:
-    """made: nodes of the space, the version of each that is new (None: nothing changed), of whose job it is."""
+    """made: nodes of the space, the version of each that is new (None: nothing changed), the files it was made of."""
     parameters = _digest_of(rule)
     rows = [
         (
             *(space, node, revision.epoch, revision.number, rule.id.bytes),
-            *(rule.source.space, job.node.bytes, job.revision.epoch, job.revision.number),
+            *(rule.source.space, source.bytes, source_revision.epoch, source_revision.number),
             *(block.name, block.version, parameters, now_ms),
         )
-        for node, revision, job in made
+        for node, revision, files in made
         if revision is not None
+        for source, source_revision in files
     ]
     insert_rows(session, ProvenanceRow, rows, renew=True)
-    carrying.bring_along(session, [row[:4] for row in rows])
+    carrying.bring_along(session, dict.fromkeys(row[:4] for row in rows))
 
 
 def derived_id(rule: UUID, source: NodeId, output: str, generation: int) -> NodeId:

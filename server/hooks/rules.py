@@ -15,7 +15,7 @@ from uuid import UUID
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
-from blocks.contract.manifest import Produces
+from blocks.contract.manifest import Produces, Unit
 from blocks.contract.parameters import with_defaults
 from blocks.runners.trying import find_block
 from protocol.errors import BadRequest, NotFound, Refused
@@ -51,7 +51,8 @@ class Folder:
 @dataclass(frozen=True, slots=True)
 class Rule:
     """parameters: as the block's manifest completes them.  jobs: how many there are in each state.  batch: how many
-    files a run may bring.  at_once: how many runs there may be.  None: as many as the block and the machine allow."""
+    files a run may bring.  at_once: how many runs there may be.  None: as many as the block and the machine allow.
+    settle_ms: it works on folders, each when it was at rest for so long; None: on files."""
 
     id: UUID
     block: str
@@ -62,6 +63,7 @@ class Rule:
     priority: int
     batch: int | None = None
     at_once: int | None = None
+    settle_ms: int | None = None
     source_path: str = ""
     target_path: str = ""
     jobs: Mapping[str, int] | None = None
@@ -154,6 +156,7 @@ def add_rule(
         priority=priority,
         batch=batch,
         at_once=at_once,
+        settle_ms=manifest.settle_seconds * 1_000 if manifest.unit is Unit.FOLDER else None,
         made_stamp=_stamp(session, source.space),
         created_at_ms=now_ms,
     )
@@ -293,6 +296,7 @@ def _value(session: Session, row: RuleRow, *, jobs: Mapping[str, int] | None = N
         priority=row.priority,
         batch=row.batch,
         at_once=row.at_once,
+        settle_ms=row.settle_ms,
         source_path=path_of(session, source),
         target_path=path_of(session, target),
         jobs=jobs,

@@ -20,6 +20,7 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
+from blocks.contract.manifest import Unit
 from blocks.runners.trying import find_block
 from protocol.errors import MedicalBlocksError
 from protocol.ids import SpaceId
@@ -181,5 +182,7 @@ def _most_at_once(rule: Rule) -> int:
     try:
         manifest, _ = find_block(rule.block)
     except MedicalBlocksError:
+        return 1
+    if manifest.unit is Unit.FOLDER:  # a run is about one
         return 1
     return min(MOST_IN_A_BATCH, manifest.resources.batch_files, rule.batch or MOST_IN_A_BATCH)

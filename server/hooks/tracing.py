@@ -6,11 +6,12 @@ May import: sqlalchemy, protocol, server.database, server.hooks.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from protocol.errors import Refused
@@ -29,9 +30,23 @@ _IN_PLACE = (
 )
 
 
+_MADE = (
+    select(ProvenanceRow)
+    .where(
+        ProvenanceRow.space == bindparam("space"),
+        ProvenanceRow.node == bindparam("node"),
+        ProvenanceRow.epoch == bindparam("epoch"),
+        ProvenanceRow.number == bindparam("number"),
+    )
+    .order_by(ProvenanceRow.source_node)
+    .limit(1)
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One rule's work: the version that it was made from, by which version of which block."""
+    """One rule's work: the version that it was made from (the first, if it was a folder's), by which version of which
+    block."""
 
     rule: UUID
     space: SpaceId
@@ -45,7 +60,9 @@ def trace(session: Session, space: SpaceId, node: NodeId, revision: Revision) ->
     """How this version was made, the last step first; empty: by a person."""
     steps: list[Step] = []
     while len(steps) < _MOST_STEPS:
-        row = session.get(ProvenanceRow, (space, node.bytes, revision.epoch, revision.number))
+        row = session.scalar(
+            _MADE.params(space=space, node=node.bytes, epoch=revision.epoch, number=revision.number)
+        )
         if row is None:
             break
         space, node = SpaceId(row.source_space), NodeId(UUID(bytes=row.source_node))
@@ -71,10 +88,13 @@ def made_in_place(
     return mine
 
 
-def refuse_loop(session: Session, job: Leased) -> None:
-    """Raises Refused: the job's file came out of its own rule (folders can be moved after a rule was made)."""
-    steps = trace(session, job.rule.source.space, job.node, job.revision)
-    if any(step.rule == job.rule.id for step in steps):
+def refuse_loop(session: Session, job: Leased, files: Sequence[tuple[NodeId, Revision]]) -> None:
+    """files: that the job worked on.
+
+    Raises Refused: one of them came out of the job's own rule (folders can be moved after a rule was made).
+    """
+    space = job.rule.source.space
+    if any(step.rule == job.rule.id for file in files for step in trace(session, space, *file)):
         raise Refused(
             "This rule made the file itself, so its results would be worked on for ever",
             hint="Move the rule's target out of its folder.",

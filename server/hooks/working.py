@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from blocks.contract.job import IN, InputFile
-from blocks.contract.manifest import Manifest, PythonProgram
+from blocks.contract.manifest import Manifest, PythonProgram, Unit
 from blocks.contract.output import check_finished
 from blocks.contract.result import FileResult, Reason, Verdict
 from blocks.runners.ran import Ended, Ran
@@ -32,24 +32,30 @@ from server.access.devices import HOOKS
 from server.chunks.store import ChunkStore
 from server.database.session import Database
 from server.database.tables import ProjectRow
-from server.hooks import job_folder, jobs
+from server.hooks import job_folder, jobs, units
 from server.hooks.job_folder import Chunked, Input
 from server.hooks.jobs import Leased, State
 from server.hooks.publishing import Made, publish
+from server.hooks.units import Part
 from server.hooks.workshop import Workshop
 
 log = logging.getLogger(__name__)
 
 MOST_REPORT_BYTES = 1 << 20
+MOST_FOLDER_BYTES = 8 << 30
 PSEUDONYMS = b"mb-pseudonyms-1 "
 
 
 @dataclass(frozen=True, slots=True)
 class Worked:
-    """A block that ran to its end, with its answer for each job that it had; its folder is still there."""
+    """A block that ran to its end, with its answer for each job that it had; its folder is still there.
+
+    parts: all files of the folder that the one job is about, also those that the block did not take.
+    """
 
     block: Manifest
     answers: Sequence[tuple[Leased, FileResult]]
+    parts: Sequence[Part] = ()
 
 
 class Bench:
@@ -83,6 +89,8 @@ class Bench:
     async def work_through(self, batch: Sequence[Leased], folder: Path) -> Worked | None:
         """Run the block on the jobs' files, in `folder`; None: it never came to an answer, and the jobs have ended."""
         manifest, block = find_block(batch[0].rule.block)
+        if batch[0].rule.settle_ms is not None:
+            return await self._work_through_folder(manifest, block, batch[0], folder)
         found = await self._database.read(lambda session: job_folder.find_inputs(session, self._store, batch))
         await asyncio.to_thread(job_folder.make_folder, folder)
         names = {job.id: str(place) for place, job in enumerate(batch)}
@@ -99,22 +107,65 @@ class Bench:
                 await asyncio.to_thread((folder / IN / names[job.id]).unlink, missing_ok=True)
         if not mine:
             return None
+        files = [_input(names[job.id], found[job.id], kinds[job.id]) for job in mine]
+        answers = await self._run(manifest, block, mine, files, folder)
+        if answers is None:
+            return None
+        return Worked(manifest, [(mine[file.source], file) for file in answers])
+
+    async def _work_through_folder(
+        self, manifest: Manifest, block: Path, job: Leased, folder: Path
+    ) -> Worked | None:
+        """As `work_through`, on all files of the job's folder that the block takes, with one answer for all of them."""
+        if manifest.unit is not Unit.FOLDER:
+            raise Refused(
+                f"{manifest.name} works on single files now", hint="Remove the rule and add it anew."
+            )
+        parts = await self._database.read(lambda session: units.parts_of(session, job))
+        each = units.as_jobs(job, parts)
+        found = {}
+        if each:
+            found = await self._database.read(
+                lambda session: job_folder.find_inputs(session, self._store, each)
+            )
+        if len(parts) > units.MOST_FILES or sum(one.size for one in found.values()) > MOST_FOLDER_BYTES:
+            raise Refused("The folder holds more than a block may be given", hint="Divide it.")
+        await asyncio.to_thread(job_folder.make_folder, folder)
+        files = []
+        for place in found:
+            kind = await self._database.read(
+                lambda session, place=place: job_folder.write_input(  # type: ignore[misc] # mypy sees no default
+                    session, self._store, found[place], folder, str(place)
+                )
+            )
+            if _takes(manifest, found[place], kind):
+                files.append(_input(str(place), found[place], kind))
+            else:
+                await asyncio.to_thread((folder / IN / str(place)).unlink)
+        if not files:
+            await self._end(job, State.UNCHANGED)
+            return None
+        answers = await self._run(manifest, block, [job], files, folder)
+        return None if answers is None else Worked(manifest, [(job, answers[0])], parts)
+
+    async def _run(
+        self,
+        manifest: Manifest,
+        block: Path,
+        mine: Sequence[Leased],
+        files: Sequence[InputFile],
+        folder: Path,
+    ) -> Sequence[FileResult] | None:
+        """The block's answers, checked; None: it never came to one, and the jobs have ended."""
         key = None
         if isinstance(manifest.program, PythonProgram):
             key = self._subkey(PSEUDONYMS + await self._database.read(partial(_project_of, job=mine[0])))
-        files = [
-            InputFile(
-                file=names[job.id], path=found[job.id].path, kind=kinds[job.id], size_bytes=found[job.id].size
-            )
-            for job in mine
-        ]
         task = job_folder.write_task(folder, mine, manifest, files, key)
         ran = await self._workshop.run(manifest, block, folder)
         if ran.ended is not Ended.DONE:
             await self._did_not_finish(mine, ran)
             return None
-        finished = await asyncio.to_thread(check_finished, folder, task, manifest)
-        return Worked(manifest, [(mine[file.source], file) for file in finished.result.files])
+        return (await asyncio.to_thread(check_finished, folder, task, manifest)).result.files
 
     def _end_without(
         self, session: Session, manifest: Manifest, others: Sequence[Leased], kinds: dict[int, str]
@@ -143,7 +194,7 @@ class Bench:
         for job, result in worked.answers:
             made = await self._judge(worked.block, job, result, folder)
             if made is not None:
-                every.append(made)
+                every.append(replace(made, parts=worked.parts))
         if not every:
             return False
         await self._store.take(
@@ -228,6 +279,10 @@ class Bench:
         else:
             await self._database.write(partial(jobs.try_alone, batch=batch, reason=reason, now_ms=now_ms))
         log.warning("job=%d and %d more are tried again code=%s", batch[0].id, len(batch) - 1, reason.code)
+
+
+def _input(name: str, found: Input, kind: str) -> InputFile:
+    return InputFile(file=name, path=found.path, kind=kind, size_bytes=found.size)
 
 
 def _takes(manifest: Manifest, found: Input, kind: str) -> bool:
