@@ -86,7 +86,9 @@ async def joined(imaging: Imaging) -> dict[str, bytes]:
 
 async def until_joined(imaging: Imaging, wanted: dict[str, bytes]) -> None:
     async with asyncio.timeout(SECONDS):
-        while await joined(imaging) != wanted or any(job.state not in ENDS for job in imaging.jobs()):
+        while await joined(imaging) != wanted or any(  # noqa: ASYNC110 - it is the server's event
+            job.state not in ENDS for job in imaging.jobs()
+        ):
             await asyncio.sleep(0.1)
 
 
