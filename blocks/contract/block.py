@@ -18,6 +18,7 @@ from protocol.errors import NotFound
 
 ENTRY_POINTS = "medical_blocks.blocks"
 SHIPPED = {
+    "classify": "blocks.classification.classify:Classify",
     "deidentify": "blocks.formats.deidentify:Deidentify",
     "dicom-deidentify": "blocks.dicom.deidentify:Deidentify",
 }

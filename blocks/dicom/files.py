@@ -35,6 +35,7 @@ MAX_INFLATED_BYTES = 1 << 30
 MAX_INFLATED_RATIO = 100
 SMALL_BYTES = 64 << 20  # up to here no ratio is a bomb
 MAX_PIXEL_BYTES = 2 << 30
+_DEFERRED_BYTES = 1 << 20  # a longer value is left on the disk where only a header is wanted
 DEFLATED = {DeflatedExplicitVRLittleEndian, "1.2.840.10008.1.2.4.95", "1.2.840.10008.1.2.4.205"}
 _NATIVE = {
     ImplicitVRLittleEndian,
@@ -60,17 +61,19 @@ class Unreadable(ValueError):
         self.code, self.text = code, text
 
 
-def read(path: Path) -> Dataset:
-    """The whole file; Unreadable if it is none, or more than we are ready to hold."""
+def read(path: Path, *, pixels: bool = True) -> Dataset:
+    """The whole file, or what stands before its pixels; Unreadable if it is none, or more than we are ready to hold."""
     size = path.stat().st_size
-    if size > MAX_FILE_BYTES:
+    if pixels and size > MAX_FILE_BYTES:
         raise Unreadable("too-large", "The file is larger than the block may hold.")
     with path.open("rb") as file:
         head = file.read(4_096)
     if head[128:132] == b"DICM" and any(uid.encode() in head for uid in DEFLATED):
         _check_inflated(path, size)
     try:
-        dataset = pydicom.dcmread(path, force=True)
+        dataset = pydicom.dcmread(
+            path, force=True, stop_before_pixels=not pixels, defer_size=None if pixels else _DEFERRED_BYTES
+        )
     except MemoryError:
         raise
     except Exception as error:

@@ -36,6 +36,7 @@ from blocks.runners.warm import warm_workers
 from protocol.errors import BadRequest, LocalProblem, NotFound, Refused
 
 _SHIPPED_MANIFESTS = {
+    "classify": "classification/classify.toml",
     "deidentify": "formats/deidentify.toml",
     "dicom-deidentify": "dicom/deidentify.toml",
 }
