@@ -10,8 +10,10 @@ import os
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 from protocol.errors import BadRequest, LocalProblem
+from protocol.ids import NodeId
 from sync_client.control import Json
 from sync_client.home import MARKER, has_marker
 
@@ -22,6 +24,7 @@ Arguments = Mapping[str, Json]
 ROOTS = ("Home", "Projects", "Shared")
 MAX_PAUSE_SECONDS = 366 * 86_400
 MAX_ACTIVITY = 10_000
+MAX_WITHOUT = 10_000
 
 
 def parse_remote(text: str) -> str:
@@ -112,7 +115,11 @@ async def _add(engine: Engine, asked: Arguments) -> Json:
     local = check_local(_path(asked, "local"), followed, _path(asked, "client_home"))
     try:
         return await engine.add_folder(
-            remote, local, create=bool(asked.get("create")), take_over=bool(asked.get("take_over"))
+            remote,
+            local,
+            create=bool(asked.get("create")),
+            take_over=bool(asked.get("take_over")),
+            without=_nodes(asked.get("without", [])),
         )
     except OSError as error:
         raise LocalProblem(
@@ -127,7 +134,7 @@ async def _remove(engine: Engine, asked: Arguments) -> Json:
 
 async def _pause(engine: Engine, asked: Arguments) -> Json:
     folder = _path(asked, "folder") if asked.get("folder") else None
-    seconds = asked.get("seconds")
+    seconds = asked.get("for_seconds")
     if seconds is not None and not (isinstance(seconds, int | float) and 0 < seconds < MAX_PAUSE_SECONDS):
         raise BadRequest("That is no time to pause for", hint="Give minutes, hours or days: 30m, 2h, 1d.")
     await engine.set_paused(bool(asked.get("paused")), folder=folder, seconds=seconds)
@@ -253,6 +260,13 @@ def _text(arguments: Arguments, key: str) -> str:
     if not isinstance(value, str):
         raise BadRequest(f"{key!r} is missing", hint="See `mb-sync --help`.")
     return value
+
+
+def _nodes(texts: Json) -> list[NodeId]:
+    try:
+        return [NodeId(UUID(text)) for text in texts[:MAX_WITHOUT]]
+    except (ValueError, TypeError, AttributeError) as error:
+        raise BadRequest("These are no items of a folder", hint="See `mb-sync --help`.") from error
 
 
 def _path(arguments: Arguments, key: str) -> Path:

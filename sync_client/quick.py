@@ -169,7 +169,7 @@ def _followed(asked: Asked) -> str | None:
 
 def _pause(home: ClientHome, asked: Asked) -> int:
     folder = _followed(asked)
-    ask(home.path, "pause", paused=True, folder=folder, seconds=asked.seconds)
+    ask(home.path, "pause", paused=True, folder=folder, for_seconds=asked.seconds)
     again = "mb-sync resume" if folder is None else f"mb-sync resume {screens.path(folder)}"
     words = f"Paused. Go on with: {again}"
     if asked.seconds is not None:

@@ -22,6 +22,7 @@ from sync_client.commands import (
     reviewing,
     rules,
     running,
+    settings,
     sharing,
 )
 from sync_client.commands.words import help_end
@@ -80,6 +81,20 @@ def _quick_command(name: str, about: quick.Quick) -> click.Command:
 for _name, _about in quick.COMMANDS.items():
     if _name != "conflicts":  # a group here, for the sake of `conflicts resolve`
         mb_sync.add_command(_quick_command(_name, _about))
-_ALL = (account, folders, running, desktop, doctor, files, guard, sharing, codes, rules, labels, reviewing)
+_ALL = (
+    account,
+    folders,
+    running,
+    desktop,
+    doctor,
+    settings,
+    files,
+    guard,
+    sharing,
+    codes,
+    rules,
+    labels,
+    reviewing,
+)
 for _command in [command for module in _ALL for command in module.COMMANDS]:
     mb_sync.add_command(_command)

@@ -12,7 +12,7 @@ import asyncio
 import logging
 import sqlite3
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -29,7 +29,7 @@ from protocol.errors import (
     Unavailable,
 )
 from protocol.http import ServerApi
-from protocol.ids import Cursor, ViewId
+from protocol.ids import Cursor, NodeId, ViewId
 from protocol.messages import WAIT_SECONDS, Hello, Moved, Retention, Wait, Watched
 from sync_client.engine import conflicts, exclusion, history, reporting
 from sync_client.engine.account import Account
@@ -482,11 +482,18 @@ class Engine:
     # ---- following ---------------------------------------------------------------------------------------
 
     async def add_folder(
-        self, remote: str, local: Path, *, create: bool, take_over: bool = False
+        self,
+        remote: str,
+        local: Path,
+        *,
+        create: bool,
+        take_over: bool = False,
+        without: Sequence[NodeId] = (),
     ) -> dict[str, Any]:
         """Follow a remote folder.  What stands in `local` already is adopted, nothing is overwritten.
 
         take_over: from another client that follows something there; else that is refused.
+        without: what of it is not wanted on this computer, from the first moment.
         """
         if not take_over:
             await asyncio.to_thread(refuse_others, local, self.account.device)
@@ -534,6 +541,7 @@ class Engine:
                 local=folder,
                 cursor=Cursor(view.cursor),
             )
+            self.state.exclude(followed.id, without)
             trees = StoredTrees(self.state, followed.id, node)
             with trees.transaction():
                 trees.save(root_row(node), dirty=False)

@@ -41,6 +41,13 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True)
+class Page:
+    """Open the local page at this place: one of `settings.opening.PLACES`."""
+
+    place: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Start:
     """Start the client."""
 
@@ -50,7 +57,7 @@ class Quit:
     """End the client and this icon."""
 
 
-Action = Open | Ask | Start | Quit
+Action = Open | Ask | Page | Start | Quit
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +131,7 @@ def _menu(seen: Seen, detail: str) -> Iterator[Item]:
         if status.get("server"):
             yield Item("Start MB-Sync", Start())
         else:
-            yield Item("Sign in with `mb-sync login` first")
+            yield Item("Set up MB-Sync…", Page())
         yield Item("Quit", Quit())
         return
     asking = [
@@ -145,6 +152,7 @@ def _menu(seen: Seen, detail: str) -> Iterator[Item]:
     yield Item("Sync now", Ask("wait"))
     yield from _pausing(status)
     yield SEPARATOR
+    yield Item("Settings…", Page())
     yield Item("Quit MB-Sync", Quit())
 
 
@@ -290,7 +298,7 @@ def _folders(status: Json) -> Iterator[Item]:
             ),
         )
     else:
-        yield Item("Follow a folder with `mb-sync add`")
+        yield Item("Choose folders…", Page("first"))
 
 
 def _folder_words(folder: Json) -> str:
@@ -314,7 +322,7 @@ def _pausing(status: Json) -> Iterator[Item]:
         "Pause syncing",
         items=(
             *(
-                Item(words, Ask("pause", (("paused", True), ("seconds", seconds))))
+                Item(words, Ask("pause", (("paused", True), ("for_seconds", seconds))))
                 for words, seconds in PAUSES
             ),
             Item("until I resume it", Ask("pause", (("paused", True),))),

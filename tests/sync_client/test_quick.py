@@ -111,6 +111,7 @@ ALL = [
         "limit",
         "doctor",
         "support-bundle",
+        "settings",
     ),
 ]
 
@@ -120,7 +121,7 @@ def test_every_help_has_a_sentence_an_example_and_the_exit_codes(tmp_path: Path,
     said = MbSync(tmp_path, as_installed=True).done(*command.split(), "--help")
     assert re.search(r"Example:\n +mb-sync ", said)
     assert "Exit codes: 0 " in said
-    if command not in ("run", "conflicts resolve", "trash restore"):
+    if command not in ("run", "conflicts resolve", "trash restore", "settings"):
         assert "--json" in said
 
 

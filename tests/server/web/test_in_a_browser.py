@@ -1,7 +1,4 @@
-"""The page behind a sync link in a real Chromium: whoever reads, hears or types their way through it can use it.
-
-Chromium is the system's (Debian: chromium); the rules are axe's for WCAG 2.2 AA.
-"""
+"""The page behind a sync link in a real Chromium: whoever reads, hears or types their way through it can use it."""
 
 from __future__ import annotations
 
@@ -12,9 +9,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from importlib.resources import files
 from pathlib import Path
-from shutil import which
 from typing import Any
 from uuid import UUID
 
@@ -26,21 +21,9 @@ from protocol.messages import DeleteTree
 from protocol.sharing import Codes
 from tests.server.http.test_codes import make_code, redeem
 from tests.server.http.test_sharing import Person
+from tests.support.browser import AXE, QUIET, RULES, WAIT_MS, chromium
 from tests.support.server import mb_server
 from tests.support.service import ServiceUnderTest, a_service
-
-AXE = files("axe_playwright_python").joinpath("axe.min.js").read_text("utf-8")
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22a", "wcag22aa", "best-practice"]
-WAIT_MS = 30_000  # a loaded machine may be slow; a wait ends at its event
-QUIET = (
-    "--no-sandbox",  # Chromium has none as root, and the page is ours
-    "--disable-gpu",
-    "--disable-dev-shm-usage",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-)
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -94,10 +77,10 @@ class Visitor:
 
 @asynccontextmanager
 async def a_visitor(server: ServiceUnderTest, **how: Any) -> AsyncIterator[Visitor]:
-    program = which("chromium")
-    assert program, "these tests need Chromium: apt-get install chromium"
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=program, args=list(QUIET), timeout=120_000)
+        browser = await playwright.chromium.launch(
+            executable_path=chromium(), args=list(QUIET), timeout=120_000
+        )
         try:
             context = await browser.new_context(locale="en-GB", timezone_id="Europe/Zurich", **how)
             visitor = Visitor(server, context, await context.new_page())

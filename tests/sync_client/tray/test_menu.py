@@ -9,7 +9,7 @@ import pytest
 
 from sync_client import screens
 from sync_client.tray import icons
-from sync_client.tray.menu import MAX_LABEL, MAX_LISTED, Ask, Item, Open, Quit, Seen, Start, face_of
+from sync_client.tray.menu import MAX_LABEL, MAX_LISTED, Ask, Item, Open, Page, Quit, Seen, Start, face_of
 
 NOBODY = {"state": "offline", "running": False, "words": "", "server": None, "folders": [], "conflicts": 0}
 
@@ -66,7 +66,7 @@ def test_nobody_signed_in_is_told_how_and_a_client_that_rests_can_be_started() -
     assert lines(face_of(Seen(NOBODY)).menu) == [
         "MB-Sync is not running",
         "",
-        "Sign in with `mb-sync login` first",
+        "Set up MB-Sync…",
         "Quit",
     ]
     face = face_of(Seen(NOBODY | {"server": "https://x", "state": "paused"}))
@@ -80,7 +80,7 @@ def test_one_folder_is_opened_at_once_several_are_listed_with_what_ails_them() -
     menu = face_of(Seen(a_status(folders=two))).menu
     assert lines(at(menu, "Open folder").items) == ["Study", "Old (It is not shared with you any more.)"]
     assert at(menu, "Open folder", "Old").action == Open("/home/ana/Old")
-    assert "Follow a folder with `mb-sync add`" in lines(face_of(Seen(a_status(folders=[]))).menu)
+    assert at(face_of(Seen(a_status(folders=[]))).menu, "Choose folders…").action == Page("first")
 
 
 def test_recent_changes_show_the_file_where_it_lies() -> None:
@@ -150,7 +150,7 @@ def test_a_large_new_folder_is_decided_from_the_menu_and_is_in_no_trouble() -> N
 def test_pausing_and_going_on() -> None:
     pauses = at(face_of(Seen(a_status())).menu, "Pause syncing").items
     assert [item.action for item in pauses] == [
-        *(Ask("pause", (("paused", True), ("seconds", hours * 3_600))) for hours in (1, 4, 24)),
+        *(Ask("pause", (("paused", True), ("for_seconds", hours * 3_600))) for hours in (1, 4, 24)),
         Ask("pause", (("paused", True),)),
     ]
     resumed = at(face_of(Seen(a_status(state="paused"))).menu, "Resume syncing")

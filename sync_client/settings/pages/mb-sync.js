@@ -1,0 +1,200 @@
+// The page of MB-Sync: comes in with a token, asks how things are, shows the part that was chosen.
+
+import { Ended, Refusal, ask, enter, forget, hasSession } from "./asking.js";
+import { button, fill, h, mark, picture, say } from "./dom.js";
+import { FirstRun } from "./first_run.js";
+import { Home } from "./home.js";
+import { Activity } from "./activity.js";
+import { LANGUAGES, chosenLanguage, currentLanguage, keepLanguage, speak, t } from "./words.js";
+
+const PARTS = { home: Home, activity: Activity };
+const SEEN_MS = 1_000;
+const BUSY_MS = 500;
+const HIDDEN_MS = 20_000;
+
+const app = document.getElementById("app");
+
+class Page {
+  constructor() {
+    this.now = null;
+    this.part = null;
+    this.name = "";
+    this.toldState = "";
+    this.timer = 0;
+    this.looking = null;
+  }
+
+  // ---- coming in -------------------------------------------------------------------------------------------
+
+  async begin() {
+    await speak(chosenLanguage());
+    const [, token, place] = /^#([\w-]{20,})\/?(\w*)$/.exec(location.hash) ?? [];
+    if (token) {
+      history.replaceState(null, "", `#/${place}`);
+      try {
+        await enter(token);
+      } catch (error) {
+        this.end(error.code);
+        return;
+      }
+    }
+    if (!hasSession()) {
+      this.end("no-session");
+      return;
+    }
+    window.addEventListener("hashchange", () => this.go());
+    document.addEventListener("visibilitychange", () => this.look());
+    await this.look();
+  }
+
+  end(code) {
+    clearTimeout(this.timer);
+    forget();
+    this.part = null;
+    const key = ["used-twice", "no-token", "gone"].includes(code) ? code : "no-session";
+    document.title = `${t(`ended.${key}.title`)} · MB-Sync`;
+    app.replaceChildren(
+      brandOnly(),
+      h("main", { class: "narrow" }, h("section", { class: "card ended" }, mark("offline"), h("h1", { tabindex: "-1" }, t(`ended.${key}.title`)), h("p", {}, t(`ended.${key}.text`)), h("p", { class: "hint" }, t("ended.again")))),
+    );
+    app.querySelector("h1").focus();
+  }
+
+  // ---- how things are --------------------------------------------------------------------------------------
+
+  // Asks, shows it, and asks again in a while.  Asked while it asks: the same answer does.
+  look() {
+    this.looking ??= this.lookOnce().finally(() => { this.looking = null; });
+    return this.looking;
+  }
+
+  async lookOnce() {
+    clearTimeout(this.timer);
+    try {
+      this.now = await ask("now");
+    } catch (error) {
+      if (error instanceof Ended) {
+        this.end(error.code);
+        return;
+      }
+      if (!(error instanceof Refusal)) throw error;
+    }
+    if (this.now) this.show();
+    const busy = ["syncing", "starting"].includes(this.now?.status.state);
+    this.timer = setTimeout(() => this.look(), document.hidden ? HIDDEN_MS : busy ? BUSY_MS : SEEN_MS);
+  }
+
+  show() {
+    if (!this.part) this.go();
+    else this.part.update(this.now);
+    this.showFrame();
+    this.tellState();
+  }
+
+  tellState() {
+    const { state } = this.now.status;
+    if (this.toldState && this.toldState !== state) say(t(`state.${state}`));
+    this.toldState = state;
+  }
+
+  // ---- parts -----------------------------------------------------------------------------------------------
+
+  // The part that the address names; where nobody is signed in yet, the first steps.
+  go() {
+    if (!this.now) return;
+    const asked = location.hash.replace("#/", "");
+    const signedIn = Boolean(this.now.status.server);
+    const stays = this.name === "first" && this.part && !this.part.isOver;
+    const name = !signedIn || stays || asked === "first" ? "first" : asked in PARTS ? asked : "home";
+    if (name === this.name && this.part) return;
+    this.name = name;
+    this.part?.leave?.();
+    if (name === "first") {
+      this.frame = null;
+      this.part = new FirstRun(this);
+      app.replaceChildren(brandOnly(), h("main", { class: "narrow" }, this.part.place));
+    } else {
+      if (!this.frame) this.makeFrame();
+      this.part = new PARTS[name](this);
+      this.frame.main.replaceChildren(this.part.place);
+      document.title = `${t(`part.${name}`)} · MB-Sync`;
+    }
+    this.part.update(this.now);
+    this.showFrame();
+    const heading = this.part.place.querySelector("h1");
+    if (heading) {
+      heading.tabIndex = -1;
+      heading.focus({ preventScroll: true });
+    }
+    window.scrollTo(0, 0);
+  }
+
+  over() {
+    this.name = "";
+    this.part = null;
+    location.hash = "#/home";
+    this.go();
+  }
+
+  makeFrame() {
+    const links = Object.fromEntries(
+      Object.keys(PARTS).map((name) => {
+        const badge = h("span", { class: "badge" });
+        const link = h("a", { href: `#/${name}` }, picture(name), h("span", { class: "name" }, t(`part.${name}`)), badge);
+        return [name, { link, badge }];
+      }),
+    );
+    const state = h("div", { class: "state-line" });
+    const main = h("main", { id: "main" });
+    app.replaceChildren(
+      h("a", { class: "skip", href: "#main", on: { click: (event) => { event.preventDefault(); main.querySelector("h1")?.focus(); } } }, t("skip")),
+      h("header", {}, brand(), state, languageSwitch()),
+      h("div", { class: "frame" }, h("nav", { "aria-label": t("parts") }, h("ul", {}, ...Object.values(links).map(({ link }) => h("li", {}, link)))), main),
+    );
+    this.frame = { main, links, state };
+  }
+
+  showFrame() {
+    if (!this.frame || this.name === "first") return;
+    const { status, guards } = this.now;
+    for (const [name, { link }] of Object.entries(this.frame.links)) {
+      if (name === this.name) link.setAttribute("aria-current", "page");
+      else link.removeAttribute("aria-current");
+    }
+    fill(this.frame.state, [status.state, status.user, currentLanguage()], () => [mark(status.state), h("span", {}, t(`state.${status.state}`))]);
+    const counts = { conflicts: status.conflicts, problems: troubles(status) + guards.length };
+    for (const [name, count] of Object.entries(counts)) {
+      const found = this.frame.links[name];
+      if (found) fill(found.badge, [count], () => (count ? [h("span", { "aria-hidden": "true" }, String(count)), h("span", { class: "by-ear" }, t("count.waiting", { count }))] : []));
+    }
+  }
+}
+
+// Items in trouble that are no guard: those are asked about apart.
+export function troubles(status) {
+  return status.folders.reduce((count, folder) => count + folder.problems.filter((one) => one.code !== "guard").length, 0);
+}
+
+function brand() {
+  return h("div", { class: "brand" }, h("img", { src: "icon.svg", alt: "", width: "28", height: "28" }), h("span", {}, "MB-Sync"));
+}
+
+function brandOnly() {
+  return h("header", {}, brand(), languageSwitch());
+}
+
+function languageSwitch() {
+  const choice = h("select", { "aria-label": t("language"), class: "language", on: { change: () => {
+    keepLanguage(choice.value);
+    location.reload();
+  } } }, ...Object.entries(LANGUAGES).map(([one, name]) => h("option", { value: one, lang: one, selected: one === currentLanguage() }, name)));
+  return choice;
+}
+
+// The words beside a button that could not do it.
+export function problemLine() {
+  const place = h("p", { role: "alert", class: "wrong" });
+  return place;
+}
+
+new Page().begin();

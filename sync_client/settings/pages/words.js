@@ -1,0 +1,118 @@
+// The words of the page, in the language of the person; numbers, sizes and times as that language writes them.
+
+const KEEPS = "language";
+export const LANGUAGES = { en: "English", de: "Deutsch" };
+
+let words = {};
+let language = "en";
+let plural = new Intl.PluralRules("en");
+
+export function chosenLanguage() {
+  const kept = localStorage.getItem(KEEPS);
+  if (kept in LANGUAGES) return kept;
+  for (const one of navigator.languages ?? [navigator.language]) {
+    const short = one.slice(0, 2).toLowerCase();
+    if (short in LANGUAGES) return short;
+  }
+  return "en";
+}
+
+export async function speak(one) {
+  const answer = await fetch(`strings/${one}.json`, { credentials: "omit" });
+  words = await answer.json();
+  language = one;
+  plural = new Intl.PluralRules(one);
+  document.documentElement.lang = one;
+}
+
+export function keepLanguage(one) {
+  localStorage.setItem(KEEPS, one);
+}
+
+export function currentLanguage() {
+  return language;
+}
+
+// The regional form of the language where the browser says one: 1.204 in Germany, 1’204 in Switzerland.
+function region() {
+  return (navigator.languages ?? []).find((one) => one.toLowerCase().startsWith(language)) ?? language;
+}
+
+export function has(key) {
+  return key in words;
+}
+
+// t("files", { count: 3 }): of a key with several forms the one for `count`; {name} is replaced.
+export function t(key, values = {}) {
+  let text = words[key] ?? key;
+  if (typeof text === "object") text = text[plural.select(values.count ?? 0)] ?? text.other;
+  return text.replace(/\{(\w+)\}/g, (_, name) => {
+    const value = values[name];
+    return typeof value === "number" ? number(value) : String(value ?? "");
+  });
+}
+
+export function number(value) {
+  return new Intl.NumberFormat(region()).format(value);
+}
+
+const UNITS = ["byte", "kilobyte", "megabyte", "gigabyte", "terabyte"];
+
+export function size(bytes) {
+  let at = 0;
+  let value = bytes;
+  while (value >= 999.5 && at < UNITS.length - 1) {
+    value /= 1000;
+    at += 1;
+  }
+  const digits = at > 0 && value < 9.95 ? 1 : 0;
+  return new Intl.NumberFormat(region(), { style: "unit", unit: UNITS[at], unitDisplay: at ? "short" : "long", maximumFractionDigits: digits }).format(value);
+}
+
+export function moment(ms) {
+  return new Intl.DateTimeFormat(region(), { dateStyle: "medium", timeStyle: "short" }).format(new Date(ms));
+}
+
+export function clock(ms) {
+  return new Intl.DateTimeFormat(region(), { timeStyle: "short" }).format(new Date(ms));
+}
+
+export function day(ms) {
+  return new Intl.DateTimeFormat(region(), { dateStyle: "full" }).format(new Date(ms));
+}
+
+const STEPS = [["second", 60], ["minute", 60], ["hour", 24], ["day", 7], ["week", 5]];
+
+// "in 2 hours", "3 minutes ago"
+export function near(ms, now = Date.now()) {
+  const form = new Intl.RelativeTimeFormat(region(), { numeric: "auto", style: "long" });
+  let value = (ms - now) / 1000;
+  if (Math.abs(value) < 5) return form.format(0, "second");
+  for (const [unit, most] of STEPS) {
+    if (Math.abs(value) < most) return form.format(Math.trunc(value), unit);
+    value /= most;
+  }
+  return moment(ms);
+}
+
+// A name as it may be shown: what is not seen, or turns the direction of writing, is marked.
+export function shown(name) {
+  return name.replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, "\ufffd");
+}
+
+export function nameOf(path) {
+  return shown(path.replace(/[\\/]+$/, "").split(/[\\/]/).pop() || path);
+}
+
+// What went wrong: in this language where the catalogue knows the code, then the program's own sentence.
+export function troubleWords(error) {
+  const key = `error.${error.code}`;
+  return language !== "en" && has(key) ? t(key) : shown(error.message || t("error.internal"));
+}
+
+// A sentence of the program itself, which speaks English: in another language it is marked as such for those who listen.
+export function foreign(node, text) {
+  if (language !== "en") node.lang = "en";
+  node.textContent = shown(text);
+  return node;
+}

@@ -1,0 +1,120 @@
+"""All that the page of MB-Sync may ask, by name.
+
+Owns: the list, and what each comes to: mostly a question to the running client, over its socket.
+May import: asyncio, protocol, sync_client.{control,home,operations,quick,showing}, commands.running, asked, choosing,
+meeting.
+
+The client itself serves no page: whatever a page asks goes over the same socket as a command, so neither can take the
+other down, and a page that waits keeps nobody else waiting.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+
+from protocol.errors import LocalProblem
+from sync_client.commands.running import start_background
+from sync_client.control import Json, TimeIsUp, ask
+from sync_client.home import ClientHome, read_account
+from sync_client.operations import MAX_PAUSE_SECONDS, parse_remote
+from sync_client.quick import status_of
+from sync_client.settings.asked import number_of, path_of, text_of
+from sync_client.settings.choosing import Choosing
+from sync_client.settings.local_page import Question
+from sync_client.settings.meeting import Meeting
+from sync_client.showing import nearest, show
+
+ANSWER_SECONDS = 60.0
+ADD_SECONDS = 120.0
+SYNC_SECONDS = 30.0  # somebody looks at it; what takes longer goes on without them
+MAX_ACTIVITY = 500
+
+
+class MbSyncPage:
+    """Of one client home."""
+
+    def __init__(self, home: ClientHome) -> None:
+        self._home = home
+        self._meeting = Meeting(home)
+        self._choosing = Choosing(home)
+
+    def questions(self) -> Mapping[str, Question]:
+        return {
+            "now": self.now,
+            "greet": self._meeting.greet,
+            "sign-in": self._meeting.sign_in,
+            "remote": self._choosing.remote,
+            "local": self._choosing.local,
+            "place": self._choosing.place,
+            "usual": self._choosing.usual,
+            "add": self.add,
+            "start": self.start,
+            "sync": self.sync,
+            "pause": self.pause,
+            "resume": self.resume,
+            "show": self.show,
+            "activity": self.activity,
+        }
+
+    async def now(self, _: dict[str, Json]) -> Json:
+        """How things are; asked every second or so."""
+        return await asyncio.to_thread(self._now)
+
+    def _now(self) -> Json:
+        status = status_of(self._home)
+        quiet = not status["running"] or status["state"] in ("starting", "synced")
+        guards = [] if quiet else ask(self._home.path, "guard", seconds=ANSWER_SECONDS)
+        return {"status": status, "guards": guards}
+
+    async def _asked(self, do: str, *, seconds: float = ANSWER_SECONDS, **arguments: Json) -> Json:
+        return await asyncio.to_thread(ask, self._home.path, do, seconds=seconds, **arguments)
+
+    # ---- what a person does --------------------------------------------------------------------------------
+
+    async def add(self, asked: dict[str, Json]) -> Json:
+        """Follow a remote folder in a place.  without: nodes in it that are not wanted on this computer."""
+        return await self._asked(
+            "add",
+            seconds=ADD_SECONDS,
+            remote=parse_remote(text_of(asked, "remote")),
+            local=str(path_of(asked, "local")),
+            create=bool(asked.get("create")),
+            without=asked.get("without", []),
+            client_home=str(self._home.path.resolve()),
+        )
+
+    async def start(self, _: dict[str, Json]) -> Json:
+        read_account(self._home)
+        await asyncio.to_thread(start_background, self._home)
+        return {}
+
+    async def sync(self, _: dict[str, Json]) -> Json:
+        """Look afresh at both sides; what was put off after an error is tried again now."""
+        try:
+            answer = await self._asked("wait", seconds=SYNC_SECONDS)
+        except TimeIsUp:
+            return {"synced": False, "goes_on": True}
+        return {"synced": answer["synced"], "goes_on": False}
+
+    async def pause(self, asked: dict[str, Json]) -> Json:
+        seconds = None
+        if asked.get("seconds") is not None:
+            seconds = number_of(asked, "seconds", least=60, most=MAX_PAUSE_SECONDS - 1)
+        return await self._asked("pause", paused=True, for_seconds=seconds, folder=asked.get("folder"))
+
+    async def resume(self, asked: dict[str, Json]) -> Json:
+        return await self._asked("pause", paused=False, folder=asked.get("folder"))
+
+    async def show(self, asked: dict[str, Json]) -> Json:
+        """A file or folder in the file explorer, if it lies in a followed folder."""
+        path = path_of(asked, "path")
+        followed = [Path(folder["local"]) for folder in (await self.now({}))["status"]["folders"]]
+        if not any(path == folder or folder in path.parents for folder in followed) or ".." in path.parts:
+            raise LocalProblem(f"{path} is in no followed folder", hint="Open it in your file explorer.")
+        await asyncio.to_thread(show, nearest(path, inside=not path.is_dir()))
+        return {}
+
+    async def activity(self, asked: dict[str, Json]) -> Json:
+        return await self._asked("activity", limit=number_of(asked, "limit", least=1, most=MAX_ACTIVITY))
