@@ -248,6 +248,16 @@ def save_account(home: ClientHome, account: Account, *, kept: Kept = Kept.FILE, 
         home.token.unlink(missing_ok=True)
 
 
+def keep_account(home: ClientHome, account: Account, *, wants_keyring: bool = True) -> Kept:
+    """Save a fresh sign-in, its token in the system's keyring if there is one; where it is now."""
+    keyring = token_keeping.find_keyring() if wants_keyring else None
+    if keyring is not None and token_keeping.keep_in(keyring, str(account.device), account.token):
+        save_account(home, account, kept=Kept.KEYRING)
+        return Kept.KEYRING
+    save_account(home, account)
+    return Kept.FILE
+
+
 def move_token_to_keyring(home: ClientHome) -> bool:
     """Of a client that is older than the choice; whoever calls holds the lock of the home.
 

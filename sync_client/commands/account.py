@@ -27,12 +27,13 @@ from sync_client.home import (
     ClientHome,
     forget_account,
     fresh_device,
+    keep_account,
     read_account,
     read_identity,
     read_trust,
     save_account,
 )
-from sync_client.token_keeping import Kept, find_keyring, given_file, keep_in, read_given
+from sync_client.token_keeping import Kept, given_file, read_given
 
 if TYPE_CHECKING:
     from protocol.messages import Login, SignedIn
@@ -136,14 +137,12 @@ def login(
 
 def _keep(home: ClientHome, account: Account, *, wants_keyring: bool) -> Kept:
     """Put the token away; where it is now.  What is in no keyring is said aloud."""
-    keyring = find_keyring() if wants_keyring else None
-    if keyring is not None and keep_in(keyring, str(account.device), account.token):
-        save_account(home, account, kept=Kept.KEYRING)
-        return Kept.KEYRING
-    save_account(home, account)
+    kept = keep_account(home, account, wants_keyring=wants_keyring)
+    if kept is Kept.KEYRING:
+        return kept
     why = "as you asked" if not wants_keyring else "no keyring of this system answers"
     notice(f"The sign-in of this computer is kept in a file that only you may read ({why}): {home.token}")
-    return Kept.FILE
+    return kept
 
 
 async def _with_token(server: str, trust: Trust, file: Path, user: str | None) -> Account:

@@ -33,7 +33,7 @@ class Choosing:
     async def remote(self, asked: dict[str, Json]) -> Json:
         """The folders and files of a remote folder; of "/" all that this person may see."""
         path = text_of(asked, "path")
-        account = read_account(self._home)
+        account = await asyncio.to_thread(read_account, self._home)  # a keyring may ask its owner
         async with server_api(account.server, account.token, trust=account.trust) as api:
             views = (await api.views()).views
             if path == "/":

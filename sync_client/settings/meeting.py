@@ -23,9 +23,9 @@ from sync_client.engine.account import Account
 from sync_client.home import (
     ClientHome,
     fresh_device,
+    keep_account,
     read_identity,
     read_trust,
-    save_account,
 )
 from sync_client.pinning import greeted, offered_authority, pinned
 from sync_client.settings.asked import text_of
@@ -95,9 +95,10 @@ class Meeting:
         async with server_api(server, trust=trust) as api:
             signed_in = await api.login(request)
         self._home.make()
-        save_account(self._home, Account(server, signed_in.user, signed_in.token, device, name, trust))
+        account = Account(server, signed_in.user, signed_in.token, device, name, trust)
+        kept = await asyncio.to_thread(keep_account, self._home, account)
         await asyncio.to_thread(self._begin)
-        return {"server": server, "user": signed_in.user, "device": name}
+        return {"server": server, "user": signed_in.user, "device": name, "kept": kept.value}
 
     def _begin(self) -> None:
         with suppress(NotRunning):

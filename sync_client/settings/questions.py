@@ -86,7 +86,7 @@ class MbSyncPage:
         )
 
     async def start(self, _: dict[str, Json]) -> Json:
-        read_account(self._home)
+        await asyncio.to_thread(read_account, self._home)
         await asyncio.to_thread(start_background, self._home)
         return {}
 

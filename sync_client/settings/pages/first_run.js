@@ -8,6 +8,7 @@ import { Choice, Tree } from "./tree.js";
 import { nameOf, shown, size, t, troubleWords } from "./words.js";
 
 const STEPS = ["server", "sign_in", "folders", "place"];
+const WORKS_MS = 20_000;
 const LOOK_MS = 350; // after the last key, before a place is looked at
 
 export class FirstRun {
@@ -157,11 +158,22 @@ export class FirstRun {
       given.device = device.value;
       await ask("sign-in", { user: user.value, password: password.value, device: device.value });
       this.signedIn = true;
-      await this.page.look();
-      if (this.page.now.status.folders.length) this.leaveFor("home");
+      await this.untilItWorks();
+      this.firstTime = !this.page.now.status.folders.length;
+      if (!this.firstTime) this.leaveFor("home");
       else this.show("folders");
     }, { back: () => this.show("server") });
     return [h("h1", {}, t("first.sign_in.title")), h("p", { class: "hint path" }, shown(given.server)), form];
+  }
+
+  // A client that was just started, or told of the new sign-in, knows its folders a moment later.
+  async untilItWorks() {
+    const ends = Date.now() + WORKS_MS;
+    do {
+      await this.page.look();
+      if (!["starting", "error"].includes(this.page.now.status.state)) return;
+      await new Promise((resolve) => { setTimeout(resolve, LOOK_MS); });
+    } while (Date.now() < ends);
   }
 
   // ---- 3: folders ------------------------------------------------------------------------------------------
