@@ -162,7 +162,7 @@ def _files(session: Session, view: ReadableView, node: NodeId) -> list[bytes]:
     """The file itself, or all that lie in this folder now."""
     if _live(session, view, node) != Kind.FOLDER:
         return [node.bytes]
-    values = (view.space, node.bytes, view.space, view.space, MAX_LABELLED_FILES + 1)
+    values = (view.space, node.bytes, view.space, MAX_LABELLED_FILES + 1)
     files = [row.id for row in rows_of_sql(session, _FILES_BELOW, *values)]
     if not files:
         raise BadRequest(

@@ -120,7 +120,7 @@ def follow(session: Session, rule: bytes, *, now_ms: int) -> bool:
         if (
             one.kind == "folder" and one.place_number > 1
         ):  # moved or restored: what lies in it has no new stamp
-            below = rows_of_sql(session, _FILES_BELOW, row.space, one.id, row.space, row.space)
+            below = rows_of_sql(session, _FILES_BELOW, row.space, one.id, row.space)
             files.update((node, (epoch, number)) for node, epoch, number in below)
     space = SpaceId(row.space)
     inside = _inside(load_with_ancestors(session, space, files), files, row.node)

@@ -74,7 +74,7 @@ def follow(session: Session, row: RuleRow, *, now_ms: int) -> bool:
     for one in page:
         tier = Tier.WAS_THERE if one.stamp <= row.made_stamp else Tier.NEW
         if one.kind == "folder" and one.place_number > 1:  # what lies in it has no new stamp
-            found = rows_of_sql(session, _FOLDERS_BELOW, row.space, one.id, row.space, row.space)
+            found = rows_of_sql(session, _FOLDERS_BELOW, row.space, one.id, row.space)
             folders.update({folder: tier for (folder,) in found})
         elif one.kind == "file":
             found = rows_of_sql(session, _MADE_WITH, row.space, one.id, row.id)

@@ -358,7 +358,7 @@ def _newer_inside(
     found: dict[int, list[bytes]] = {}
     for index, position in positions.items():
         folder = ops[index].node.bytes
-        rows = rows_of_sql(session, _NEWER, space, folder, space, space, position.stamp, MAX_NEWER)
+        rows = rows_of_sql(session, _NEWER, space, folder, space, position.stamp, MAX_NEWER)
         found[index] = [node for (node,) in rows]
     return found
 

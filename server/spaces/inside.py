@@ -24,7 +24,7 @@ def inside(session: Session, view: ReadableView, nodes: Collection[bytes]) -> Co
     parents: dict[bytes, bytes] = {}
     for group in in_groups(dict.fromkeys(nodes), BULK):
         sql = f"{with_ancestors(len(group))} {_PARENTS}"
-        rows = rows_of_sql(session, sql, view.space, *group, view.space, view.space)
+        rows = rows_of_sql(session, sql, view.space, *group, view.space)
         parents.update((node, parent) for node, parent in rows)
     return below_or_at(view.root.bytes, nodes, parents)
 

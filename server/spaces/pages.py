@@ -82,7 +82,7 @@ class Page:
             rows, more = found_page(
                 self.session,
                 _ARRIVED,
-                *(space, folder, space, space, position.arrival_after, self.room + 1),
+                *(space, folder, space, position.arrival_after, self.room + 1),
                 room=self.room,
                 before=LIVE_BELOW,
                 among=f"below JOIN {_LISTED}",
@@ -129,7 +129,7 @@ class Page:
     def _lives(self, node: bytes) -> bool:
         space = self.view.space
         sql = f"{with_ancestors(1)} SELECT nodes.deleted_at_ms FROM up JOIN {_ABOVE}"  # noqa: S608 - constants
-        return all(at_ms is None for (at_ms,) in rows_of_sql(self.session, sql, space, node, space, space))
+        return all(at_ms is None for (at_ms,) in rows_of_sql(self.session, sql, space, node, space))
 
     def states(self) -> list[NodeState]:
         """All that the page tells, folders above it first."""
@@ -154,7 +154,7 @@ class Page:
             above = found_states(
                 self.session,
                 "",
-                *(space, *group, space, space),
+                *(space, *group, space),
                 before=with_ancestors(len(group)),
                 among=f"up JOIN {_ABOVE}",
             )

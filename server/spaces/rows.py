@@ -153,20 +153,27 @@ def _lengths(count: int) -> struct.Struct:
 # ---- ways up and down ------------------------------------------------------------------------------------
 
 
+#
+# A step asks nothing of `nodes` that does not also name the row that it came from.  Where one does (`nodes.space = ?`),
+# SQLite walks the whole space before the first step, to make itself a Bloom filter: 40 ms among 400,000 nodes for a way
+# of three steps, which so takes 0.04 ms.
+
+
 def with_ancestors(count: int) -> str:
-    """`up`: the ids of `count` nodes and of all above them, each once.  Its values: space, the nodes, space."""
+    """`up`: space and ids of `count` nodes and of all above them, each once.  Its values: space, the nodes."""
     return (
-        f"WITH RECURSIVE up(id) AS (SELECT id FROM nodes WHERE space = ? AND id IN ({', '.join('?' * count)})"  # noqa: S608 - marks
-        " UNION SELECT nodes.parent FROM up JOIN nodes ON nodes.space = ? AND nodes.id = up.id)"
+        "WITH RECURSIVE up(space, id) AS (SELECT space, id FROM nodes WHERE space = ? AND id IN"  # noqa: S608 - marks
+        f" ({', '.join('?' * count)})"
+        " UNION SELECT nodes.space, nodes.parent FROM up JOIN nodes ON nodes.space = up.space AND nodes.id = up.id)"
     )
 
 
-# `below`: the ids of what lives below a folder, itself not among them; nothing below a tombstone.
-# Its values: space, the folder, space.
+# `below`: space and ids of what lives below a folder, itself not among them; nothing below a tombstone.
+# Its values: space, the folder.
 LIVE_BELOW = (
-    "WITH RECURSIVE below(id) AS (SELECT id FROM nodes WHERE space = ? AND deleted_at_ms IS NULL AND parent = ?"
-    " UNION ALL SELECT nodes.id FROM below JOIN nodes ON nodes.space = ? AND nodes.parent = below.id"
-    " WHERE nodes.deleted_at_ms IS NULL)"
+    "WITH RECURSIVE below(space, id) AS (SELECT space, id FROM nodes WHERE space = ? AND deleted_at_ms IS NULL"
+    " AND parent = ? UNION ALL SELECT nodes.space, nodes.id FROM below JOIN nodes ON nodes.space = below.space"
+    " AND nodes.parent = below.id WHERE CASE WHEN below.id IS NULL THEN 1 ELSE nodes.deleted_at_ms END IS NULL)"
 )
 
 
@@ -178,7 +185,7 @@ def load_with_ancestors(session: Session, space: SpaceId, nodes: Iterable[bytes]
             f"{with_ancestors(len(group))} SELECT {_NODE_NAMES} FROM up"  # noqa: S608 - names of our own columns
             " JOIN nodes ON nodes.space = ? AND nodes.id = up.id"
         )
-        for row in rows_of_sql(session, sql, space, *group, space, space):
+        for row in rows_of_sql(session, sql, space, *group, space):
             found[row[0]] = staged_node(row)
     return found
 

@@ -43,9 +43,9 @@ _OLD_TRASH = (
     " ORDER BY deleted_at_ms LIMIT 10000"
 )
 _TREE = (
-    "WITH RECURSIVE tree(id) AS (SELECT id FROM nodes WHERE space = ? AND id = ? AND deleted_at_ms < ?"
-    " UNION SELECT nodes.id FROM tree JOIN nodes ON nodes.space = ? AND nodes.parent = tree.id)"
-    " SELECT nodes.id, nodes.stamp FROM tree JOIN nodes ON nodes.space = ? AND nodes.id = tree.id"
+    "WITH RECURSIVE tree(space, id) AS (SELECT space, id FROM nodes WHERE space = ? AND id = ? AND deleted_at_ms < ?"
+    " UNION SELECT nodes.space, nodes.id FROM tree JOIN nodes ON nodes.space = tree.space AND nodes.parent = tree.id)"
+    " SELECT nodes.id, nodes.stamp FROM tree JOIN nodes ON nodes.space = tree.space AND nodes.id = tree.id"
 )
 _SIZES = (
     "SELECT versions.size FROM nodes JOIN versions ON versions.space = nodes.space AND versions.node = nodes.id"
@@ -225,7 +225,7 @@ def _purge(session: Session, *, store: ChunkStore, space: int, top: bytes, befor
 
 
 def _tree(session: Session, space: int, top: bytes, before_ms: int) -> list[tuple[bytes, int]]:
-    rows = rows_of_sql(session, _TREE, space, top, before_ms, space, space)
+    rows = rows_of_sql(session, _TREE, space, top, before_ms)
     return [(node, stamp) for node, stamp in rows]
 
 
