@@ -66,7 +66,7 @@ class LargeFolders:
         """At the head of the feed, before what it told is planned.  True: some of it waits from now on."""
         memory = self._memory
         if not memory.listed:
-            self._remember(replace(memory, listed=True))
+            self._remember(replace(memory, listed=True), lasting=False)  # lost, it is observed again
             return False
         limit = read_limits(self._state).new_folders
         if limit is None:
@@ -117,7 +117,7 @@ class LargeFolders:
                     files, size = files + 1, size + row.remote.content.size
         return files, size
 
-    def _remember(self, memory: _Memory) -> None:
+    def _remember(self, memory: _Memory, *, lasting: bool = True) -> None:
         self._memory = memory
-        with self._state.transaction():
+        with self._state.transaction(lasting=lasting):
             self._state.set_fact(self._fact, msgspec.json.encode(memory).decode())

@@ -52,7 +52,7 @@ from tests.simulation.faked_os import LIFE, Life, System
 from tests.simulation.memory_disk import Inode, MemoryDisk
 from tests.simulation.network import Connector, Network
 from tests.simulation.people import PRIVATE
-from tests.simulation.virtual_time import VirtualLoop, installed
+from tests.simulation.virtual_time import AHEAD, VirtualLoop, installed
 
 USER, PASSWORD, URL = "ada", "a long enough passphrase", "http://127.0.0.1:1"
 SETTINGS = Settings(listen="127.0.0.1:0", shutdown_seconds=1)
@@ -218,7 +218,8 @@ class Computer:
         self, number: int, loop: VirtualLoop, base: Path, template: Template, system: System, network: Network
     ) -> None:
         self.name = f"pc{number}"
-        self.disk = MemoryDisk(100 + number, loop.tick_ns)
+        self.clock_ahead = 0.0  # seconds; files get their times from the same clock
+        self.disk = MemoryDisk(100 + number, lambda: loop.tick_ns() + int(self.clock_ahead * 1e9))
         self.engine: Engine | None = None
         self.before: Callable[[str, str], None] = lambda _call, _name: None
         self.trouble: list[str] = []
@@ -271,6 +272,7 @@ class Computer:
         self._life = Life(self.name, self.before_call)
         context = contextvars.copy_context()
         context.run(LIFE.set, self._life)
+        context.run(AHEAD.set, lambda: self.clock_ahead)
         life = self._live(self._life, self._home)
         self._task = self._loop.create_task(life, name=self.name, context=context)
 

@@ -9,6 +9,7 @@ Bytes of one connection keep their order, as TCP's do; those of different connec
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import random
 import re
 from collections.abc import Callable
@@ -90,7 +91,10 @@ class Connection:
         self.client, self.server = End(self, client), End(self, server)
         self.client.peer, self.server.peer = self.server, self.client
         network.connections.append(self)
-        server.connection_made(self.server)
+        self.context = (
+            contextvars.Context()
+        )  # the server's: whose call brought the bytes is none of its business
+        self.context.run(server.connection_made, self.server)
         client.connection_made(self.client)
 
     def cut(self) -> None:
@@ -104,8 +108,8 @@ class Connection:
             self.open = False
             self.network.connections.remove(self)
             loop = asyncio.get_running_loop()
-            for end in (self.client, self.server):
-                loop.call_soon(end.protocol.connection_lost, error)
+            loop.call_soon(self.client.protocol.connection_lost, error)
+            loop.call_soon(self.server.protocol.connection_lost, error, context=self.context)
 
     def note(self, end: End, data: bytes) -> None:
         if end is self.server:
@@ -163,7 +167,9 @@ class End(asyncio.Transport):
         mishap = network.chance.random() < network.weather.cut
         if mishap and network.chance.random() < 0.5:  # else it arrives, and the answer does not
             data = data[: network.chance.randint(0, len(data))]
-        if data:
+        if data and self.peer is self.connection.server:
+            self.connection.context.run(self.peer.take, data)
+        elif data:
             self.peer.take(data)
         if mishap:
             network.tell(f"net   cut {self.connection.computer}")

@@ -54,7 +54,8 @@ def _one(seed: int, base: Path, template: Template, plant: str | None) -> int:
     code = 0
     try:
         with _bug(plant) as faults:
-            history(seed, base / "one", template, faults=faults, begun=seen.append)
+            right = plant is not None
+            history(seed, base / "one", template, faults=faults, right_clocks=right, begun=seen.append)
     except Violation as error:
         seen[0].tell(str(error))
         code = 1
@@ -71,7 +72,8 @@ def _many(asked: argparse.Namespace, base: Path, template: Template) -> int:
         done += 1
         try:
             with _bug(asked.plant) as faults:
-                world = history(seed, base / "one", template, faults=faults)
+                right = bool(asked.plant)  # the number of histories that it takes was measured so
+                world = history(seed, base / "one", template, faults=faults, right_clocks=right)
                 lines += len(world.trace)
                 if seed % TWICE_EVERY == 0 and not asked.plant:
                     _compare(world, history(seed, base / "two", template))

@@ -4,7 +4,8 @@ Owns: the loop, its clock, and jobs for threads, which are done right here, each
 May import: asyncio, sync_client.engine.round.
 
 `time.time`, `time.time_ns` and `time.monotonic` tell the same clock while `installed` runs: whoever asks, in our
-programs or in the libraries below them.
+programs or in the libraries below them.  The first two, the clock on the wall, may be wrong on each computer in its own
+way.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import selectors
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any
 
@@ -23,6 +25,10 @@ from sync_client.engine import round as engine_round
 BEGAN_AT = 1_795_000_000  # seconds since 1970: some day in November 2026
 MOST_TURNS = 60_000  # of the loop, in one history; a few thousand are usual
 TICK_NS = 4_000_000  # files get the time of the last tick of the system's clock, as on Linux
+
+
+# By how many seconds the clock of this computer is ahead; of what runs nowhere in particular it is right.
+AHEAD: ContextVar[Callable[[], float]] = ContextVar("ahead", default=lambda: 0.0)
 
 
 class Deadlock(AssertionError):
@@ -75,8 +81,12 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def time_ns(self) -> int:
         return BEGAN_AT * 1_000_000_000 + int(self._passing.now * 1e9)
 
+    def shown_ns(self) -> int:
+        """What the clock on the wall shows where this is asked."""
+        return self.time_ns() + int(AHEAD.get()() * 1e9)
+
     def local_time(self) -> datetime:
-        return datetime.fromtimestamp(BEGAN_AT + self.time(), UTC)
+        return datetime.fromtimestamp(BEGAN_AT + self.time() + AHEAD.get()(), UTC)
 
     def tick_ns(self) -> int:
         return self.time_ns() // TICK_NS * TICK_NS
@@ -120,8 +130,8 @@ def installed(loop: VirtualLoop) -> Iterator[VirtualLoop]:
     """While this is open the clock of this process is the loop's."""
     local_time, engine_round.local_time = engine_round.local_time, loop.local_time
     before = {name: getattr(time, name) for name in ("time", "time_ns", "monotonic", "perf_counter")}
-    time.time = lambda: BEGAN_AT + loop.time()
-    time.time_ns = loop.time_ns
+    time.time = lambda: BEGAN_AT + loop.time() + AHEAD.get()()
+    time.time_ns = loop.shown_ns
     time.monotonic = time.perf_counter = loop.time
     asyncio.set_event_loop(loop)
     try:

@@ -26,6 +26,8 @@ from tests.simulation.virtual_time import VirtualLoop
 COMPUTERS = 3
 SETTLE_ROUNDS = 40
 PATIENCE_SECONDS = 180.0  # for one look at both sides, in peace
+DAY = 86_400.0
+WRONG_CLOCKS = (-365 * DAY, -10 * DAY, -30.0, 0.0, 2.0, 30.0, 10 * DAY, 80 * 365 * DAY)  # seconds ahead
 MOST_INTERRUPTIONS = 100  # by people, between two calls: each makes more calls, and that would never end
 NAMED_CALLS = {"exchange", "rename", "rmdir", "unlink", "mkdir"}
 
@@ -84,6 +86,8 @@ class World:
         self.seed = seed
         self.trace: list[str] = []
         self.chance = random.Random(seed)
+        self.chance_of_clocks = random.Random(f"clocks {seed}")  # its own: old seeds keep their histories
+        self.clocks_are_wrong = self.chance_of_clocks.random() < 0.4
         self.loop = VirtualLoop(self.chance)
         self.faults = faults or Faults.of(self.chance)
         self.system = faked_os.System()
@@ -222,7 +226,10 @@ class World:
     # ---- a history ---------------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        self.tell(f"{self.faults}")
+        self.tell(f"{self.faults}{' wrong clocks' if self.clocks_are_wrong else ''}")
+        if self.clocks_are_wrong:
+            for computer in self.computers:
+                self._set_clock(computer)
         for computer, person in zip(self.computers, self.people, strict=True):
             if self.people.index(person) < self.faults.writers and self.chance.random() < 0.5:
                 for _ in range(self.chance.randint(1, 6)):
@@ -236,6 +243,8 @@ class World:
         for _ in range(self.faults.actions):
             pause = self.chance.choice([0.0, 0.01, 0.1, 1.0, 4.0]) * self.chance.random()
             await asyncio.sleep(pause + 3.0 * self.faults.alone)
+            if self.clocks_are_wrong and self.chance_of_clocks.random() < 0.1:
+                self._set_clock(self.chance_of_clocks.choice(self.computers))
             await self._something()
             for computer in self.computers:
                 if computer.runs:
@@ -243,6 +252,10 @@ class World:
         await self._make_peace()
         await self._settle()
         self._check()
+
+    def _set_clock(self, computer: Computer) -> None:
+        computer.clock_ahead = self.chance_of_clocks.choice(WRONG_CLOCKS)
+        self.tell(f"{computer.name} has its clock {computer.clock_ahead:.0f} s ahead")
 
     async def _something(self) -> None:
         chance, faults = self.chance, self.faults
@@ -423,16 +436,19 @@ def history(
     template: Template,
     *,
     faults: Faults | None = None,
+    right_clocks: bool = False,
     begun: Callable[[World], None] = lambda _: None,
 ) -> World:
     """Run one history in `base`, a folder of its own.  Raises Violation; its text names the seed.
 
-    faults: if not those that the seed draws.  begun: told of the world before anything happens in it.
+    faults: if not those that the seed draws.  right_clocks: on all computers, whatever the seed draws.  begun: told
+    of the world before anything happens in it.
     """
     base.mkdir(parents=True)
     try:
         with drawn_from(seed):
             world = World(seed, base, template, faults)
+            world.clocks_are_wrong &= not right_clocks
             begun(world)
             with (
                 virtual_time.installed(world.loop),
