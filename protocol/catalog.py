@@ -23,13 +23,15 @@ LabelValue = Annotated[str, Meta(min_length=1, max_length=limits.MAX_LABEL_VALUE
 
 
 class Said(Answer):
-    """What one block said of the present version.  said_by: which of the block's own rules."""
+    """What one block said of the present version.  said_by: which of the block's own rules.  source: the attributes of
+    the file that it was read from, by their keywords."""
 
     value: str
     block: str
     block_version: str
     said_by: str
     confidence: float
+    source: str = ""
 
 
 class LabelShown(Answer):

@@ -21,6 +21,7 @@ from pathlib import Path
 from types import FrameType
 
 import intake
+import labels
 import story
 from people import Cast, cast_in, shown
 from programs import DemoFailed
@@ -92,6 +93,7 @@ def _tell(cast: Cast, screen: Screen, scratch: Path) -> None:
     intake.a_clinic_joins(cast, screen)
     identified = intake.studies_are_deidentified(cast, screen, scratch)
     intake.what_waits_is_judged(cast, screen, identified)
+    labels.what_the_files_show(cast, screen, identified)
     story.how_it_stands(cast, screen)
 
 

@@ -63,6 +63,7 @@ def labels_at(session: Session, view: ReadableView, node: NodeId, *, with_people
             block_version=source.block_version,
             said_by=one.said_by,
             confidence=one.confidence,
+            source=one.source,
         )
         said.setdefault(one.name, []).append(told)
     people = _said_by_people(session, view, node)

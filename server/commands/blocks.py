@@ -123,7 +123,8 @@ def _show(tried: Tried, files: tuple[Path, ...]) -> None:
         for reason in result.reasons:
             click.echo(f"  because   {reason.code}: {shown(reason.text)}")
         for label in result.labels:
-            click.echo(f"  label     {label.name} = {shown(label.value)}")
+            why = f"  ({label.rule} from {label.source}, {label.confidence:.0%})" if label.source else ""
+            click.echo(f"  label     {label.name} = {shown(label.value)}{why}")
         for output in result.outputs:
             place = "/".join(output.path) or output.file
             click.echo(f"  {output.kind.value:9} {shown(place)}")

@@ -52,17 +52,17 @@ def project() -> None:
 def project_create(name: str, data: Path, *, template: str) -> None:
     """Make a project.  Nobody sees it before somebody is given a role in it."""
     from server.access.projects import Template, create_project
-    from server.hooks.rules import deidentify_intake
+    from server.hooks.rules import work_on_intake
 
     is_imaging = template == Template.IMAGING
     with changing(data, f"project create {name} --template {template}") as session:
         create_project(session, name, Template(template), now_ms=now_ms())
         if is_imaging:
-            deidentify_intake(session, name, now_ms=now_ms())
+            work_on_intake(session, name, now_ms=now_ms())
     click.echo(f"/Projects/{name} is there.", err=True)
     if is_imaging:
         click.echo(
-            f"What comes into /Projects/{name}/Intake appears de-identified in /Projects/{name}/Data"
+            f"What comes into /Projects/{name}/Intake is labelled and appears de-identified in /Projects/{name}/Data"
             " (mb-server rule list).",
             err=True,
         )

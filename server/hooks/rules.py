@@ -32,6 +32,7 @@ from server.hooks import turns
 from server.spaces.paths import nodes_at
 
 DEIDENTIFY = "deidentify"  # takes every kind that we can make safe
+CLASSIFY = "classify"  # labels alone, of a closed vocabulary
 OUT_OF_AN_INTAKE = frozenset({DEIDENTIFY, "dicom-deidentify"})
 _FILE = (
     "SELECT id, content_epoch, content_number FROM nodes WHERE space = ? AND parent = ? AND name_key = ?"
@@ -67,6 +68,10 @@ class Rule:
     source_path: str = ""
     target_path: str = ""
     jobs: Mapping[str, int] | None = None
+
+    @property
+    def leads_out_of_an_intake(self) -> bool:
+        return self.source.is_intake and self.target.space != self.source.space
 
     @property
     def short(self) -> str:
@@ -165,8 +170,22 @@ def add_rule(
     return _value(session, row)
 
 
+def work_on_intake(session: Session, project: str, *, now_ms: int) -> list[Rule]:
+    """What the template `imaging` promises: originals are labelled, and come out de-identified."""
+    return [
+        deidentify_intake(session, project, now_ms=now_ms),
+        classify_intake(session, project, now_ms=now_ms),
+    ]
+
+
+def classify_intake(session: Session, project: str, *, now_ms: int) -> Rule:
+    """Labels of what lies in the intake, which what is made of it will have too."""
+    intake = folder_at(session, f"/Projects/{project}/{INTAKE_NAME}")
+    return add_rule(session, CLASSIFY, intake, intake, {}, now_ms=now_ms)
+
+
 def deidentify_intake(session: Session, project: str, *, now_ms: int) -> Rule:
-    """What the template `imaging` promises: from the intake into Data, by the Basic Profile."""
+    """From the intake into Data, by the Basic Profile."""
     source = folder_at(session, f"/Projects/{project}/{INTAKE_NAME}")
     target = folder_at(session, f"/Projects/{project}/Data")
     return add_rule(session, DEIDENTIFY, source, target, {"preset": "basic"}, now_ms=now_ms)

@@ -170,13 +170,14 @@ class Bench:
     def _end_without(
         self, session: Session, manifest: Manifest, others: Sequence[Leased], kinds: dict[int, str]
     ) -> None:
-        """Jobs that no block sees: their file went, or is of another kind; out of an intake nothing goes like that."""
+        """Jobs that no block sees: their file went, or is of another kind; out of an intake nothing goes like that, and
+        somebody must know of it.  That a rule within the intake has nothing to say of a file waits for nobody."""
         for job in others:
             if job.id not in kinds:
                 jobs.end(session, job, State.GONE, now_ms=self._clock())
                 continue
             text = f"{manifest.name} does not take files of this kind ({kinds[job.id]})."
-            state = State.QUARANTINED if job.rule.source.is_intake else State.UNCHANGED
+            state = State.QUARANTINED if job.rule.leads_out_of_an_intake else State.UNCHANGED
             reasons = [Reason(code="no-cleaner", text=text)]
             jobs.end(session, job, state, reasons=reasons, now_ms=self._clock())
 

@@ -21,7 +21,7 @@ from sync_client.commands.words import as_json, help_end, notice, pass_home, tel
 from sync_client.home import ClientHome, read_account
 
 if TYPE_CHECKING:
-    from protocol.catalog import LabelKind, Labels, LabelsChanged, LabelShown
+    from protocol.catalog import LabelKind, Labels, LabelsChanged, LabelShown, Said
     from sync_client.engine.account import Account
 
 _path = click.argument("path", metavar="PATH")
@@ -219,10 +219,14 @@ def _screen(found: Sequence[LabelShown]) -> str:
     return "\n".join(screens.table(rows, indent=""))
 
 
+def _where(said: Said) -> str:
+    return f"{said.said_by} from {said.source}" if said.source else said.said_by
+
+
 def _by(one: LabelShown) -> str:
     blocks = ", ".join(
         f"{shown(said.block)} {shown(said.block_version)} says {shown(said.value)}"
-        f" ({shown(said.said_by)}, {said.confidence:.0%})"
+        f" ({shown(_where(said))}, {said.confidence:.0%})"
         for said in one.said
     )
     if not one.by_people:
@@ -245,6 +249,7 @@ def _facts(one: LabelShown) -> dict[str, Any]:
                 "block_version": said.block_version,
                 "said_by": said.said_by,
                 "confidence": said.confidence,
+                "source": said.source,
             }
             for said in one.said
         ],
