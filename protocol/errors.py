@@ -17,6 +17,8 @@ MedicalBlocksError
 │  └─ CodeWaiting         whoever made the sync code lets in each device; ask again in a while
 ├─ NotFound          404  absent, or not yours: the two are never told apart
 ├─ Refused           409  a rule of the house says no, and trying again will not help
+│  ├─ DeviceCloned        two copies of one client home are at work
+│  └─ OverQuota           the space that something is sent for has no room for it
 ├─ TooLarge          413  over a limit that stands in `GET /hello`
 ├─ ContentDamaged    422  bytes do not match their chunk id; reported, never papered over
 ├─ TooManyTries      429  throttled; `retry_after_seconds` says for how long
@@ -99,6 +101,10 @@ class DeviceCloned(Refused):
     code = "device-cloned"
 
 
+class OverQuota(Refused):
+    code = "over-quota"
+
+
 class TooLarge(MedicalBlocksError):
     code, status = "too-large", 413
 
@@ -148,6 +154,7 @@ _ON_THE_WIRE: dict[str, type[MedicalBlocksError]] = {
         NotFound,
         Refused,
         DeviceCloned,
+        OverQuota,
         TooLarge,
         ContentDamaged,
         TooManyTries,

@@ -344,18 +344,22 @@ class ServerApi:
             raise _beside_the_question("missing")
         return answer
 
-    async def upload(self, view: UUID, frames: Batches | Callable[[], Batches]) -> Stored:
-        """Send chunks as one stream.
+    async def upload(
+        self, view: UUID, frames: Batches | Callable[[], Batches], *, replaces_bytes: int = 0
+    ) -> Stored:
+        """Send chunks as one stream.  replaces_bytes: so many of them are to take the place of what is there.
+
+        Raises OverQuota: there is no room for them.  Those before are stored, and count until their lease ends.
 
         frames: lists of frames, each list written as soon as it is there.  An ordinary iterable is asked on
         the event loop, so it must not block.  Only a list of lists, or a callable that makes the frames anew,
         is sent again when the connection is lost.
         """
         if callable(frames):
-            return await self._patiently(lambda: self._upload_once(view, frames()))
+            return await self._patiently(lambda: self._upload_once(view, frames(), replaces_bytes))
         if isinstance(frames, Sequence):
-            return await self._patiently(lambda: self._upload_once(view, frames))
-        return await self._upload_once(view, frames)
+            return await self._patiently(lambda: self._upload_once(view, frames, replaces_bytes))
+        return await self._upload_once(view, frames, replaces_bytes)
 
     async def content(self, view: UUID, wanted: WantedContent) -> AsyncGenerator[list[Frame], None]:
         """The frames of the wanted chunks, in order, as they come; the stream is whole when this ends.
@@ -379,13 +383,14 @@ class ServerApi:
             else:
                 return
 
-    async def _upload_once(self, view: UUID, frames: Batches) -> Stored:
+    async def _upload_once(self, view: UUID, frames: Batches, replaces_bytes: int) -> Stored:
         body = UploadBody(frames, self._stall_seconds, self._count_sent, self.pace_up)
         pieces = body.pieces()
+        path = f"/views/{view}/chunks" + (f"?replaces={replaces_bytes}" if replaces_bytes > 0 else "")
         try:
             async with (
                 asyncio.timeout(None) as body.clock,
-                self._exchange("POST", f"/views/{view}/chunks", pieces, FRAMES) as response,
+                self._exchange("POST", path, pieces, FRAMES) as response,
             ):
                 stored = await self._decoded(response, Stored)
                 if not _are_indexes(stored.damaged, body.frames_sent):

@@ -165,7 +165,8 @@ class View(Answer):
 
     name: as people know it, `/Home`.  rights: of "metadata", "read", "write", "versions", "share".
     cursor: where a client that knows nothing starts.  used_bytes: 0 for a folder in somebody's space.
-    quota_bytes: None if there is no limit.
+    quota_bytes: None if there is no limit.  unfinished_bytes: what was sent and named by no commit yet; where there is
+    a limit it counts too, until its lease ends.
     """
 
     view: UUID
@@ -176,6 +177,7 @@ class View(Answer):
     cursor: str
     used_bytes: int = 0
     quota_bytes: int | None = None
+    unfinished_bytes: int = 0
 
 
 class Views(Answer):
@@ -246,7 +248,7 @@ class Missing(Request):
 class ToUpload(Answer):
     """Those of the asked chunks that the server wants, as indexes into the request, ascending.
 
-    room_bytes: by how much the files of this space may still grow; None if there is no limit.
+    room_bytes: by how much the files of this space may still grow, these chunks among them; None if there is no limit.
     """
 
     wanted: list[int]

@@ -56,6 +56,7 @@ from server.http.table import ROUTES
 from server.quantities import parse_quota, parse_span
 from server.retention import parse_trash, parse_versions, told
 from server.spaces.commit import forget_old_batches
+from server.spaces.uploads import Uploads
 from server.spaces.wakeups import Wakeups
 from server.tls import Tls, automatic, given, usual_names
 from server.upkeep.background import Task, tend
@@ -137,9 +138,11 @@ async def opened(folder: DataFolder, settings: Settings) -> AsyncIterator[Servic
         cursors = Cursors(keys.subkey(CURSOR_KEY_INFO))
         looking = Looking(database, store, cursors, folder.scratch, subkey=keys.subkey, clock=now_ms)
         closing.push_async_callback(looking.close)
+        default_quota = parse_quota(settings.default_quota)
         yield Service(
             database=database,
             store=store,
+            uploads=Uploads(database, clock=now_ms, default_quota=default_quota),
             looking=looking,
             admissions=Admissions(database, now_ms),
             code_use=CodeUse(database),
@@ -156,7 +159,7 @@ async def opened(folder: DataFolder, settings: Settings) -> AsyncIterator[Servic
             behind_proxy=settings.behind_proxy,
             tls=tls_of(folder, settings),
             retention=told(settings.keep_versions, settings.keep_trash),
-            default_quota=parse_quota(settings.default_quota),
+            default_quota=default_quota,
             downloads=Downloads(folder.root / DOWNLOADS),
         )
     finally:

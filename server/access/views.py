@@ -25,6 +25,7 @@ from server.access.ancestry import Above, folders_above, is_live
 from server.access.cursors import START, Cursors
 from server.access.grants import Roles, roles_held
 from server.access.rights import FOLDER, HOME, Action, Principal, ReadableView, Role, authorise, rights_of
+from server.chunks.possession import unfinished
 from server.database.facts import epoch_of
 from server.database.session import AnyRow, in_groups, rows_of_sql
 from server.database.tables import ProjectRow, SpaceRow, UserRow, ViewRow
@@ -104,15 +105,22 @@ class _Listed:
 
 
 def views_of(
-    session: Session, principal: Principal, cursors: Cursors, *, default_quota: int | None = None
+    session: Session,
+    principal: Principal,
+    cursors: Cursors,
+    *,
+    default_quota: int | None = None,
+    now_ms: int = 0,
 ) -> Views:
-    """All that this principal sees, by name.  default_quota: of a space without a quota of its own."""
+    """All that this principal sees, by name.  default_quota: of a space without a quota of its own.
+    now_ms: leases that end later count as unfinished uploads."""
     start = START.of_epoch(epoch_of(session))
     views = []
     for listed in _named(_all_seen(session, principal)):
         found = listed.view
         rights = rights_of(principal, found)
         shows_size = found.is_whole and Action.PEOPLE in rights
+        quota = _quota(listed, default_quota) if shows_size else None
         views.append(
             View(
                 view=found.id,
@@ -122,7 +130,10 @@ def views_of(
                 rights=[action.value for action in Action if action in rights],
                 cursor=cursors.seal(found.id, start),
                 used_bytes=listed.used_bytes if shows_size else 0,
-                quota_bytes=_quota(listed, default_quota) if shows_size else None,
+                quota_bytes=quota,
+                unfinished_bytes=0
+                if quota is None
+                else unfinished(session, found.space, now_ms).growing_bytes,
             )
         )
     views.sort(key=lambda view: (view.name, view.view))

@@ -27,7 +27,7 @@ from protocol.messages import Stored
 from server.chunks.keys import StoreKeys
 from server.chunks.pack_format import KeptPack, digest_of, read_places
 from server.chunks.packs import PackStore, Span
-from server.chunks.possession import lease
+from server.chunks.possession import NOTHING, Counted, lease
 from server.chunks.seal import open_record
 from server.chunks.upload import GROUP_BYTES, Upload
 from server.database.session import Database, insert_rows, rows_in
@@ -67,9 +67,12 @@ class ChunkStore:
 
     # ---- in ----------------------------------------------------------------------------------------------
 
-    async def take(self, device: DeviceId, frames: AsyncIterator[list[Frame]]) -> Stored:
+    async def take(
+        self, device: DeviceId, frames: AsyncIterator[list[Frame]], counted: Counted | None = None
+    ) -> Stored:
         """Keep the chunks of a stream; when this returns they are durable and leased to `device`.
 
+        counted: where they count until a commit names them; None: nowhere.
         A frame whose bytes do not match its id is not kept, and told by its index.  Where the stream breaks
         off, the whole frames before the break are kept all the same: sending goes on from there.
         Raises Unavailable: a pack could not be written (the disk is full), and whatever `frames` raises.
@@ -80,30 +83,41 @@ class ChunkStore:
                 if upload.gather(group):
                     await upload.settle()
                     upload.start()
-                    await self._name(device, upload)
+                    await self._name(device, upload, counted)
         except BaseException:
             try:
                 await upload.finish()
-                await self._name(device, upload)
+                await self._name(device, upload, counted)
             except MedicalBlocksError as error:  # what broke the stream is the news
                 log.warning("the rest of a broken upload was not kept: %s", error)
             raise
         await upload.finish()
-        await self._name(device, upload)
+        await self._name(device, upload, counted)
         log.info("took chunks=%d damaged=%d", upload.stored, len(upload.damaged))
         return Stored(stored=upload.stored, damaged=upload.damaged)
 
-    async def _name(self, device: DeviceId, upload: Upload) -> None:
+    async def _name(self, device: DeviceId, upload: Upload, counted: Counted | None) -> None:
         """Write the rows of packs that are on the disk: from here on they count."""
         while upload.kept:
             pack = upload.kept.pop()
-            await self._database.write(partial(self._insert, pack=pack, device=device))
+            chunks = {place.chunk for place in pack.places}
 
-    def _insert(self, session: Session, pack: KeptPack, device: DeviceId | None = None) -> None:
-        """device: who may name these chunks from now on."""
+            def give(session: Session, chunks: set[ChunkId] = chunks) -> None:
+                if counted is None:
+                    lease(session, device, dict.fromkeys(chunks, NOTHING), self._clock())
+                else:
+                    counted.lease(session, chunks, self._clock())
+
+            await self._database.write(partial(self._insert, pack=pack, give=give))
+            if counted is not None:
+                counted.written(chunks)
+
+    def _insert(
+        self, session: Session, pack: KeptPack, give: Callable[[Session], None] = lambda _: None
+    ) -> None:
+        """give: lets somebody name these chunks from now on."""
         name_pack(session, pack, now_ms=self._clock())
-        if device is not None:
-            lease(session, device, {place.chunk for place in pack.places}, self._clock())
+        give(session)
 
     async def adopt(self) -> int:
         """Name the packs that a server wrote but was killed before it named; returns how many.

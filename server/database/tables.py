@@ -20,6 +20,7 @@ from sqlalchemy import (
     String,
     UniqueConstraint,
     false,
+    text,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -341,13 +342,28 @@ class ChunkRow(Base):
 
 
 class PossessionRow(Base):
-    """This device uploaded this chunk and may name it in a commit until then."""
+    """This device uploaded this chunk and may name it in a commit until then.
+
+    space: against whose quota it counts, for as long as no commit has named it; NULL: it counts nowhere.
+    growing_bytes: of it, what makes the space larger.  replacing_bytes: what takes the place of a file's bytes.
+    """
 
     __tablename__ = "possessions"
     device: Mapped[bytes] = mapped_column(Id, primary_key=True)
     chunk: Mapped[bytes] = mapped_column(Digest, primary_key=True)
     leased_until_ms: Mapped[int] = mapped_column(BigInteger)
-    __table_args__ = ({"sqlite_with_rowid": False},)
+    space: Mapped[int | None] = mapped_column(BigInteger)
+    growing_bytes: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
+    replacing_bytes: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
+    __table_args__ = (
+        Index(
+            "ix_possessions_space",
+            *("space", "leased_until_ms", "growing_bytes", "replacing_bytes"),  # all that a sum asks for
+            sqlite_where=text("space IS NOT NULL"),
+            postgresql_where=text("space IS NOT NULL"),
+        ),
+        {"sqlite_with_rowid": False},
+    )
 
 
 # ---- hooks -----------------------------------------------------------------------------------------------
@@ -387,6 +403,7 @@ class JobRow(Base):
     """One version of one file, to be worked on by one rule.  There is one for each such version, for ever; or one for
     each folder, where the rule works on folders.
 
+    id: drawn by lot, so that nobody can tell from theirs how many others there are.
     state: see server.hooks.jobs.  lease: of the run that is at it.  reasons: JSON, without any value of the
     file.  digest: of the outputs that were held back, so that what is released is what was looked at.  rank: the lowest
     goes first, see server.hooks.turns.
@@ -413,6 +430,7 @@ class JobRow(Base):
     __table_args__ = (
         UniqueConstraint("rule", "node", "epoch", "number"),
         Index("ix_jobs_due", "rule", "state", "rank", "due_at_ms"),
+        Index("ix_jobs_made", "made_at_ms", "id"),
     )
 
 

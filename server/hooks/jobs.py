@@ -30,6 +30,7 @@ from protocol.messages import Revision
 from server.database.session import rows_of_sql
 from server.database.tables import JobRow, RuleRow, SpaceRow, VersionRow
 from server.hooks import turns, units
+from server.hooks.numbers import draw_number
 from server.hooks.rules import Rule, rule_with
 from server.hooks.tracing import made_in_place
 from server.hooks.turns import Tier
@@ -50,8 +51,8 @@ _FILES_BELOW = (
     " JOIN nodes ON nodes.space = ? AND nodes.id = below.id WHERE nodes.kind = 'file'"
 )
 _MAKE = (
-    "INSERT INTO jobs (rule, node, epoch, number, rank, state, tries, due_at_ms, reasons, is_released, made_at_ms)"
-    " VALUES (?, ?, ?, ?, ?, 'waiting', 0, ?, '[]', 0, ?)"
+    "INSERT INTO jobs (id, rule, node, epoch, number, rank, state, tries, due_at_ms, reasons, is_released, made_at_ms)"
+    " VALUES (?, ?, ?, ?, ?, ?, 'waiting', 0, ?, '[]', 0, ?)"
     " ON CONFLICT (rule, node, epoch, number) DO UPDATE SET state = 'waiting', rank = excluded.rank,"
     " due_at_ms = excluded.due_at_ms"
     " WHERE jobs.state = 'gone'"
@@ -129,7 +130,8 @@ def follow(session: Session, rule: bytes, *, now_ms: int) -> bool:
         if node in own:
             continue
         rank = turns.rank_of(row.priority, tiers.get(node, Tier.NEW))
-        session.connection().exec_driver_sql(_MAKE, (rule, node, *files[node], rank, now_ms, now_ms))
+        row_values = (draw_number(session), rule, node, *files[node], rank, now_ms, now_ms)
+        session.connection().exec_driver_sql(_MAKE, row_values)
     row.seen_stamp = page[-1].stamp if len(page) == _PAGE else head
     session.flush()
     return len(page) == _PAGE
@@ -200,7 +202,7 @@ def claim(
     rows = [row]
     if row.state == State.WAITING and row.tries == 0 and not row.is_released:
         chosen = _beside(session, row, rule, now_ms=now_ms, most=most(rule), runners=runners)
-        rows += session.scalars(select(JobRow).where(JobRow.id.in_(chosen)).order_by(JobRow.id))
+        rows += session.scalars(select(JobRow).where(JobRow.id.in_(chosen)).order_by(JobRow.node))
     lease = secrets.token_bytes(16)
     for one in rows:
         one.state, one.lease, one.leased_until_ms = State.RUNNING, lease, now_ms + LEASE_MS
@@ -244,7 +246,7 @@ def _beside(
         select(JobRow.id, VersionRow.size)
         .outerjoin(VersionRow, version)
         .where(fits)
-        .order_by(JobRow.due_at_ms, JobRow.id)
+        .order_by(JobRow.due_at_ms, JobRow.node)
         .limit(most * runners)
     ).all()
     size_bytes = sum(size or 0 for job, size in waiting if job == first.id)

@@ -17,7 +17,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from protocol.errors import NotFound, Refused
@@ -99,17 +99,18 @@ def list_jobs(
     states: Collection[State] = (),
     names: bool = False,
     within: Rules | None = None,
-    before: int | None = None,
+    before: tuple[int, int] | None = None,
     limit: int = MOST_LISTED,
 ) -> list[Job]:
-    """The newest first.  states: only these.  names: with the path of each file.  before: only older ones."""
-    query = select(JobRow).order_by(JobRow.id.desc()).limit(limit)
+    """The newest first.  states: only these.  names: with the path of each file.  before: made_at_ms and id of a job;
+    only what comes after it in the list."""
+    query = select(JobRow).order_by(JobRow.made_at_ms.desc(), JobRow.id.desc()).limit(limit)
     if states:
         query = query.where(JobRow.state.in_(states))
     if within is not None:
         query = query.where(JobRow.rule.in_(within))
     if before is not None:
-        query = query.where(JobRow.id < before)
+        query = query.where(tuple_(JobRow.made_at_ms, JobRow.id) < before)
     return [_value(session, row, names=names) for row in session.scalars(query)]
 
 

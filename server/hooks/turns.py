@@ -109,7 +109,7 @@ def _died(rule: bytes, now_ms: int) -> Select[JobRow]:
 
 def _waiting(rule: bytes, now_ms: int) -> Select[JobRow]:
     mine = (JobRow.rule == rule) & (JobRow.state == "waiting")
-    order = (JobRow.rank, JobRow.due_at_ms, JobRow.id)
+    order = (JobRow.rank, JobRow.due_at_ms, JobRow.node)  # ids of nodes count up with time
     return select(JobRow).where(mine, JobRow.due_at_ms <= now_ms).order_by(*order).limit(1)
 
 

@@ -23,6 +23,7 @@ from protocol.messages import Revision
 from server.database.session import rows_of_sql
 from server.database.tables import RuleRow, SpaceRow
 from server.hooks import turns
+from server.hooks.numbers import draw_number
 from server.hooks.turns import Tier
 from server.spaces.rows import LIVE_BELOW, load_with_ancestors
 from server.spaces.staging import StagedNode
@@ -46,8 +47,8 @@ _MADE_WITH = (  # what a file was part of when its folder was worked on last, wh
     " WHERE provenance.source_space = ? AND provenance.source_node = ? AND provenance.rule = ?"
 )
 _MAKE = (
-    "INSERT INTO jobs (rule, node, epoch, number, rank, state, tries, due_at_ms, reasons, is_released, made_at_ms)"
-    " VALUES (?, ?, ?, ?, ?, 'waiting', 0, ?, '[]', 0, ?)"
+    "INSERT INTO jobs (id, rule, node, epoch, number, rank, state, tries, due_at_ms, reasons, is_released, made_at_ms)"
+    " VALUES (?, ?, ?, ?, ?, ?, 'waiting', 0, ?, '[]', 0, ?)"
     " ON CONFLICT (rule, node, epoch, number) DO UPDATE SET state = 'waiting', tries = 0, rank = excluded.rank,"
     " due_at_ms = excluded.due_at_ms, is_released = 0, digest = NULL, lease = NULL, leased_until_ms = NULL"
 )
@@ -85,7 +86,8 @@ def follow(session: Session, row: RuleRow, *, now_ms: int) -> bool:
             content = nodes[folder].content
             rank = turns.rank_of(row.priority, tier)
             due_at_ms = now_ms + row.settle_ms
-            values = (row.id, folder, content.epoch, content.number, rank, due_at_ms, now_ms)
+            version = (content.epoch, content.number)
+            values = (draw_number(session), row.id, folder, *version, rank, due_at_ms, now_ms)
             session.connection().exec_driver_sql(_MAKE, values)
     row.seen_stamp = page[-1].stamp if len(page) == _PAGE else head
     session.flush()

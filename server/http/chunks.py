@@ -15,10 +15,10 @@ from protocol.messages import Missing, Stored, ToUpload, WantedContent
 from server.access.rights import Action
 from server.audit.rows import Did, pack_nodes, record
 from server.chunks.store import Located
-from server.http.routes import Call, On, Stream, route
+from server.http.routes import Call, On, Query, Stream, route
 from server.http.streams import received_frames, send_frames
 from server.spaces.content import wanted_chunks
-from server.spaces.missing import room_in, to_upload
+from server.spaces.missing import room_for, to_upload
 
 
 @route(
@@ -38,7 +38,8 @@ async def post_missing(call: Call, asked: Missing) -> ToUpload:
 
     def look(session: Session) -> ToUpload:
         wanted = to_upload(session, call.principal, call.view, chunks, now_ms=now_ms)
-        return ToUpload(wanted=wanted, room_bytes=room_in(session, call.view, default_quota=default))
+        room = room_for(session, call.principal, call.view, chunks, now_ms=now_ms, default_quota=default)
+        return ToUpload(wanted=wanted, room_bytes=room)
 
     return await call.service.database.read(look)
 
@@ -50,11 +51,18 @@ async def post_missing(call: Call, asked: Missing) -> ToUpload:
     action=Action.WRITE,
     request=Stream.FRAMES,
     answer=Stored,
+    query=(Query("replaces", int, "so many of these bytes are to take the place of what is there"),),
 )
 async def post_chunks(call: Call) -> Stored:
-    """Take a stream of frames.  Each chunk is verified; what is answered as stored lies on the disk."""
-    async with call.service.open_requests.track(call.principal, call.view, Action.WRITE):
-        return await call.service.store.take(call.principal.device, received_frames(call.request))
+    """Take a stream of frames.  Each chunk is verified; what is answered as stored lies on the disk.
+
+    It counts against the quota until a commit names it or its lease ends.
+    """
+    device, service = call.principal.device, call.service
+    replaces = call.number("replaces", 0, least=0, most=1 << 60)
+    async with service.open_requests.track(call.principal, call.view, Action.WRITE):
+        with service.uploads.into(call.view.space, device, replaces_bytes=replaces) as upload:
+            return await service.store.take(device, upload.admitted(received_frames(call.request)), upload)
 
 
 @route(

@@ -19,7 +19,11 @@ async def get_views(call: Call) -> Views:
     """All that this token may see: each view with its rights and where to begin."""
     return await call.service.database.read(
         lambda session: views_of(
-            session, call.principal, call.service.cursors, default_quota=call.service.default_quota
+            session,
+            call.principal,
+            call.service.cursors,
+            default_quota=call.service.default_quota,
+            now_ms=call.service.clock(),
         )
     )
 

@@ -46,7 +46,7 @@ _ONE = "/views/{view}/jobs/{job}"
 async def get_jobs(call: Call) -> Jobs:
     """A page of the jobs on the files of this view, the newest first."""
     states = _states(call.text("states"))
-    before = _number(call.text("after")) if call.text("after") else None
+    before = _place(call.text("after")) if call.text("after") else None
 
     def read(session: Session) -> list[reviewing.Job]:
         within = reviewing.rules_within(session, call.view)
@@ -56,7 +56,8 @@ async def get_jobs(call: Call) -> Jobs:
 
     found = await call.service.database.read(read)
     page = found[:PAGE]
-    return Jobs(jobs=[_message(one) for one in page], next=str(page[-1].id) if len(found) > PAGE else "")
+    last = f"{page[-1].made_at_ms}.{page[-1].id}" if len(found) > PAGE else ""
+    return Jobs(jobs=[_message(one) for one in page], next=last)
 
 
 @route("GET", _ONE, on=On.VIEW, action=Action.REVIEW, answer=Job)
@@ -196,6 +197,12 @@ def _states(asked: str) -> tuple[State, ...]:
     except ValueError as error:
         known = ", ".join(State)
         raise BadRequest(f"{asked[:80]!r} names a state that is none", hint=f"States: {known}.") from error
+
+
+def _place(text: str) -> tuple[int, int]:
+    """In the list of jobs: when one was made, and its number."""
+    made_at_ms, _, number = text.partition(".")
+    return _number(made_at_ms), _number(number)
 
 
 def _number(text: str) -> int:

@@ -26,6 +26,7 @@ from server.hooks.looking import Looking
 from server.http.crowd import Crowd
 from server.http.denials import Denials
 from server.http.open_requests import OpenRequests
+from server.spaces.uploads import Uploads
 from server.spaces.wakeups import Wakeups
 from server.tls import Tls
 
@@ -37,6 +38,7 @@ class Service:
 
     database: Database
     store: ChunkStore
+    uploads: Uploads
     looking: Looking
     admissions: Admissions
     code_use: CodeUse

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 
 from aiohttp import web
@@ -28,7 +28,7 @@ _WRITTEN = web.ResponseKey("written", int)
 GROUP_BYTES = 1024 * 1024
 
 
-async def received_frames(request: web.Request) -> AsyncIterator[list[Frame]]:
+async def received_frames(request: web.Request) -> AsyncGenerator[list[Frame], None]:
     """The frames of the body, in groups of about 1 MiB.
 
     Raises BadRequest: another type or coding of body, a stream that breaks the format or was cut.  What was

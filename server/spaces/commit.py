@@ -18,7 +18,7 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from protocol.errors import AccessDenied, DeviceCloned, NotFound
-from protocol.ids import Cursor, NodeId, SpaceId, ViewId, split_chunk_ids
+from protocol.ids import ChunkId, Cursor, NodeId, SpaceId, ViewId, split_chunk_ids
 from protocol.limits import MAX_FOLDER_CHILDREN
 from protocol.messages import (
     AnyOp,
@@ -46,6 +46,7 @@ from server.access.cursors import START, Cursors, Position
 from server.access.rights import Action, Principal, ReadableView, authorise
 from server.access.views import readable_view
 from server.audit.rows import NOWHERE, Came
+from server.chunks.possession import settle, unfinished, unfinished_of
 from server.chunks.store import ChunkStore
 from server.database.facts import EPOCH, epoch_value
 from server.database.session import in_groups, insert_rows, rows_of_sql
@@ -68,6 +69,7 @@ from server.spaces.rows import (
     versions_named,
 )
 from server.spaces.staging import StagedTree
+from server.spaces.uploads import room_of
 from server.spaces.withdrawn import barred_among
 from server.spaces.writing import write_tree
 
@@ -76,6 +78,7 @@ MAX_NEWER = 1_000  # of these a refused delete_tree names at most so many
 _BEGINNING = (  # one statement; SQLite has locked all before it, PostgreSQL would need FOR UPDATE OF spaces
     f"SELECT spaces.stamp, used_bytes, quota_bytes, ({EPOCH}), batches.operation, batches.answer,"  # noqa: S608 - constants
     " (SELECT count(*) > 1 FROM views WHERE views.space = spaces.id),"
+    " EXISTS (SELECT 1 FROM possessions WHERE possessions.space = spaces.id),"
     " EXISTS (SELECT 1 FROM projects WHERE intake IS NOT NULL) FROM spaces"
     " LEFT JOIN batches ON batches.device = ? AND batches.number = ? WHERE spaces.id = ?"
 )
@@ -118,6 +121,7 @@ def commit(
             operation,
             first_answer,
             has_borders,
+            has_unfinished,
             has_intakes,
         )
     ] = rows_of_sql(session, _BEGINNING, principal.device.bytes, batch.number, view.space)
@@ -137,16 +141,20 @@ def commit(
     borders = Borders(session, view.space) if has_borders else None
     if borders is not None:
         borders.take(tree.nodes)
+    holdings = _holdings(session, store, principal, view, batch.ops, now_ms, has_intakes=bool(has_intakes))
+    room_bytes = room_of(used_bytes, quota_bytes, default_quota)
+    if room_bytes is not None and has_unfinished:
+        room_bytes -= _unfinished_elsewhere(session, principal, view, holdings, now_ms)
     around = Circumstances(
         epoch=epoch,
         operation=batch.operation.bytes,
         device=principal.device.bytes,
         device_name=principal.device_name,
         now_ms=now_ms,
-        holdings=_holdings(session, store, principal, view, batch.ops, now_ms, has_intakes=bool(has_intakes)),
+        holdings=holdings,
         newer=newer,
         room=_room_in_folders(session, view.space, batch.ops, stamp),
-        room_bytes=room_of(used_bytes, quota_bytes, default_quota),
+        room_bytes=room_bytes,
         outside=_outside(view, tree, batch.ops),
         barred=_barred(session, principal, view, batch.ops),
     )
@@ -156,17 +164,15 @@ def commit(
     behind = _behind(cursors, view.id, batch.ops, seen, head, moved=moved, changed=len(tree.changed))
     answer = Committed(operation=batch.operation, results=results, cursor=behind)
     write_tree(session, view.space, tree, around, stamp=stamp)
+    if has_unfinished:
+        settle(
+            session, principal.device, {ChunkId(chunk) for version in tree.versions for chunk in version.uses}
+        )
     if borders is not None:
         borders.record(tree.nodes, tree.changed, stamp=stamp)
     record_batch(session, principal, view, batch.ops, results, came=came, now_ms=now_ms)
     _keep_answer(session, principal, batch, answer, now_ms)
     return answer
-
-
-def room_of(used_bytes: int, quota_bytes: int | None, default_quota: int | None) -> int | None:
-    """How many bytes still fit; None: no limit.  Below zero where a quota was made smaller than what is there."""
-    quota = default_quota if quota_bytes is None else quota_bytes
-    return None if quota is None else quota - used_bytes
 
 
 def start_of(cursors: Cursors, view: ViewId, epoch: int) -> Cursor:
@@ -263,6 +269,15 @@ def _barred(
     """What was withdrawn, among what these operations restore."""
     restored = {op.node.bytes for op in ops if isinstance(op, Restore)}
     return barred_among(session, principal, view, restored) if restored else ()
+
+
+def _unfinished_elsewhere(
+    session: Session, principal: Principal, view: ReadableView, holdings: Mapping[int, Holding], now_ms: int
+) -> int:
+    """What was uploaded for this space, but for what this very batch names."""
+    named = {ChunkId(chunk) for holding in holdings.values() for chunk in holding.uses}
+    mine = unfinished_of(session, principal.device, view.space, named, now_ms)
+    return unfinished(session, view.space, now_ms).growing_bytes - sum(mine.values())
 
 
 # ---- what a decision needs -------------------------------------------------------------------------------

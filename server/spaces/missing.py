@@ -1,7 +1,7 @@
 """Which chunks a device must upload.
 
 Owns: the answer, and how much room there is.
-May import: sqlalchemy, protocol, server.access, server.database, server.spaces.
+May import: sqlalchemy, protocol, server.access, server.chunks, server.database, server.spaces.
 """
 
 from __future__ import annotations
@@ -12,17 +12,33 @@ from sqlalchemy.orm import Session
 
 from protocol.ids import ChunkId
 from server.access.rights import Action, Principal, ReadableView, authorise
+from server.chunks.possession import unfinished, unfinished_of
 from server.database.session import rows_of_sql
-from server.spaces.commit import room_of
 from server.spaces.holdings import possessed
+from server.spaces.uploads import room_of
 
 
-def room_in(session: Session, view: ReadableView, *, default_quota: int | None) -> int | None:
-    """How many bytes may still be committed; None: no limit."""
+def room_for(
+    session: Session,
+    principal: Principal,
+    view: ReadableView,
+    chunks: Sequence[ChunkId],
+    *,
+    now_ms: int,
+    default_quota: int | None,
+) -> int | None:
+    """How many bytes may still be committed, with these chunks among them; None: no limit.
+
+    What others sent and did not finish takes room; what this device sent of these chunks does not.
+    """
     [(used, quota)] = rows_of_sql(
         session, "SELECT used_bytes, quota_bytes FROM spaces WHERE id = ?", view.space
     )
-    return room_of(used, quota, default_quota)
+    room = room_of(used, quota, default_quota)
+    if room is None:
+        return None
+    mine = unfinished_of(session, principal.device, view.space, chunks, now_ms)
+    return room - unfinished(session, view.space, now_ms).growing_bytes + sum(mine.values())
 
 
 def to_upload(

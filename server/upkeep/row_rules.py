@@ -204,6 +204,12 @@ _RULES = (
         "SELECT p.device, p.chunk FROM possessions p WHERE NOT EXISTS"
         " (SELECT 1 FROM chunks c WHERE c.id = p.chunk)",
     ),
+    _Rule(
+        "possession-space",
+        "Chunk {}, which device {} sent, counts in space {}, which is not there, or for less than nothing",
+        "SELECT p.chunk, p.device, p.space FROM possessions p LEFT JOIN spaces s ON s.id = p.space"
+        " WHERE (p.space IS NOT NULL AND s.id IS NULL) OR p.growing_bytes < 0 OR p.replacing_bytes < 0",
+    ),
 )
 
 

@@ -20,7 +20,7 @@ OVER_QUOTA = "over-quota"
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """Of the space that the folder lies in, all of it."""
+    """Of the space that the folder lies in, all of it.  used_bytes: with what was sent for it and not finished."""
 
     quota_bytes: int
     used_bytes: int
@@ -60,8 +60,9 @@ class Room:
         if view.quota_bytes is None:
             self.quota = self.left_bytes = None
         else:
-            self.quota = Quota(view.quota_bytes, view.used_bytes)
-            self.left_bytes = view.quota_bytes - view.used_bytes
+            used_bytes = view.used_bytes + view.unfinished_bytes
+            self.quota = Quota(view.quota_bytes, used_bytes)
+            self.left_bytes = view.quota_bytes - used_bytes
         return self._that_may_fit()
 
     def hear(self, left_bytes: int | None) -> None:

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TypeVar
 
-from protocol.errors import ContentDamaged, LocalProblem, MedicalBlocksError, Unavailable
+from protocol.errors import ContentDamaged, LocalProblem, MedicalBlocksError, OverQuota, Unavailable
 from protocol.frames import Frame, frame_of, open_frame
 from protocol.http import ServerApi
 from protocol.ids import ChunkId, NodeId, ViewId, split_chunk_ids
@@ -101,8 +101,18 @@ async def upload(
             files = [file for file in files if file.node not in unsent.too_large]
             holders, _ = _holders(files)
         chunks = [chunk for chunk in lacking if chunk in holders]
-    if chunks:
+    try:
         unsent.changed = await _send(api, view, root, files, {chunk: holders[chunk] for chunk in chunks})
+    except OverQuota:  # somebody else took the room meanwhile, or we had not asked
+        chunks = await _lacking(api, view, list(holders), room)
+        fits = [file for file in files if room.admit(file.node, file.grows_bytes)]
+        holders, _ = _holders(fits)
+        sent = {chunk: holders[chunk] for chunk in chunks if chunk in holders}
+        try:
+            unsent.changed = await _send(api, view, root, fits, sent)
+        except OverQuota:
+            fits = []
+        unsent.too_large |= {file.node for file in files} - {file.node for file in fits}
     return unsent
 
 
@@ -125,8 +135,10 @@ async def _send(
     files: Sequence[Outgoing],
     chunks: dict[ChunkId, tuple[Outgoing, int]],
 ) -> set[NodeId]:
-    """Returns the nodes whose file changed meanwhile."""
+    """Returns the nodes whose file changed meanwhile.  Raises OverQuota."""
     failed: set[NodeId] = set()
+    if not chunks:
+        return failed
     order: list[ChunkId] = []  # as they were sent
 
     def frames() -> AsyncIterator[list[Frame]]:
@@ -135,7 +147,7 @@ async def _send(
         groups = _outgoing_groups(root, [(chunk, *holder) for chunk, holder in chunks.items()], order, failed)
         return _ahead(groups)
 
-    stored = await api.upload(view, frames)
+    stored = await api.upload(view, frames, replaces_bytes=_replaced(chunks))
     for index in stored.damaged:  # the file was written to between hashing and sending
         failed.add(chunks[order[index]][0].node)
     if failed:  # a file may lack a chunk that another one was to bring
@@ -144,6 +156,16 @@ async def _send(
             if any(chunk in unsent for chunk, _ in chunk_list(file.manifest, file.records)):
                 failed.add(file.node)
     return failed
+
+
+def _replaced(chunks: dict[ChunkId, tuple[Outgoing, int]]) -> int:
+    """How much of this takes the place of what the server holds: where there is no room, that much still goes."""
+    total = 0
+    for file in {id(file): file for file, _ in chunks.values()}.values():
+        if (replaced := file.manifest.size - max(0, file.grows_bytes)) > 0:
+            every = dict(chunk_list(file.manifest, file.records)).items()
+            total += min(replaced, sum(length for chunk, length in every if chunk in chunks))
+    return total
 
 
 async def _lacking(api: ServerApi, view: ViewId, chunks: list[ChunkId], room: Room) -> list[ChunkId]:

@@ -103,11 +103,11 @@ class Caller:
         assert self.view is not None
         return f"/views/{self.view.view}"
 
-    async def upload(self, *chunks: bytes) -> Stored:
+    async def upload(self, *chunks: bytes, replaces: int = 0) -> Stored:
         frames = [frame_of(ChunkId(hashlib.sha256(data).digest()), data) for data in chunks]
         stored: Stored = await self.ask(
             "POST",
-            f"{self.at}/chunks",
+            f"{self.at}/chunks" + (f"?replaces={replaces}" if replaces else ""),
             answer=Stored,
             data=HEAD + encode_frames(frames) + end_of_stream(len(frames)),
             headers={"Content-Type": FRAMES},

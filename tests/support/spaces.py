@@ -34,7 +34,7 @@ from server.access.passwords import Passwords
 from server.access.rights import Principal, ReadableView
 from server.access.users import add_user
 from server.access.views import readable_view, views_of
-from server.chunks.possession import lease
+from server.chunks.possession import NOTHING, lease
 from server.spaces.commit import commit
 from server.spaces.feed import changes
 from tests.support.store import Store, a_store, chunk_id, frames_of, stream_of
@@ -78,7 +78,7 @@ class Client:
 
     async def lease(self, *chunks: ChunkId) -> None:
         with self.space.store.database.writing() as session:
-            lease(session, self.principal.device, chunks, self.now_ms)
+            lease(session, self.principal.device, dict.fromkeys(chunks, NOTHING), self.now_ms)
 
     async def commit(self, *ops: AnyOp) -> list[OpResult]:
         self.batches += 1

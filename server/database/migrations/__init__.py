@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection
 
-HEAD = "0019"
+HEAD = "0020"
 
 
 def upgrade(connection: Connection) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from protocol.ids import ChunkId
 from server.chunks import possession
-from server.chunks.possession import LEASE_MS, forget_old_leases, lease, leased
+from server.chunks.possession import LEASE_MS, NOTHING, forget_old_leases, lease, leased
 from tests.support.store import DEVICE, NOW_MS, a_store
 
 
@@ -19,8 +19,8 @@ async def test_leases_that_ran_out_are_forgotten_some_at_a_time_and_no_others(
     later = NOW_MS + LEASE_MS
     async with a_store(tmp_path) as store:
         database = store.database
-        await database.write(lambda session: lease(session, DEVICE, old, NOW_MS))
-        await database.write(lambda session: lease(session, DEVICE, [new], NOW_MS + 1))
+        await database.write(lambda session: lease(session, DEVICE, dict.fromkeys(old, NOTHING), NOW_MS))
+        await database.write(lambda session: lease(session, DEVICE, {new: NOTHING}, NOW_MS + 1))
         rounds = 1
         while await database.write(lambda session: forget_old_leases(session, ended_before_ms=later)):
             rounds += 1

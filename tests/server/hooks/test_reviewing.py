@@ -7,9 +7,9 @@ import json
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
-from protocol.errors import AccessDenied, NotFound, Refused
+from protocol.errors import AccessDenied, BadRequest, NotFound, Refused
 from protocol.hooks import Job, Jobs, Release
 from protocol.notices import Notices
 from server.access.projects import give_role
@@ -96,7 +96,7 @@ async def test_a_clinician_may_look_reject_and_retry_but_not_release(tmp_path: P
         await imaging.clinician.file("us.dcm", an_ultrasound())
         await imaging.clinician.file("notes.txt", b"of a patient")
         await imaging.ended(2)
-        text, picture = (await jobs_of(imaging.clinician, "held")).jobs
+        text, picture = sorted((await jobs_of(imaging.clinician, "held")).jobs, key=lambda job: job.held)
         with pytest.raises(AccessDenied):
             await decide(imaging.clinician, picture.job, "release", picture.held)
         with pytest.raises(Refused, match="no cleaned output"):
@@ -167,9 +167,25 @@ async def test_jobs_come_in_pages_the_newest_first(tmp_path: Path, monkeypatch: 
         found, after = [], ""
         while True:
             page = await jobs_of(imaging.clinician, after=after)
-            found += [job.job for job in page.jobs]
+            found += [(job.made_at_ms, job.job) for job in page.jobs]
             if not (after := page.next):
                 break
         assert found == sorted(found, reverse=True)
         assert len(found) == 6
         assert [job.file for job in (await jobs_of(imaging.clinician, "published")).jobs] == ["a.dcm"]
+        with pytest.raises(BadRequest, match="no number of a job"):
+            await jobs_of(imaging.clinician, after="17")
+
+
+async def test_a_number_says_nothing_of_other_jobs_and_an_old_one_goes_on(tmp_path: Path) -> None:
+    async with an_imaging_project(tmp_path / "data") as imaging:
+        for number in range(8):
+            await imaging.clinician.file(f"{number}.txt", b"of %d" % number)
+        numbers = [job.id for job in await imaging.ended(8)]
+        assert all(len(str(number)) == 9 for number in numbers)
+        with imaging.server.service.database.writing() as session:
+            session.execute(update(JobRow).where(JobRow.id == numbers[0]).values(id=17))
+        at = f"{imaging.clinician.caller.at}/jobs/"
+        assert (await imaging.clinician.caller.ask("GET", f"{at}17", answer=Job)).state == "quarantined"
+        with pytest.raises(NotFound):
+            await imaging.clinician.caller.ask("GET", f"{at}{numbers[0]}", answer=Job)

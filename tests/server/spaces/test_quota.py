@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from uuid import uuid4
 
+import pytest
+from sqlalchemy import select, update
+
+from protocol.errors import OverQuota
 from protocol.messages import (
     Commit,
     Committed,
     Content,
     Make,
+    Missing,
     OpResult,
     Put,
     Revision,
@@ -20,8 +28,10 @@ from protocol.messages import (
 )
 from server.access.users import set_quota
 from server.config import Settings
+from server.database.tables import PossessionRow
 from server.upkeep.check import check
-from tests.support.service import a_service, manifest_of
+from tests.support.server import mb_server
+from tests.support.service import Caller, ServiceUnderTest, a_service, manifest_of
 from tests.support.spaces import Client, Space, a_file, a_space
 
 
@@ -104,3 +114,106 @@ async def test_of_fifty_uploads_into_the_last_room_one_wins(tmp_path: Path) -> N
         asked = {"chunks": b""}
         room = await ada.ask("POST", f"{ada.at}/missing", answer=ToUpload, body=asked)
         assert room == ToUpload(wanted=[], room_bytes=0)
+
+
+# ---- what was sent and not finished ----------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def a_full_service(folder: Path, quota: str) -> AsyncIterator[ServiceUnderTest]:
+    settings = Settings(listen="127.0.0.1:0", shutdown_seconds=1, default_quota=quota)
+    async with a_service(folder / "server", settings=settings) as server:
+        yield server
+        done = await asyncio.to_thread(mb_server, "check", "--data", server.data)
+        assert done.returncode == 0, done.stdout
+
+
+async def room_of(caller: Caller, *chunks: bytes) -> int | None:
+    asked = Missing(chunks=b"".join(hashlib.sha256(data).digest() for data in chunks))
+    answer = await caller.ask("POST", f"{caller.at}/missing", answer=ToUpload, body=asked)
+    return answer.room_bytes
+
+
+async def test_of_fifty_uploads_with_one_chunk_left_one_wins(tmp_path: Path) -> None:
+    async with a_full_service(tmp_path, "4") as server:
+        callers = [await server.sign_in("ada") for _ in range(5)]
+
+        async def send(number: int) -> str:
+            try:
+                await callers[number % 5].upload(b"%04d" % number)
+            except OverQuota as error:
+                return error.code
+            return "stored"
+
+        told = await asyncio.gather(*[send(number) for number in range(50)])
+        assert sorted(told) == ["over-quota"] * 49 + ["stored"]
+        won = b"%04d" % told.index("stored")
+        await callers[told.index("stored") % 5].put_file("won", won)
+
+
+async def test_what_was_sent_counts_until_it_is_committed_or_its_lease_ends(tmp_path: Path) -> None:
+    async with a_full_service(tmp_path, "10") as server:
+        ada, other = await server.sign_in("ada"), await server.sign_in("ada")
+        await ada.upload(b"666666")
+        assert await room_of(ada) == await room_of(other) == await room_of(other, b"666666") == 4
+        assert await room_of(ada, b"666666") == 10  # they are its own, and asked for again
+        [view] = (await ada.ask("GET", "/views", answer=Views)).views
+        assert (view.used_bytes, view.unfinished_bytes, view.quota_bytes) == (0, 6, 10)
+        with pytest.raises(OverQuota, match=r"full: 4 bytes are left\. Ask its operator"):
+            await other.upload(b"55555")
+        await other.upload(b"4444")
+        with pytest.raises(OverQuota, match="0 bytes are left"):  # before its first byte is read
+            await (await server.sign_in("ada")).upload(b"1")
+        await ada.upload(b"666666")  # the answer was lost: once more, and it counts once
+        await ada.put_file("six", b"666666")
+        [view] = (await ada.ask("GET", "/views", answer=Views)).views
+        assert (view.used_bytes, view.unfinished_bytes) == (6, 4)
+        with server.service.database.writing() as session:
+            session.execute(update(PossessionRow).values(leased_until_ms=1))
+        assert await room_of(ada) == 4
+        await ada.upload(b"22", b"33")
+        await ada.put_file("four", b"22", b"33")
+
+
+async def test_a_commit_finds_no_room_where_others_wait_to_commit(tmp_path: Path) -> None:
+    async with a_full_service(tmp_path, "10") as server:
+        ada, other = await server.sign_in("ada"), await server.sign_in("ada")
+        await ada.upload(b"1234")
+        await other.upload(b"666666")
+        twice = Make(
+            node=uuid4(),
+            parent=ada.view.root if ada.view else uuid4(),
+            name="twice",
+            content=Content(kind=a_file().kind, manifest=manifest_of(b"1234", b"1234")),
+        )
+        [result] = await ada.commit(twice)
+        assert (result.status, "(4 bytes are left)" in result.message) == (Status.OVER_QUOTA, True)
+        await other.put_file("six", b"666666")
+        await ada.put_file("four", b"1234")
+
+
+async def test_what_replaces_may_be_sent_where_no_room_is_left_and_takes_nobody_elses(tmp_path: Path) -> None:
+    async with a_full_service(tmp_path, "10") as server:
+        ada, other = await server.sign_in("ada"), await server.sign_in("ada")
+        node = await ada.put_file("a", b"88888888")
+        await other.upload(b"22")
+        await ada.upload(b"77777777", replaces=8)
+        with pytest.raises(OverQuota):  # no more than the space holds
+            await ada.upload(b"99999999", replaces=8)
+        put = Put(
+            node=node,
+            content_revision=Revision(1, 1),
+            content=Content(kind=a_file().kind, manifest=manifest_of(b"77777777")),
+        )
+        assert statuses(await ada.commit(put)) == ["done"]
+        await other.put_file("two", b"22")
+        await ada.upload(b"99999999", replaces=8)  # that room is free again
+
+
+async def test_without_a_quota_nothing_is_counted(tmp_path: Path) -> None:
+    async with a_service(tmp_path / "server") as server:
+        ada = await server.sign_in("ada")
+        await ada.upload(b"666666")
+        with server.service.database.reading() as session:
+            assert session.scalar(select(PossessionRow.space)) is None
+        assert await room_of(ada) is None

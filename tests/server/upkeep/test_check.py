@@ -59,6 +59,7 @@ async def test_a_sound_server_has_no_findings(busy: Path, tmp_path: Path) -> Non
         ("chunk-length", "INSERT INTO chunks SELECT id, pack, offset + 1, stored_length, 99, 0 FROM chunks"),
         ("chunk-place", "UPDATE chunks SET offset = offset + 1000000"),
         ("possession-chunk", "UPDATE possessions SET chunk = zeroblob(32) WHERE chunk = (SELECT max(chunk) FROM possessions)"),  # noqa: E501
+        ("possession-space", "UPDATE possessions SET space = 999"),
         ("pack-missing", "UPDATE packs SET name = 'gone.pack' WHERE id = 1"),
         ("pack-size", "UPDATE packs SET size = size + 1"),
         ("pack-digest", "UPDATE packs SET file_digest = zeroblob(16)"),

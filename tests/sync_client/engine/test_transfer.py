@@ -15,12 +15,14 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 from msgspec.structs import replace
+from sqlalchemy import select, update
 
-from protocol.errors import ContentDamaged, Unavailable
+from protocol.errors import ContentDamaged, OverQuota, Unavailable
 from protocol.frames import HEAD, Codec, Frame, encode_frames, end_of_stream, frame_of
 from protocol.http import ServerApi
 from protocol.ids import ChunkId, ViewId
 from protocol.messages import FRAMES, Kind, Manifest, Revision, Status
+from server.database.tables import SpaceRow, ViewRow
 from sync_client.engine import reading
 from sync_client.engine.disk import FollowedRoot
 from sync_client.engine.manifests import leaves_of_records
@@ -155,6 +157,53 @@ async def test_a_connection_lost_in_an_upload_is_tried_again(device: Device) -> 
     ):
         assert not (await upload(api, device.view, device.root, [file], Room())).changed
     assert [result.status for result in await device.commit(file)] == [Status.DONE]
+
+
+def limited(server: ServiceUnderTest, device: Device, quota: int) -> None:
+    assert device.caller.view is not None
+    with server.service.database.writing() as session:
+        home = session.scalar(select(ViewRow.space).where(ViewRow.id == device.view.bytes))
+        session.execute(update(SpaceRow).where(SpaceRow.id == home).values(quota_bytes=quota))
+
+
+async def test_where_others_took_the_room_meanwhile_what_fits_still_goes(
+    server: ServiceUnderTest, device: Device
+) -> None:
+    limited(server, device, 100_000)
+    await device.caller.upload(DICE.randbytes(70_000))
+    room = Room()
+    room.left_bytes = 100_000  # as it was a while ago, so that it does not ask
+    files = [device.outgoing(f"{name}.dcm", DICE.randbytes(20_000)) for name in "ab"]
+    files = [replace(file, grows_bytes=20_000) for file in files]
+    unsent = await upload(device.api, device.view, device.root, files, room)
+    assert (unsent.changed, unsent.too_large) == (set(), {files[1].node})
+    assert (await device.commit(files[0]))[0].status is Status.DONE
+
+
+async def test_an_edit_goes_up_where_no_room_is_left(server: ServiceUnderTest, device: Device) -> None:
+    limited(server, device, len(SMALL))
+    await on_the_server(device, "scan.dcm", SMALL)
+    room = Room()
+    room.left_bytes = 0
+    edited = replace(device.outgoing("scan.dcm", SMALL[::-1]), grows_bytes=0)
+    unsent = await upload(device.api, device.view, device.root, [edited], room)
+    assert not unsent.too_large
+    larger = replace(device.outgoing("scan.dcm", SMALL * 2), grows_bytes=len(SMALL))
+    unsent = await upload(device.api, device.view, device.root, [larger], room)
+    assert unsent.too_large == {larger.node}
+
+
+async def test_a_stream_for_which_there_is_no_room_ends_with_that_sentence(
+    server: ServiceUnderTest, device: Device
+) -> None:
+    limited(server, device, 1_500_000)
+    pieces = [DICE.randbytes(250_000) for _ in range(100)]
+    frames = [[frame_of(ChunkId(hashlib.sha256(data).digest()), data)] for data in pieces]
+    with pytest.raises(OverQuota, match="This space on the server is full"):
+        await device.api.upload(device.view, frames)
+    assert device.api.bytes_sent < 20_000_000  # of 25 MB
+    with pytest.raises(OverQuota, match="full"):
+        await device.api.upload(device.view, frames)
 
 
 # ---- down ------------------------------------------------------------------------------------------------
