@@ -107,10 +107,7 @@ def _run(
         after = _times(pids)
         if sizes_below(a / workload.top) != sizes_below(b / workload.top):
             raise PeerError(f"after {workload.key} A and B differ")
-        return seconds, {
-            name: Spent(*(b - a for a, b in zip(before[name], after[name], strict=True)), peak_memory(pid))
-            for name, pid in pids.items()
-        }
+        return seconds, {name: _spent(before[name], after[name], pid) for name, pid in pids.items()}
     finally:
         ours.stop()
 
@@ -122,6 +119,10 @@ def _times(pids: dict[str, int]) -> dict[str, tuple[float, float]]:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         found[name] = (int(fields[11]) / TICKS, int(fields[12]) / TICKS)
     return found
+
+
+def _spent(before: tuple[float, float], after: tuple[float, float], pid: int) -> Spent:
+    return Spent(after[0] - before[0], after[1] - before[1], peak_memory(pid))
 
 
 def _rest(pids: dict[str, int]) -> None:
