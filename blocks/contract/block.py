@@ -21,6 +21,8 @@ SHIPPED = {
     "classify": "blocks.classification.classify:Classify",
     "deidentify": "blocks.formats.deidentify:Deidentify",
     "dicom-deidentify": "blocks.dicom.deidentify:Deidentify",
+    "dicom-preview": "blocks.imaging.preview:Preview",
+    "dicom-to-volume": "blocks.imaging.convert:Convert",
 }
 
 

@@ -39,6 +39,8 @@ _SHIPPED_MANIFESTS = {
     "classify": "classification/classify.toml",
     "deidentify": "formats/deidentify.toml",
     "dicom-deidentify": "dicom/deidentify.toml",
+    "dicom-preview": "imaging/preview.toml",
+    "dicom-to-volume": "imaging/convert.toml",
 }
 
 
