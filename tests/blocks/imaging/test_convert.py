@@ -256,6 +256,7 @@ def test_the_sidecar_says_how_it_was_acquired_and_never_who_it_is(tmp_path: Path
     assert found_in(("Zweistein", "Jane", "4711", "Quacksalver", "19800401", "20240229"), everything) == []
 
 
+@pytest.mark.filterwarnings("ignore")  # of the library, of values that are none
 def test_files_with_any_bytes_changed_never_break_it(tmp_path: Path) -> None:
     seed = int(environ.get("MB_SEED", "1"))
     chance = random.Random(seed)
