@@ -14,7 +14,9 @@ import time
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from functools import cache
 from itertools import islice
+from pathlib import Path
 
 import msgspec
 from msgspec import Struct
@@ -51,6 +53,7 @@ from sync_client.engine.threads import in_thread
 from sync_client.engine.trees import Row, Side
 
 SHOWN_PATHS = 20
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
 TOGETHER_SECONDS = 5  # what was done within them is kept as one
 _LOSER = {Mass.DELETED_HERE: Side.REMOTE, Mass.DELETED_THERE: Side.LOCAL}
 _MISSING = {Mass.DELETED_HERE: Side.LOCAL, Mass.DELETED_THERE: Side.REMOTE}
@@ -66,17 +69,19 @@ class Held(Struct, frozen=True):
 
 class Done(Struct, frozen=True, array_like=True):
     """What was done without asking within a few seconds.  at_s: by the wall clock, the only one that goes on while this
-    computer is off."""
+    computer is off.  up_s: by the clock that nobody sets, which begins anew when it starts."""
 
     at_s: int
     mass: Mass
     count: int
+    up_s: int = 0
 
 
 class _Memory(Struct):
     held: dict[Mass, Held] = {}
     approved: dict[Mass, int] = {}
     recent: list[Done] = []
+    boot: str = ""  # which start of this computer `up_s` counts from
 
 
 class Waiting(Struct, frozen=True):
@@ -97,7 +102,9 @@ class Guard:
         self._fact = f"guard {folder.follow.hex}"
         kept = state.fact(self._fact)
         self._memory = msgspec.json.decode(kept, type=_Memory) if kept else _Memory()
-        self._recent = deque(_by_this_clock(self._memory.recent))  # done without asking: when, what, how many
+        self._recent = deque(
+            _by_this_clock(self._memory.recent, self._memory.boot)
+        )  # done without asking: when, what, how many
 
     @property
     def held(self) -> frozenset[Mass]:
@@ -202,7 +209,8 @@ class Guard:
         return self._recent
 
     def _remember(self, held: dict[Mass, Held], approved: dict[Mass, int]) -> None:
-        changed = _Memory(held, approved, self._to_keep())
+        recent = self._to_keep()
+        changed = _Memory(held, approved, recent, this_boot() if recent else "")
         if changed != self._memory:
             self._memory = changed
             with self._state.transaction():
@@ -213,8 +221,8 @@ class Guard:
         ahead = time.time() - time.monotonic()
         kept: Counter[tuple[int, Mass]] = Counter()
         for moment, mass, count in self._lately():
-            kept[int((moment + ahead) // TOGETHER_SECONDS) * TOGETHER_SECONDS, mass] += count
-        return [Done(at_s, mass, count) for (at_s, mass), count in sorted(kept.items())]
+            kept[int(moment // TOGETHER_SECONDS) * TOGETHER_SECONDS, mass] += count
+        return [Done(int(up_s + ahead), mass, count, up_s) for (up_s, mass), count in sorted(kept.items())]
 
     # ---- people ------------------------------------------------------------------------------------------
 
@@ -308,8 +316,20 @@ class Guard:
             after = page.next
 
 
-def _by_this_clock(recent: Sequence[Done]) -> Iterator[tuple[float, Mass, int]]:
-    """A wall clock that was put back since makes nothing older, nor younger than now."""
+def _by_this_clock(recent: Sequence[Done], boot: str) -> Iterator[tuple[float, Mass, int]]:
+    """While this computer was not started anew its own clock counts, which nobody sets.  Else the wall clock: put back
+    since, it makes nothing older, nor younger than now; put forward while the computer was off, it is believed."""
     now, wall = time.monotonic(), time.time()
+    is_same_boot = boot != "" and boot == this_boot()
     for done in recent:
-        yield now - max(0.0, wall - done.at_s), done.mass, done.count
+        age = now - done.up_s if is_same_boot else wall - done.at_s
+        yield now - max(0.0, age), done.mass, done.count
+
+
+@cache
+def this_boot() -> str:
+    """A name of this start of the computer; "" where the system tells none."""
+    try:
+        return _BOOT.read_text("ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        return ""

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from protocol.messages import Content, Delete, DeleteTree, Kind, Put, Revision
+from sync_client.engine import guarding
 from sync_client.engine.engine import Engine
 from sync_client.engine.guards import WINDOW_SECONDS
 from tests.support.one_engine import Setting, names, shown
@@ -134,9 +135,17 @@ async def test_what_was_deleted_before_a_restart_counts_too(setting: Setting) ->
     assert len(await setting.on_server("/study/series")) == 49
 
 
-@pytest.mark.parametrize(("jump", "asks"), [(-3 * 86_400.0, True), (WINDOW_SECONDS + 6, False)])
-async def test_a_clock_that_is_put_back_over_a_restart_forgets_nothing(
-    setting: Setting, monkeypatch: pytest.MonkeyPatch, jump: float, asks: bool
+@pytest.mark.parametrize(
+    ("jump", "new_boot", "asks"),
+    [
+        (-3 * 86_400.0, False, True),
+        (-3 * 86_400.0, True, True),
+        (3 * 86_400.0, False, True),  # put forward: no time has passed all the same
+        (WINDOW_SECONDS + 6, True, False),  # the computer was off so long, as far as anybody can tell
+    ],
+)
+async def test_a_clock_that_is_set_over_a_restart_forgets_nothing(
+    setting: Setting, monkeypatch: pytest.MonkeyPatch, jump: float, new_boot: bool, asks: bool
 ) -> None:
     async with setting.engine() as engine:
         study = await setting.follow(engine, "study")
@@ -147,6 +156,8 @@ async def test_a_clock_that_is_put_back_over_a_restart_forgets_nothing(
         assert await engine.once()
     wall = time.time
     monkeypatch.setattr(time, "time", lambda: wall() + jump)
+    if new_boot:
+        monkeypatch.setattr(guarding, "this_boot", lambda: "another one")
     for image in range(90, 110):
         (study / "series" / f"{image}.dcm").unlink()
     async with setting.engine() as engine:
