@@ -9,7 +9,7 @@ PYTEST_ARGS ?=
 BENCH_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-long lint bench clean
+.PHONY: help install demo test test-long lint bench package wheels clean
 
 help:
 	@echo "make install     the programs, into .venv/bin"
@@ -18,6 +18,8 @@ help:
 	@echo "make test-long   the random histories, for much longer"
 	@echo "make lint        format, rules, types, and the arrows between the rooms"
 	@echo "make bench       against rsync, Unison, Syncthing and rclone, where installed (N=1: quick)"
+	@echo "make package     what people install, into dist/: both clients as programs, .deb, .rpm"
+	@echo "make wheels      what the server's image is made of, into dist/wheels"
 	@echo "make clean       removes what these targets made, the environment included"
 
 # pip may stop half-way: the stamp is written last, so the next call begins anew.
@@ -46,11 +48,26 @@ lint: $(INSTALLED)
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	MYPYPATH=packaging/demo $(BIN)/mypy packaging/demo
+	$(BIN)/mypy packaging/installers/build.py packaging/container/requirements.py
 	$(BIN)/mypy --explicit-package-bases benchmarks
 	$(BIN)/lint-imports --no-logo
 
 bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks.run --rounds $(or $(N),3) $(BENCH_ARGS)
+
+package:
+	@$(PYTHON) packaging/installers/build.py
+
+# For the Python and the system of the image, whatever this machine has.
+WHEELS_FOR = --python-version 3.11 --implementation cp \
+	$(foreach tag,manylinux_2_28 manylinux_2_17 manylinux2014,--platform $(tag)_$(shell uname -m))
+
+wheels: $(INSTALLED)
+	rm -rf dist/wheels
+	@$(BIN)/python -m pip download --quiet --disable-pip-version-check --only-binary=:all: $(WHEELS_FOR) \
+		--dest dist/wheels $$($(BIN)/python packaging/container/requirements.py)
+	@$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist/wheels .
+	@echo "dist/wheels: $$(ls dist/wheels | wc -l) packages"
 
 clean:
 	rm -rf .venv demo-data bench-data build dist *.egg-info

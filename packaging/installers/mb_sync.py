@@ -1,0 +1,7 @@
+"""Where the built `mb-sync` begins."""
+
+import sys
+
+from sync_client.cli import main
+
+sys.exit(main())

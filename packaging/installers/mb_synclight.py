@@ -1,0 +1,7 @@
+"""Where the built `mb-synclight` begins."""
+
+import sys
+
+from synclight.cli import main
+
+sys.exit(main())
