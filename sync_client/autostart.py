@@ -1,7 +1,7 @@
 """Starting at login, on each system in its own way.
 
 Owns: what is written where, for Linux (systemd, else XDG), macOS and Windows, for each of our programs.
-May import: the standard library, protocol.errors.
+May import: the standard library, protocol.errors, own_program.
 
 What is to be written is decided by pure functions; only `turn_on` and `turn_off` touch the system.
 """
@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from protocol.errors import LocalProblem
+from sync_client.own_program import own_program
 
 RUN_KEY = r"Software\Microsoft\Windows\CurrentVersion\Run"
 
@@ -109,9 +110,7 @@ def _desktop_entry(program: Program, command: Sequence[str]) -> str:
 
 def own_command(program: Program, home: Path) -> list[str]:
     """What starts this program again with this home."""
-    if getattr(sys, "frozen", False):
-        return [sys.executable, "--home", str(home)]
-    return [sys.executable, "-P", "-m", program.module, "--home", str(home)]
+    return [*own_program(program.module), "--home", str(home)]
 
 
 def turn_on(wanted: StartFile | RunValue) -> str:

@@ -1,6 +1,6 @@
 """Showing a file, a folder or a page as the desktop does.
 
-Owns: which program of the system does it.  May import: the standard library, protocol.errors.
+Owns: which program of the system does it.  May import: the standard library, protocol.errors, own_program.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from protocol.errors import LocalProblem
+from sync_client.own_program import is_built, others_environment
 
 
 def nearest(path: Path, *, inside: bool) -> Path:
@@ -38,6 +39,7 @@ def show(what: Path | str) -> None:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
+            env=others_environment(os.environ, built=is_built()),
             start_new_session=True,
         )
     except OSError as error:

@@ -28,7 +28,7 @@ nothing of yours in the folder is overwritten or deleted.
   mb-synclight @code.txt ~/Study    reads it from a file
   mb-synclight                      goes on with the folders it follows
 
-Other commands: list · verify FOLDER · apply FOLDER · remove FOLDER · autostart on|off   (each has --help)"""
+Other commands: list · verify FOLDER · apply FOLDER · remove FOLDER · tray · autostart on|off   (each has --help)"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -154,8 +154,19 @@ def _remove_parser() -> _Parser:
 
 
 def _autostart_parser() -> _Parser:
-    parser = _parser("autostart", "Start at login, or not any more.", "mb-synclight autostart on")
+    about = "Start at login, with the icon where what draws it is installed, or not any more."
+    parser = _parser("autostart", about, "mb-synclight autostart on")
     parser.add_argument("wanted", choices=["on", "off"])
+    parser.add_argument(
+        "--no-tray", action="store_true", help="without the icon: for a computer without a screen"
+    )
+    return parser
+
+
+def _tray_parser() -> _Parser:
+    about = "Show an icon in the tray, and receive; its menu opens folders and decides what waits."
+    parser = _parser("tray", about, "mb-synclight tray")
+    parser.add_argument("--quiet", action="store_true", help="no notices, only the icon")
     return parser
 
 
@@ -165,4 +176,5 @@ _PARSERS: dict[str, Callable[[], _Parser]] = {
     "apply": _apply_parser,
     "remove": _remove_parser,
     "autostart": _autostart_parser,
+    "tray": _tray_parser,
 }

@@ -1,7 +1,8 @@
 """What each command of `mb-synclight` does.
 
 Owns: which of them works itself and which asks the process that works in the same home.
-May import: asyncio, argparse, protocol, sync_client.{lock,logs,operations,screens}, engine.claiming, synclight.
+May import: asyncio, argparse, protocol, sync_client.{autostart,lock,logs,operations,screens,tray}, engine.claiming,
+synclight.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import os
 import sys
 import time
 from contextlib import suppress
+from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 from protocol.errors import LocalProblem, MedicalBlocksError, NotSignedIn
@@ -24,6 +27,7 @@ from sync_client.engine.claiming import let_go, refuse_others
 from sync_client.lock import HomeInUse, holder, is_held, only_one
 from sync_client.logs import log_to
 from sync_client.operations import check_local
+from sync_client.tray.program import show
 from synclight.cli import DONE, ERROR, ITEMS_IN_ERROR
 from synclight.hiding import read_secret
 from synclight.home import Follow, LightHome, find_home
@@ -31,6 +35,7 @@ from synclight.keeping import Keeper
 from synclight.progress import Teller
 from synclight.redeeming import given_trust, read_code, redeem
 from synclight.running import forget, run_all
+from synclight.tray import MbSyncLight
 from synclight.verifying import Verified, checksum_line, verify_files
 from synclight.words import answer_of, in_our_words, list_screen
 
@@ -205,21 +210,63 @@ def remove(asked: argparse.Namespace) -> int:
     return DONE
 
 
+def tray(asked: argparse.Namespace) -> int:
+    home = find_home(asked.home)
+    if not has_icon():
+        raise LocalProblem(
+            "What draws the icon is not installed", hint="`mb-synclight list` says the same in a terminal."
+        )
+    home.make()
+    try:
+        with only_one(home.path / "tray.lock"):
+            program = MbSyncLight(home)
+            if any(not one.shared.ended for one in home.follows()) and not is_held(home.lock):
+                program.start()
+            show(program, tells=not asked.quiet)
+    except HomeInUse as error:
+        raise LocalProblem(
+            "The tray icon is there already", hint="Look at the edge of the screen."
+        ) from error
+    return DONE
+
+
+def has_icon() -> bool:
+    """Whether the libraries that draw one are there: the base install does without."""
+    return all(
+        find_spec(name) is not None for name in ("PIL", "dbus_fast" if sys.platform == "linux" else "pystray")
+    )
+
+
 def autostart(asked: argparse.Namespace) -> int:
     home = find_home(asked.home)
-    wanted = at_login.start_at_login(
-        MB_SYNCLIGHT,
+    if asked.wanted == "on":
+        with_icon = has_icon() and not asked.no_tray
+        _end_autostart(home)  # the other way, if that was chosen before
+        print(
+            f"MB-SyncLight starts at login: {at_login.turn_on(_at_login(home, with_icon=with_icon))}",
+            file=sys.stderr,
+        )
+    else:
+        _end_autostart(home)
+        print("MB-SyncLight does not start at login any more.", file=sys.stderr)
+    return DONE
+
+
+def _end_autostart(home: LightHome) -> None:
+    for with_icon in (True, False):
+        at_login.turn_off(_at_login(home, with_icon=with_icon))
+
+
+def _at_login(home: LightHome, *, with_icon: bool) -> at_login.StartFile | at_login.RunValue:
+    command = at_login.own_command(MB_SYNCLIGHT, home.path)
+    return at_login.start_at_login(
+        replace(MB_SYNCLIGHT, has_window=with_icon),
         sys.platform,
-        at_login.own_command(MB_SYNCLIGHT, home.path),
+        [command[0], *command[1:-2], "tray", *command[-2:]] if with_icon else command,
         home=Path.home(),
         variables=os.environ,
         has_systemd=Path("/run/systemd/system").is_dir(),
     )
-    if asked.wanted == "on":
-        print(f"MB-SyncLight starts at login: {at_login.turn_on(wanted)}", file=sys.stderr)
-    else:
-        print(f"MB-SyncLight does not start at login any more: {at_login.turn_off(wanted)}", file=sys.stderr)
-    return DONE
 
 
 def _followed(home: LightHome, folder: Path) -> Follow:
@@ -235,4 +282,5 @@ COMMANDS = {
     "apply": apply,
     "remove": remove,
     "autostart": autostart,
+    "tray": tray,
 }

@@ -1,7 +1,7 @@
 """A code that was typed as an argument stands in the process list: the program replaces itself without it.
 
 Owns: handing the code to the new program by a pipe, reading a secret from standard input or a file.
-May import: the standard library, protocol.errors.
+May import: the standard library, protocol.errors, sync_client.own_program.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from protocol.errors import LocalProblem
+from sync_client.own_program import is_single_file, own_environment, own_program
 
 MAX_SECRET_BYTES = 4_096  # a pipe takes this much without a reader
 STDIN = "-"
@@ -28,7 +29,12 @@ def replace_self(arguments: Sequence[str], code: str) -> int:
     with the exit code of the other one."""
     if len(code.encode()) > MAX_SECRET_BYTES:
         raise LocalProblem("That is too long for a sync code", hint="Copy it once more.")
-    program = [sys.executable] if getattr(sys, "frozen", False) else [sys.executable, "-P", "-m", "synclight"]
+    if is_single_file():
+        raise LocalProblem(
+            "A code given as an argument can be read in the list of processes for as long as this program runs",
+            hint="Give `-` instead and paste it, or @FILE; it was not used.",
+        )
+    program = own_program("synclight")
     if sys.platform == "win32":
         rest = [STDIN if one == code else one for one in arguments]
         return subprocess.run([*program, *rest], input=code + "\n", text=True, check=False).returncode  # noqa: S603 - this program itself
@@ -37,7 +43,7 @@ def replace_self(arguments: Sequence[str], code: str) -> int:
     os.write(writing, code.encode() + b"\n")
     os.close(writing)
     rest = [f"@/dev/fd/{reading}" if one == code else one for one in arguments]
-    return os.execv(program[0], [*program, *rest])  # noqa: S606 - this program itself, without a shell
+    return os.execve(program[0], [*program, *rest], own_environment())  # noqa: S606 - this program itself, without a shell
 
 
 def read_secret(argument: str, *, what: str) -> str:

@@ -6,7 +6,6 @@ May import: click, protocol.errors, autostart, home, lock, logs, tray, words.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
 from pathlib import Path
@@ -39,7 +38,10 @@ def tray(home: ClientHome, *, quiet: bool) -> None:
         with only_one(home.path / "tray.lock"):
             if read_identity(home).server is not None and not is_running(home.path):
                 _start(home)
-            _show(home, tells=not quiet)
+            from sync_client.tray.mb_sync import MbSync  # noqa: PLC0415 - not for `autostart`
+            from sync_client.tray.program import show  # noqa: PLC0415 - as above
+
+            show(MbSync(home), tells=not quiet)
     except HomeInUse as error:
         raise LocalProblem(
             "The tray icon is there already", hint="Look at the edge of the screen."
@@ -51,26 +53,6 @@ def _start(home: ClientHome) -> None:
         start_background(home)
     except MedicalBlocksError as error:  # the icon shows the same, and goes on trying is not its work
         notice(str(error))
-
-
-def _show(home: ClientHome, *, tells: bool) -> None:
-    if sys.platform == "linux":
-        from sync_client.tray.on_linux import Tray  # noqa: PLC0415 - only Linux has its libraries
-        from sync_client.tray.status_notifier import NoPanel  # noqa: PLC0415 - as above
-
-        try:
-            asyncio.run(Tray(home, tells=tells).run())
-        except NoPanel as error:
-            if not os.environ.get("DISPLAY"):
-                raise LocalProblem(
-                    f"There is no place for an icon: {error}",
-                    hint="`mb-sync status` says the same in a terminal; GNOME needs its AppIndicator extension.",
-                ) from error
-        else:
-            return
-    from sync_client.tray import elsewhere  # noqa: PLC0415 - only where it is needed
-
-    elsewhere.run(home, tells=tells)
 
 
 @command("autostart", "mb-sync autostart on")

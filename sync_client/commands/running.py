@@ -1,7 +1,7 @@
 """`mb-sync start`, `stop`, `run`, `once` and `limit`.
 
 Owns: the process in which the engine works.
-May import: click, protocol, control, daemon, home, lock, progress, reach.
+May import: click, protocol, control, daemon, home, lock, own_program, progress, reach.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from sync_client.home import ClientHome, require_sign_in
 from sync_client.lock import holder, is_held
 from sync_client.logs import log_to, tell_fault
 from sync_client.operations import perform
+from sync_client.own_program import own_environment, own_program
 from sync_client.progress import Tell, shown_progress
 
 START_SECONDS = 30.0
@@ -63,8 +64,8 @@ def start_background(home: ClientHome) -> int:
     words = home.log / "start.txt"
     with words.open("wb") as output:
         process = subprocess.Popen(  # noqa: S603 - this program itself
-            # -P: a folder in which somebody types this may hold a `protocol` of its own
-            [sys.executable, "-P", "-m", "sync_client", "--home", str(home.path), "run", "--background"],
+            [*own_program("sync_client"), "--home", str(home.path), "run", "--background"],
+            env=own_environment(),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,

@@ -1,7 +1,7 @@
 """The tray on macOS and Windows, and on Linux desktops that only know the old kind: pystray.
 
 Owns: how our menu becomes pystray's.  Not run by us on macOS and Windows; the conversion is tested.
-May import: pystray (imported late: without a display it fails), home, acting, icons, looking, menu, notices.
+May import: pystray (imported late: without a display it fails), icons, menu, program.
 """
 
 from __future__ import annotations
@@ -10,39 +10,40 @@ import threading
 from typing import Any
 
 from protocol.errors import LocalProblem, MedicalBlocksError
-from sync_client.home import ClientHome
 from sync_client.tray import icons
-from sync_client.tray.acting import act
-from sync_client.tray.looking import look
-from sync_client.tray.menu import Action, Face, Item, Quit, Seen, face_of
-from sync_client.tray.notices import is_quiet, notices
+from sync_client.tray.menu import Action, Face, Item, Quit
+from sync_client.tray.program import Program
 
 LOOK_SECONDS = 2.0
 ICON_PIXELS = 64
 
 
-def run(home: ClientHome, *, tells: bool) -> None:
+def run(program: Program, *, tells: bool) -> None:
     """Until somebody quits; owns the main thread, as macOS demands.  Raises LocalProblem."""
     try:
         import pystray  # noqa: PLC0415 - see above
     except Exception as error:  # pystray raises whatever its back end raises
         raise LocalProblem(
             f"This desktop shows no icons of programs ({type(error).__name__})",
-            hint="`mb-sync status` says the same in a terminal.",
+            hint=f"`{program.in_a_terminal}` says the same in a terminal.",
         ) from error
-    _PystrayTray(home, pystray, tells=tells).run()
+    _PystrayTray(program, pystray, tells=tells).run()
 
 
 class _PystrayTray:
-    def __init__(self, home: ClientHome, pystray: Any, *, tells: bool) -> None:
-        self._home = home
+    def __init__(self, program: Program, pystray: Any, *, tells: bool) -> None:
+        self._program = program
         self._pystray = pystray
         self._tells = tells
         self._ends = threading.Event()
-        self._face = face_of(look(home, None))
+        self._seen = program.look()
+
+    @property
+    def _face(self) -> Face:
+        return self._seen.face
 
     def run(self) -> None:
-        icon = self._pystray.Icon("mb-sync", _image(self._face.state), _hint(self._face), self._menu())
+        icon = self._pystray.Icon(self._program.id, _image(self._face.state), _hint(self._face), self._menu())
         icon.run(setup=self._keep)
 
     def _menu(self) -> Any:
@@ -51,21 +52,16 @@ class _PystrayTray:
     def _keep(self, icon: Any) -> None:
         """In a thread of its own, beside the desktop's."""
         icon.visible = True
-        seen: Seen | None = None
-        quiet: Seen | None = None
-        while not self._ends.wait(LOOK_SECONDS if seen else 0):
-            before, seen = seen, look(self._home, seen)
-            face = face_of(seen)
-            if face.state != self._face.state:
-                icon.icon = _image(face.state)
-            icon.title = _hint(face)
-            self._face = face
+        while True:
+            icon.icon = _image(self._face.state)
+            icon.title = _hint(self._face)
             icon.menu = self._menu()
             icon.update_menu()
-            for notice in notices(before, seen, quiet=quiet) if self._tells and icon.HAS_NOTIFICATION else ():
+            for notice in self._seen.notices if self._tells and icon.HAS_NOTIFICATION else ():
                 icon.notify(notice.text, notice.title)
-            if is_quiet(seen):
-                quiet = seen
+            if self._ends.wait(LOOK_SECONDS):
+                break
+            self._seen = self._program.look()
         icon.stop()
 
     def _clicked(self, action: Action) -> None:
@@ -73,7 +69,7 @@ class _PystrayTray:
 
     def _act(self, action: Action) -> None:
         try:
-            act(self._home, action)
+            self._program.act(action)
         except MedicalBlocksError:  # the next look shows what is so
             return
         if isinstance(action, Quit):

@@ -9,8 +9,8 @@ badge carries its own ground (WCAG 2.2, 1.4.11).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import cos, radians, sin
 
@@ -115,9 +115,18 @@ def shapes(state: str) -> tuple[Shape, ...]:
 
 def svg(state: str) -> str:
     """The picture as a document of its own."""
+    return _document(shapes(state))
+
+
+def mark() -> str:
+    """The program's own picture, for menus of programs: no state, and in colour."""
+    return _document(replace(shape, colour=BLUE) if shape.colour == MARK else shape for shape in _BLOCKS)
+
+
+def _document(drawn: Iterable[Shape]) -> str:
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {GRID} {GRID}">\n'
-        + "".join(f"  {_element(shape)}\n" for shape in shapes(state))
+        + "".join(f"  {_element(shape)}\n" for shape in drawn)
         + "</svg>\n"
     )
 

@@ -1,7 +1,7 @@
 """The tray on a Linux desktop: look, show, tell; do what is clicked.
 
 Owns: the loop, its pace, notices over D-Bus.
-May import: dbus-fast, protocol.errors, home, acting, looking, menu, notices, status_notifier.
+May import: dbus-fast, protocol.errors, icons, menu, notices, program, status_notifier.
 """
 
 from __future__ import annotations
@@ -9,18 +9,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+from collections.abc import Sequence
 from typing import Any
 
 from dbus_fast import Variant
 from dbus_fast.aio import MessageBus
 
 from protocol.errors import MedicalBlocksError
-from sync_client.home import ClientHome
 from sync_client.tray import icons
-from sync_client.tray.acting import act
-from sync_client.tray.looking import look
-from sync_client.tray.menu import Action, Quit, Seen, face_of
-from sync_client.tray.notices import Notice, is_quiet, notices
+from sync_client.tray.menu import Action, Quit
+from sync_client.tray.notices import Notice
+from sync_client.tray.program import Program
 from sync_client.tray.status_notifier import TrayIcon, call
 
 log = logging.getLogger(__name__)
@@ -32,15 +31,13 @@ NORMAL, CRITICAL = 1, 2  # urgency of a notice (Desktop Notifications 1.2)
 
 
 class Tray:
-    """Shows `home`'s client until somebody quits.  tells: whether notices are wanted."""
+    """Shows the program until somebody quits.  tells: whether notices are wanted."""
 
-    def __init__(self, home: ClientHome, *, tells: bool) -> None:
-        self._home = home
+    def __init__(self, program: Program, *, tells: bool) -> None:
+        self._program = program
         self._tells = tells
         self._ends = asyncio.Event()
         self._again = asyncio.Event()  # look now, something was clicked
-        self._seen: Seen | None = None
-        self._quiet: Seen | None = None
         self._failed: Notice | None = None  # a click, to be told with the next look
         self._notices: dict[str, int] = {}  # what it is about → the number that the desktop gave it
 
@@ -49,19 +46,18 @@ class Tray:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._ends.set)
-        seen = await asyncio.to_thread(look, self._home, None)
-        icon = await TrayIcon.open(face_of(seen), self._clicked)
+        seen = await asyncio.to_thread(self._program.look)
+        icon = await TrayIcon.open(self._program.id, seen.face, self._clicked)
         try:
             while not self._ends.is_set():
-                icon.change(face_of(seen))
-                await self._tell(icon.bus, seen)
-                await self._pause(seen)
-                seen = await asyncio.to_thread(look, self._home, seen)
+                icon.change(seen.face)
+                await self._tell(icon.bus, seen.notices)
+                await self._pause(BUSY_LOOK_SECONDS if seen.busy else LOOK_SECONDS)
+                seen = await asyncio.to_thread(self._program.look)
         finally:
             icon.close()
 
-    async def _pause(self, seen: Seen) -> None:
-        seconds = BUSY_LOOK_SECONDS if seen.status["state"] in ("syncing", "starting") else LOOK_SECONDS
+    async def _pause(self, seconds: float) -> None:
         waiting = [asyncio.ensure_future(event.wait()) for event in (self._ends, self._again)]
         await asyncio.wait(waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         for one in waiting:
@@ -70,7 +66,7 @@ class Tray:
 
     async def _clicked(self, action: Action) -> None:
         try:
-            await asyncio.to_thread(act, self._home, action)
+            await asyncio.to_thread(self._program.act, action)
         except MedicalBlocksError as error:
             log.warning("tray: a click failed code=%s", error.code)
             self._failed = Notice("That did not work", str(error), "click")
@@ -80,11 +76,7 @@ class Tray:
             self._ends.set()
         self._again.set()
 
-    async def _tell(self, bus: MessageBus, seen: Seen) -> None:
-        found = notices(self._seen, seen, quiet=self._quiet)
-        self._seen = seen
-        if is_quiet(seen):
-            self._quiet = seen
+    async def _tell(self, bus: MessageBus, found: Sequence[Notice]) -> None:
         failed, self._failed = self._failed, None
         if failed is not None:
             await self._notify(bus, failed)
@@ -107,7 +99,7 @@ class Tray:
             "image-data": Variant("(iiibiiay)", pixels),
         }
         body: list[Any] = [
-            "MB-Sync",
+            self._program.title,
             self._notices.get(notice.about, 0),
             "",
             notice.title,

@@ -55,8 +55,9 @@ class NoPanel(Exception):
 class _Item(ServiceInterface):
     """The icon itself.  The names are the standard's."""
 
-    def __init__(self, face: Face) -> None:
+    def __init__(self, name: str, face: Face) -> None:
         super().__init__("org.kde.StatusNotifierItem")
+        self._name = name
         self.face = face
 
     @dbus_property(READ)
@@ -65,7 +66,7 @@ class _Item(ServiceInterface):
 
     @dbus_property(READ)
     def Id(self) -> DBusStr:
-        return "mb-sync"
+        return self._name
 
     @dbus_property(READ)
     def Title(self) -> DBusStr:
@@ -263,19 +264,19 @@ async def call(
 class TrayIcon:
     """In the panel from `open` to `close`."""
 
-    def __init__(self, bus: MessageBus, face: Face, click: Click) -> None:
+    def __init__(self, bus: MessageBus, name: str, face: Face, click: Click) -> None:
         self._bus = bus
-        self._item = _Item(face)
+        self._item = _Item(name, face)
         self._menu = _Menu(face, click)
 
     @classmethod
-    async def open(cls, face: Face, click: Click) -> Self:
-        """Raises NoPanel."""
+    async def open(cls, name: str, face: Face, click: Click) -> Self:
+        """name: as desktops remember where the icon belongs.  Raises NoPanel."""
         try:
             bus = await MessageBus(bus_type=BusType.SESSION).connect()
         except Exception as error:  # no address, no socket, turned away: all the same to whoever asks
             raise NoPanel(f"no desktop session answers ({error})") from error
-        icon = cls(bus, face, click)
+        icon = cls(bus, name, face, click)
         bus.export(ITEM_PATH, icon._item)
         bus.export(MENU_PATH, icon._menu)
         bus.add_message_handler(icon._watcher_came)
