@@ -9,13 +9,14 @@ PYTEST_ARGS ?=
 BENCH_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-long lint bench package wheels clean
+.PHONY: help install demo test test-long screenshots lint bench package wheels clean
 
 help:
 	@echo "make install     the programs, into .venv/bin"
 	@echo "make demo        a server and two computers on real DICOM files (ONCE=1: check and end by itself)"
 	@echo "make test        all tests"
 	@echo "make test-long   the random histories, for much longer"
+	@echo "make screenshots the pictures of the docs, of real pages on made-up files"
 	@echo "make lint        format, rules, types, and the arrows between the rooms"
 	@echo "make bench       against rsync, Unison, Syncthing and rclone, where installed (N=1: quick)"
 	@echo "make package     what people install, into dist/: both clients as programs, .deb, .rpm"
@@ -51,6 +52,9 @@ lint: $(INSTALLED)
 	$(BIN)/mypy packaging/installers/build.py packaging/container/requirements.py
 	$(BIN)/mypy --explicit-package-bases benchmarks
 	$(BIN)/lint-imports --no-logo
+
+screenshots: $(INSTALLED)
+	$(BIN)/python packaging/screens.py docs/screens
 
 bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks.run --rounds $(or $(N),3) $(BENCH_ARGS)

@@ -21,6 +21,7 @@ from hashlib import sha256
 TOKEN_SECONDS = 120.0  # from the click to the page
 IDLE_SECONDS = 300.0  # an open page asks every few seconds, one that is hidden at least every minute
 WHOLE_SECONDS = 12 * 3_600.0
+LINGER_SECONDS = 15.0  # after the last knock, so that whoever is turned away is told why
 MAX_TOKENS = 16  # handed out and not used yet; the oldest give way
 SESSION_HEADER = "X-MB-Session"
 
@@ -44,6 +45,7 @@ class Gate:
     _tokens: dict[bytes, float] = field(default_factory=dict)  # digest → until when it is good
     _used: set[bytes] = field(default_factory=set)
     _sessions: dict[bytes, _Session] = field(default_factory=dict)
+    _knocked_at: float = float("-inf")
 
     def hand_out(self) -> str:
         """A token for one page."""
@@ -56,6 +58,7 @@ class Gate:
     def enter(self, token: str) -> str:
         """The session for a token.  Raises TurnedAway; then a session of the same token has ended as well."""
         known = _digest(token)
+        self._knocked_at = self.clock()
         if known in self._used:
             self._sessions = {key: one for key, one in self._sessions.items() if one.token != known}
             raise TurnedAway("used-twice")
@@ -77,6 +80,7 @@ class Gate:
         found.idle_at = now + IDLE_SECONDS
 
     def leave(self, session: str | None) -> None:
+        self._knocked_at = self.clock()
         self._sessions.pop(_digest(session or ""), None)
 
     def is_deserted(self) -> bool:
@@ -85,7 +89,7 @@ class Gate:
         self._tokens = {key: until for key, until in self._tokens.items() if until >= now}
         alive = {key: one for key, one in self._sessions.items() if min(one.ends_at, one.idle_at) >= now}
         self._sessions = alive
-        return not (self._tokens or self._sessions)
+        return not (self._tokens or self._sessions) and now > self._knocked_at + LINGER_SECONDS
 
 
 def _digest(secret: str) -> bytes:

@@ -14,7 +14,7 @@ import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 
-from protocol.errors import LocalProblem
+from protocol.errors import BadRequest, LocalProblem
 from sync_client.commands.running import start_background
 from sync_client.control import Json, TimeIsUp, ask
 from sync_client.home import ClientHome, read_account
@@ -56,6 +56,11 @@ class MbSyncPage:
             "resume": self.resume,
             "show": self.show,
             "activity": self.activity,
+            "conflicts": self.conflicts,
+            "resolve": self.resolve,
+            "bring-back": self.bring_back,
+            "guard-decide": self.decide_guard,
+            "exclude": self.exclude,
         }
 
     async def now(self, _: dict[str, Json]) -> Json:
@@ -66,7 +71,7 @@ class MbSyncPage:
         status = status_of(self._home)
         quiet = not status["running"] or status["state"] in ("starting", "synced")
         guards = [] if quiet else ask(self._home.path, "guard", seconds=ANSWER_SECONDS)
-        return {"status": status, "guards": guards}
+        return {"status": status, "guards": guards, "own": str(Path.home())}
 
     async def _asked(self, do: str, *, seconds: float = ANSWER_SECONDS, **arguments: Json) -> Json:
         return await asyncio.to_thread(ask, self._home.path, do, seconds=seconds, **arguments)
@@ -118,3 +123,28 @@ class MbSyncPage:
 
     async def activity(self, asked: dict[str, Json]) -> Json:
         return await self._asked("activity", limit=number_of(asked, "limit", least=1, most=MAX_ACTIVITY))
+
+    # ---- what waits for a decision -------------------------------------------------------------------------
+
+    async def conflicts(self, _: dict[str, Json]) -> Json:
+        return await self._asked("conflicts")
+
+    async def resolve(self, asked: dict[str, Json]) -> Json:
+        return await self._asked("resolve", id=text_of(asked, "id"), keep=text_of(asked, "keep"))
+
+    async def bring_back(self, asked: dict[str, Json]) -> Json:
+        """What gave way, out of the local trash."""
+        to = str(path_of(asked, "to")) if asked.get("to") is not None else None
+        return await self._asked("trash-restore", item=text_of(asked, "item"), to=to)
+
+    async def decide_guard(self, asked: dict[str, Json]) -> Json:
+        apply = asked.get("apply")
+        if not isinstance(apply, bool):
+            raise BadRequest("'apply' is missing", hint="Load the page again.")
+        return await self._asked("guard-decide", folder=str(path_of(asked, "folder")), apply=apply)
+
+    async def exclude(self, asked: dict[str, Json]) -> Json:
+        """Keep something off this computer; remove: have it here again."""
+        return await self._asked(
+            "exclude", path=str(path_of(asked, "path")), remove=bool(asked.get("remove"))
+        )

@@ -147,7 +147,8 @@ def _menu(seen: Seen, detail: str) -> Iterator[Item]:
     yield SEPARATOR
     yield from _folders(status)
     if seen.activity:
-        yield Item("Recent changes", items=tuple(_changes(seen.activity)))
+        changes = (*_changes(seen.activity), SEPARATOR, Item("Show all…", Page("activity")))
+        yield Item("Recent changes", items=changes)
     yield SEPARATOR
     yield Item("Sync now", Ask("wait"))
     yield from _pausing(status)
@@ -235,7 +236,7 @@ def _conflicts(status: Json, conflicts: tuple[Json, ...]) -> Iterator[Item]:
     ]
     yield Item(
         f"{screens.count_of(count, 'conflict')} to decide",
-        items=tuple(_cut(listed, count, "mb-sync conflicts")),
+        items=tuple(_cut(listed, count, Page("conflicts"))),
     )
 
 
@@ -253,7 +254,7 @@ def _notices(status: Json) -> Iterator[Item]:
         yield Item(_short(told[0]["words"]), items=(Item(told[0]["command"]),))
     elif told:
         listed = [Item(_short(one["words"]), items=(Item(one["command"]),)) for one in told[:MAX_LISTED]]
-        yield Item(f"{len(told):,} notices", items=tuple(_cut(listed, len(told), "mb-sync status")))
+        yield Item(f"{len(told):,} notices", items=tuple(_cut(listed, len(told), Page("home"))))
 
 
 def _problems(status: Json) -> Iterator[Item]:
@@ -274,15 +275,15 @@ def _problems(status: Json) -> Iterator[Item]:
     ]
     yield Item(
         f"{screens.count_of(len(problems), 'item')} in trouble",
-        items=tuple(_cut(listed, len(problems), "mb-sync status")),
+        items=tuple(_cut(listed, len(problems), Page("problems"))),
     )
 
 
-def _cut(listed: list[Item], count: int, command: str) -> Iterator[Item]:
+def _cut(listed: list[Item], count: int, page: Page) -> Iterator[Item]:
+    """page: where the others are listed too."""
     yield from listed
     if count > len(listed):
-        more = f"{count - len(listed):,} more" if listed else "All of them"
-        yield Item(f"{more}: {command}")
+        yield Item(f"{count - len(listed):,} more…" if listed else "Show them…", page)
 
 
 def _folders(status: Json) -> Iterator[Item]:

@@ -2,17 +2,19 @@
 
 import { ask, Refusal } from "./asking.js";
 import { button, fill, h, picture } from "./dom.js";
-import { clock, day, nameOf, shown, size, t, troubleWords } from "./words.js";
+import { clock, day, folderOf, has, nameOf, placeOf, size, t, troubleWords } from "./words.js";
 
 const STEP = 50;
 const MOST = 500;
 const AGAIN_MS = 4_000;
+const GROUPED = 4; // changes of one kind in one folder, from so many on
 
 export class Activity {
   constructor(page) {
     this.page = page;
     this.limit = STEP;
     this.asked = 0;
+    this.opened = new Set();
     this.wrong = h("p", { role: "alert", class: "wrong" });
     this.list = h("div", {});
     this.place = h("div", {}, h("h1", {}, t("part.activity")), h("p", { class: "hint" }, t("activity.about")), this.wrong, this.list);
@@ -46,7 +48,7 @@ export class Activity {
       if (!days.has(key)) days.set(key, []);
       days.get(key).push(one);
     }
-    const shownDays = [...days].map(([title, those]) => [h("h2", {}, title), h("ul", { class: "card changes" }, ...those.map((one) => this.change(one)))]);
+    const shownDays = [...days].map(([title, those]) => [h("h2", {}, title), h("ul", { class: "card changes" }, ...runs(those).map((run) => (run.length < GROUPED ? run.map((one) => this.change(one)) : this.group(run))))]);
     const more = changes.length >= this.limit && this.limit < MOST ? button(t("activity.more"), () => {
       this.limit = Math.min(MOST, this.limit + STEP);
       this.load();
@@ -54,12 +56,24 @@ export class Activity {
     return [...shownDays, more];
   }
 
+  // Much of one kind in one folder is one line; who wants to opens it.
+  group(run) {
+    const [one] = run;
+    const folder = folderOf(one.path);
+    const bytes = run.reduce((sum, each) => sum + each.bytes, 0);
+    const key = `${run[run.length - 1].at}${folder}`;
+    const lines = h("details", { open: this.opened.has(key), on: { toggle: () => (lines.open ? this.opened.add(key) : this.opened.delete(key)) } },
+      h("summary", { "data-key": key }, h("span", { class: "name" }, t("files", { count: run.length })), h("span", { class: "hint path" }, placeOf(folder))),
+      h("ul", {}, ...run.map((each) => h("li", {}, this.name(each), h("span", { class: "hint tabular" }, [each.bytes ? size(each.bytes) : "", clock(each.at)].filter(Boolean).join(" · "))))));
+    return h("li", {}, arrow(one), h("div", { class: "words" }, lines), ending(one, bytes));
+  }
+
   change(one) {
-    const name = nameOf(one.path);
-    const folder = shown(one.path.slice(0, Math.max(0, one.path.lastIndexOf("/"))));
-    const words = t(`activity.${one.action}.${one.direction}`);
-    const open = h("button", { type: "button", class: "link name", "data-key": `${one.at}${one.path}`, on: { click: () => this.open(one.path) } }, name);
-    return h("li", {}, picture(one.direction === "up" ? "up" : "down", "arrow"), h("div", { class: "words" }, open, h("p", { class: "hint path" }, folder)), h("div", { class: "end" }, h("span", {}, words.startsWith("activity.") ? one.action : words), h("span", { class: "hint tabular" }, [one.bytes ? size(one.bytes) : "", clock(one.at)].filter(Boolean).join(" · "))));
+    return h("li", {}, arrow(one), h("div", { class: "words" }, this.name(one), h("p", { class: "hint path" }, placeOf(folderOf(one.path)))), ending(one, one.bytes));
+  }
+
+  name(one) {
+    return h("button", { type: "button", class: "link name", "data-key": `${one.at}${one.path}`, on: { click: () => this.open(one.path) } }, nameOf(one.path));
   }
 
   async open(path) {
@@ -70,4 +84,26 @@ export class Activity {
       if (error instanceof Refusal) this.wrong.textContent = troubleWords(error);
     }
   }
+}
+
+// Changes beside each other that are of one kind and one folder.
+function runs(changes) {
+  const found = [];
+  let last = "";
+  for (const one of changes) {
+    const kind = [one.action, one.direction, folderOf(one.path)].join("\n");
+    if (kind === last) found[found.length - 1].push(one);
+    else found.push([one]);
+    last = kind;
+  }
+  return found;
+}
+
+function arrow(one) {
+  return picture(one.direction === "up" ? "up" : "down", "arrow");
+}
+
+function ending(one, bytes) {
+  const key = `activity.${one.action}.${one.direction}`;
+  return h("div", { class: "end" }, h("span", {}, has(key) ? t(key) : one.action), h("span", { class: "hint tabular" }, [bytes ? size(bytes) : "", clock(one.at)].filter(Boolean).join(" · ")));
 }

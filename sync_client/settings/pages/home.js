@@ -2,7 +2,7 @@
 
 import { Refusal, ask } from "./asking.js";
 import { button, fill, h, mark, picture, say } from "./dom.js";
-import { clock, foreign, nameOf, number, shown, size, t, troubleWords } from "./words.js";
+import { clock, foreign, nameOf, number, placeOf, shown, size, t, troubleWords } from "./words.js";
 
 const PAUSES = [3_600, 4 * 3_600, 24 * 3_600, null];
 
@@ -118,7 +118,7 @@ export class Home {
     const words = folder.state === "error" ? foreign(h("p", { class: "wrong" }), folder.words) : null;
     return h("section", { class: "card folder" },
       mark(folder.state),
-      h("div", { class: "words" }, h("h3", {}, nameOf(folder.local)), h("p", { class: "hint path" }, shown(folder.local)), h("p", { class: "hint path" }, shown(folder.remote)), words, h("p", { class: "facts" }, h("span", {}, t(`state.${folder.state}`)), ...facts)),
+      h("div", { class: "words" }, h("h3", {}, nameOf(folder.local)), h("p", { class: "hint path" }, placeOf(folder.local)), h("p", { class: "hint path" }, shown(folder.remote)), words, h("p", { class: "facts" }, h("span", {}, t(`state.${folder.state}`)), ...facts)),
       h("div", { class: "buttons" }, open));
   }
 

@@ -3,11 +3,13 @@
 import { Ended, Refusal, ask, enter, forget, hasSession } from "./asking.js";
 import { button, fill, h, mark, picture, say } from "./dom.js";
 import { FirstRun } from "./first_run.js";
-import { Home } from "./home.js";
+import { Home, troubleCount } from "./home.js";
 import { Activity } from "./activity.js";
-import { LANGUAGES, chosenLanguage, currentLanguage, keepLanguage, speak, t } from "./words.js";
+import { Conflicts } from "./conflicts.js";
+import { Problems } from "./problems.js";
+import { LANGUAGES, chosenLanguage, currentLanguage, keepLanguage, knowOwn, speak, t } from "./words.js";
 
-const PARTS = { home: Home, activity: Activity };
+const PARTS = { home: Home, activity: Activity, conflicts: Conflicts, problems: Problems };
 const SEEN_MS = 1_000;
 const BUSY_MS = 500;
 const HIDDEN_MS = 20_000;
@@ -79,7 +81,10 @@ class Page {
       }
       if (!(error instanceof Refusal)) throw error;
     }
-    if (this.now) this.show();
+    if (this.now) {
+      knowOwn(this.now.own);
+      this.show();
+    }
     const busy = ["syncing", "starting"].includes(this.now?.status.state);
     this.timer = setTimeout(() => this.look(), document.hidden ? HIDDEN_MS : busy ? BUSY_MS : SEEN_MS);
   }
@@ -162,17 +167,12 @@ class Page {
       else link.removeAttribute("aria-current");
     }
     fill(this.frame.state, [status.state, status.user, currentLanguage()], () => [mark(status.state), h("span", {}, t(`state.${status.state}`))]);
-    const counts = { conflicts: status.conflicts, problems: troubles(status) + guards.length };
+    const counts = { conflicts: status.conflicts, problems: troubleCount(status) + guards.length };
     for (const [name, count] of Object.entries(counts)) {
       const found = this.frame.links[name];
       if (found) fill(found.badge, [count], () => (count ? [h("span", { "aria-hidden": "true" }, String(count)), h("span", { class: "by-ear" }, t("count.waiting", { count }))] : []));
     }
   }
-}
-
-// Items in trouble that are no guard: those are asked about apart.
-export function troubles(status) {
-  return status.folders.reduce((count, folder) => count + folder.problems.filter((one) => one.code !== "guard").length, 0);
 }
 
 function brand() {
@@ -189,12 +189,6 @@ function languageSwitch() {
     location.reload();
   } } }, ...Object.entries(LANGUAGES).map(([one, name]) => h("option", { value: one, lang: one, selected: one === currentLanguage() }, name)));
   return choice;
-}
-
-// The words beside a button that could not do it.
-export function problemLine() {
-  const place = h("p", { role: "alert", class: "wrong" });
-  return place;
 }
 
 new Page().begin();

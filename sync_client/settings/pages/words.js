@@ -100,8 +100,30 @@ export function shown(name) {
   return name.replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, "\ufffd");
 }
 
+// Where a path is cut: names may hold a backslash, but on Windows.
+function separator(path) {
+  return /^([A-Za-z]:|\\\\)/.test(path) ? /[\\/]/ : /\//;
+}
+
 export function nameOf(path) {
-  return shown(path.replace(/[\\/]+$/, "").split(/[\\/]/).pop() || path);
+  return shown(path.split(separator(path)).filter(Boolean).pop() ?? path);
+}
+
+export function folderOf(path) {
+  const name = path.split(separator(path)).filter(Boolean).pop() ?? "";
+  return path.slice(0, path.lastIndexOf(name)).replace(/(.)[\\/]$/, "$1");
+}
+
+let own = "";
+
+// This person's own folder on this computer; it is written ~.
+export function knowOwn(folder) {
+  own = folder;
+}
+
+export function placeOf(path) {
+  const inside = own && (path === own || (path.startsWith(own) && /[\\/]/.test(path[own.length])));
+  return shown(inside ? `~${path.slice(own.length)}` : path);
 }
 
 // What went wrong: in this language where the catalogue knows the code, then the program's own sentence.

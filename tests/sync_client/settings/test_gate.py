@@ -6,6 +6,7 @@ import pytest
 
 from sync_client.settings.gate import (
     IDLE_SECONDS,
+    LINGER_SECONDS,
     MAX_TOKENS,
     TOKEN_SECONDS,
     WHOLE_SECONDS,
@@ -95,6 +96,8 @@ def test_nobody_is_there_when_the_last_one_has_left(gate: Gate, clock: Clock) ->
     session = gate.enter(token)
     assert not gate.is_deserted()
     gate.leave(session)
+    assert not gate.is_deserted()  # for a moment
+    clock.now += LINGER_SECONDS + 1
     assert gate.is_deserted()
     gate.enter(gate.hand_out())
     clock.now += IDLE_SECONDS + 1

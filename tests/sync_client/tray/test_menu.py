@@ -87,7 +87,10 @@ def test_recent_changes_show_the_file_where_it_lies() -> None:
     change = {"at": 1, "action": "added", "direction": "down", "path": "/home/ana/Study/a_1.dcm", "bytes": 3}
     menu = face_of(Seen(a_status(), activity=(change,) * 20)).menu
     listed = at(menu, "Recent changes").items
-    assert listed == (Item("↓ a_1.dcm (added)", Open("/home/ana/Study/a_1.dcm", inside=True)),) * MAX_LISTED
+    assert listed[-1] == Item("Show all…", Page("activity"))
+    assert (
+        listed[:-2] == (Item("↓ a_1.dcm (added)", Open("/home/ana/Study/a_1.dcm", inside=True)),) * MAX_LISTED
+    )
 
 
 def test_a_conflict_is_decided_from_the_menu() -> None:
@@ -100,7 +103,8 @@ def test_a_conflict_is_decided_from_the_menu() -> None:
     }
     menu = face_of(Seen(a_status(state="attention", conflicts=3), conflicts=(conflict,))).menu
     both = at(menu, "3 conflicts to decide")
-    assert lines(both.items) == ["a.dcm", "2 more: mb-sync conflicts"]
+    assert lines(both.items) == ["a.dcm", "2 more…"]
+    assert both.items[1].action == Page("conflicts")
     choices = both.items[0].items
     assert lines(choices) == [
         "Show both files",
