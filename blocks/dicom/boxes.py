@@ -6,6 +6,9 @@ May import: pydicom, blocks.dicom.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from itertools import pairwise
+
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
@@ -15,12 +18,26 @@ from blocks.dicom.files import Unreadable
 from blocks.dicom.template import Box
 
 _PIXEL_DATA = 0x7FE00010
+_EDGES = (0x00186018, 0x0018601A, 0x0018601C, 0x0018601E)
+_MOST_REGIONS = 32
 _ONE_SAMPLE, _COLOURS = {"MONOCHROME1", "MONOCHROME2"}, {"RGB"}
 
 
-def fitting(dataset: Dataset, boxes: list[Box]) -> list[tuple[int, int, int, int]]:
+Area = tuple[int, int, int, int]  # left, top, right, bottom
+
+
+@dataclass(frozen=True, slots=True)
+class Blanking:
+    """What is to be made black.  is_enough: the site named the areas itself; else text may stand in what is left."""
+
+    areas: list[Area]
+    is_enough: bool
+
+
+def fitting(dataset: Dataset, boxes: list[Box]) -> Blanking:
     """The areas of every box that is meant for this device and this size of picture."""
-    areas: list[tuple[int, int, int, int]] = []
+    areas: list[Area] = []
+    is_enough = False
     for box in boxes:
         if (
             box.modality.upper() == _text(dataset, "Modality").upper()
@@ -30,10 +47,41 @@ def fitting(dataset: Dataset, boxes: list[Box]) -> list[tuple[int, int, int, int
             and box.columns in {0, dataset.get("Columns")}
         ):
             areas += box.areas
-    return areas
+            is_enough = is_enough or bool(box.areas)
+            if box.outside_regions:
+                areas += _outside(_regions(dataset), int(dataset.Columns), int(dataset.Rows))
+    return Blanking(areas, is_enough)
 
 
-def blank(dataset: Dataset, syntax: UID, areas: list[tuple[int, int, int, int]]) -> None:
+def _regions(dataset: Dataset) -> list[Area]:
+    """Where the file says that ultrasound is shown (PS3.3 C.8.5.5); empty if one of them lies outside the picture."""
+    found = []
+    for region in (dataset.get("SequenceOfUltrasoundRegions") or [])[:_MOST_REGIONS]:
+        try:
+            left, top, right, bottom = (int(region[tag].value) for tag in _EDGES)
+        except (KeyError, TypeError, ValueError):
+            return []
+        if not (0 <= left < right < int(dataset.Columns) and 0 <= top < bottom < int(dataset.Rows)):
+            return []
+        found.append((left, top, right + 1, bottom + 1))
+    return found
+
+
+def _outside(regions: list[Area], columns: int, rows: int) -> list[Area]:
+    """All of the picture but these, as rectangles; none where there is no region."""
+    if not regions:
+        return []
+    across = sorted({0, columns, *(edge for left, _, right, _ in regions for edge in (left, right))})
+    down = sorted({0, rows, *(edge for _, top, _, bottom in regions for edge in (top, bottom))})
+    return [
+        (left, top, right, bottom)
+        for top, bottom in pairwise(down)
+        for left, right in pairwise(across)
+        if not any(r[0] <= left and right <= r[2] and r[1] <= top and bottom <= r[3] for r in regions)
+    ]
+
+
+def blank(dataset: Dataset, syntax: UID, areas: list[Area]) -> None:
     """Makes the areas black in every frame; Unreadable where the pixels are not plain bytes."""
     element = dataset.get_item(_PIXEL_DATA) if _PIXEL_DATA in dataset else None
     rows, columns = int(dataset.get("Rows") or 0), int(dataset.get("Columns") or 0)

@@ -21,7 +21,7 @@ from pydicom.uid import UID
 from blocks.contract.job import IN, OUT, InputFile, Job
 from blocks.contract.manifest import read_manifest
 from blocks.contract.result import FileResult, Output, OutputKind, Reason, Result, Verdict
-from blocks.dicom import boxes, files, risks
+from blocks.dicom import boxes, files, notices, risks
 from blocks.dicom.annex_e import BASIC_PROFILE, CLEAN_PIXELS, OPTIONS, annex_e
 from blocks.dicom.cleaning import (
     Charset,
@@ -38,7 +38,7 @@ from blocks.dicom.decisions import PATIENT_ID, PATIENT_NAME, PIXEL_DATA, Decisio
 from blocks.dicom.files import Unreadable
 from blocks.dicom.identifiers import Identifiers, Needles
 from blocks.dicom.pseudonyms import Pseudonyms, identity, read_key
-from blocks.dicom.template import Template, read_template
+from blocks.dicom.template import Documents, Template, read_template
 from protocol.errors import Refused
 
 KEY = "project"  # the key's name in Job.keys
@@ -124,11 +124,15 @@ def _deidentify(path: Path, decisions: Decisions, pseudonyms: Pseudonyms) -> Cle
     dataset = files.read(path)
     charset: Charset = ["iso8859"]
     sop_class = _uid(dataset, _SOP_CLASS)
+    template = decisions.template
+    is_replaced = template.documents is Documents.NOTICE and notices.can_replace(dataset, sop_class)
     refused = risks.refused(dataset, sop_class)
-    if refused is not None:
+    if refused is not None and not is_replaced:
         return Cleaned([refused])
     if not risks.is_whole(dataset, path.stat().st_size):
         raise CutShort
+    if is_replaced:
+        notices.take_out(dataset)
     syntax = files.transfer_syntax(dataset)
     gathered = Identifiers()
     gather(dataset, gathered, charset)
@@ -140,16 +144,19 @@ def _deidentify(path: Path, decisions: Decisions, pseudonyms: Pseudonyms) -> Cle
         _uid(dataset, _STUDY) or _uid(dataset, _INSTANCE),
     )
     patient = Patient(pseudonyms.patient(who), pseudonyms.days_back(who))
-    template = decisions.template
-    areas = boxes.fitting(dataset, template.boxes)
-    reasons = risks.held(dataset, sop_class, template.trusted, pixels_cleaned=bool(areas))
+    blanking = boxes.fitting(dataset, template.boxes)
+    is_cleaned = bool(blanking.areas) and (blanking.is_enough or risks.is_trusted(dataset, template.trusted))
+    reasons = risks.held(dataset, sop_class, template.trusted, pixels_cleaned=is_cleaned)
     if syntax.is_transfer_syntax and "MPEG" in syntax.name.upper():
         reasons.append(Reason(code="video", text="It is a video: people may be seen or heard in it."))
-    if areas:
-        boxes.blank(dataset, syntax, areas)
+    if blanking.areas:
+        boxes.blank(dataset, syntax, blanking.areas)
     cleaner = Cleaner(decisions, pseudonyms, patient, needles, sop_class)
     cleaner.clean(dataset, charset)
-    _mark(dataset, template, pixels_cleaned=bool(areas))
+    if is_replaced:
+        notices.put_in(dataset, sop_class, pseudonyms)
+        cleaner.changes[(notices.DOCUMENT,), "replaced by a notice", "documents"] += 1
+    _mark(dataset, template, pixels_cleaned=is_cleaned)
     data = files.written(dataset, syntax, sop_class, pseudonyms, instance=_uid(dataset, _INSTANCE))
     reasons += _last_look(dataset, data, needles)
     place = _place(dataset, patient, pseudonyms)

@@ -111,7 +111,7 @@ def held(dataset: Dataset, sop_class: str, trusted: list[str], *, pixels_cleaned
             Reason(code="screen-capture", text="The picture was taken of a screen, a film or a paper.")
         )
     modality = _word(dataset, "Modality")
-    if modality not in trusted:
+    if not is_trusted(dataset, trusted):
         kind = next((kind for start, kind in _WRITTEN_ON.items() if _is_of(sop_class, start)), None)
         if kind is not None:
             reasons.append(
@@ -122,6 +122,11 @@ def held(dataset: Dataset, sop_class: str, trusted: list[str], *, pixels_cleaned
                 Reason(code="burned-in-risk", text="In pictures of this modality a name may be written.")
             )
     return reasons
+
+
+def is_trusted(dataset: Dataset, trusted: list[str]) -> bool:
+    """The site says that no text is burned in by its devices of this modality (into what is left of the picture)."""
+    return _word(dataset, "Modality") in trusted
 
 
 def _is_of(sop_class: str, start: str) -> bool:

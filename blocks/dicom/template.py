@@ -65,9 +65,14 @@ class Box(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     model: str = ""  # likewise (0008,1090)
     rows: int = 0  # 0: any
     columns: int = 0
-    areas: Annotated[list[tuple[int, int, int, int]], Meta(max_length=100)]  # left, top, right, bottom
+    areas: Annotated[list[tuple[int, int, int, int]], Meta(max_length=100)] = []  # left, top, right, bottom
+    outside_regions: bool = (
+        False  # all that lies outside the regions of ultrasound that the file itself names
+    )
 
     def __post_init__(self) -> None:
+        if not self.areas and not self.outside_regions:
+            raise BadRequest("A box makes nothing black", hint="Give areas, or outside_regions.")
         if any(not (0 <= left < right and 0 <= top < bottom) for left, top, right, bottom in self.areas):
             raise BadRequest("A box is no rectangle", hint="Give left, top, right, bottom, in pixels.")
 
