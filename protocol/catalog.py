@@ -86,3 +86,36 @@ class SetLabelKind(Request):
 
     values: Annotated[list[LabelValue], Meta(min_length=1, max_length=limits.MAX_KIND_VALUES)] | None = None
     max_length: Annotated[int, Meta(ge=1, le=limits.MAX_LABEL_VALUE)] = limits.MAX_LABEL_VALUE
+
+
+# ---- search ------------------------------------------------------------------------------------------------
+
+
+class FoundItem(Answer):
+    """A file, series, study or patient of which at least one file fits; all counts are of files that fit.
+
+    patient: the pseudonym.  date: of the study, YYYYMMDD.  node, path: of the file, or of the first of them; path from
+    the view's root.  attributes: those in which the files agree.  labels: every value that counts for one of them.
+    Who may not read gets labels and counts alone.
+    """
+
+    files: int
+    series: int = 1
+    studies: int = 0
+    patient: str = ""
+    study: str = ""
+    series_uid: str = ""
+    date: str = ""
+    modalities: list[str] = field(default_factory=list)
+    node: UUID | None = None
+    path: str = ""
+    attributes: dict[str, list[str | int | float]] = field(default_factory=dict)
+    labels: dict[str, list[str]] = field(default_factory=dict)
+
+
+class Found(Answer):
+    """next: `after` of the page that follows; empty: there is none.  A short page, even an empty one, may have one."""
+
+    level: str
+    items: list[FoundItem]
+    next: str = ""

@@ -31,7 +31,7 @@ import aiohttp
 import msgspec
 
 from protocol.bodies import PLAIN, ZSTD, expanded, shrunk
-from protocol.catalog import LabelKinds, Labels, LabelsChanged, SetLabel, SetLabelKind
+from protocol.catalog import Found, LabelKinds, Labels, LabelsChanged, SetLabel, SetLabelKind
 from protocol.errors import (
     BadRequest,
     LocalProblem,
@@ -301,6 +301,12 @@ class ServerApi:
         return await self._ask("POST", f"/views/{view}/rules/{rule}/run", RuleRun, repeat=False)
 
     # ---- the catalog -------------------------------------------------------------------------------------
+
+    async def search(
+        self, view: UUID, query: str, *, level: str, order: str, after: str = "", limit: int = 50
+    ) -> Found:
+        asked = {"q": query, "level": level, "order": order, "after": after, "limit": str(limit)}
+        return await self._ask("GET", f"/views/{view}/search", Found, query=asked)
 
     async def labels(self, view: UUID, node: UUID) -> Labels:
         return await self._ask("GET", f"/views/{view}/nodes/{node}/labels", Labels)

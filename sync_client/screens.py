@@ -282,6 +282,7 @@ _DEEDS = {
     "put-back": "put back",
     "resolve": "decided a conflict",
     "read": "synced from the server",
+    "find": "searched",
     "download": "downloaded",
     "look": "looked at what was held back",
     "release": "released",

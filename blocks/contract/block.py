@@ -23,6 +23,7 @@ SHIPPED = {
     "dicom-deidentify": "blocks.dicom.deidentify:Deidentify",
     "dicom-preview": "blocks.imaging.preview:Preview",
     "dicom-to-volume": "blocks.imaging.convert:Convert",
+    "index": "blocks.formats.index:Index",
 }
 
 

@@ -34,6 +34,7 @@ class Produces(Enum):
     VERSION = "version"  # a new version of the file it was given
     DERIVED = "derived"  # files beside it
     LABELS = "labels"
+    ATTRIBUTES = "attributes"  # for the catalog: of its outputs, or of the file that it was given
     VERDICT = "verdict"  # it may hold a file back for a person to look at
 
 
@@ -103,7 +104,7 @@ class Manifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     summary: Sentence
     program: PythonProgram | CommandProgram | ContainerProgram
     accepts: Annotated[list[Accepts], Meta(min_length=1, max_length=50)]
-    produces: Annotated[list[Produces], Meta(min_length=1, max_length=4)]
+    produces: Annotated[list[Produces], Meta(min_length=1, max_length=len(Produces))]
     unit: Unit = Unit.FILE
     settle_seconds: Annotated[int, Meta(ge=1, le=86_400)] = 10  # how long a folder is at rest before its turn
     parameters: dict[str, Any] = {}  # a JSON schema: see blocks.contract.parameters

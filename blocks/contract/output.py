@@ -25,6 +25,7 @@ from blocks.contract.result import (
     Verdict,
     decode_result,
 )
+from protocol.attributes import check_attributes
 from protocol.errors import Refused
 from protocol.names import name_key, path_refusal, refusal
 
@@ -182,6 +183,13 @@ def _check_promises(file: FileResult, manifest: Manifest) -> None:
         raise _refused("it made derived files, which its manifest does not announce")
     if file.labels and Produces.LABELS not in manifest.produces:
         raise _refused("it set labels, which its manifest does not announce")
+    tables = [file.attributes, *(output.attributes for output in file.outputs)]
+    if any(tables) and Produces.ATTRIBUTES not in manifest.produces:
+        raise _refused("it names attributes, which its manifest does not announce")
+    for table in tables:
+        check_attributes(table)
+    if any(output.attributes for output in file.outputs if output.kind is OutputKind.REPORT):
+        raise _refused("a report has no attributes")
     if file.verdict is Verdict.QUARANTINED:
         if Produces.VERDICT not in manifest.produces:
             raise _refused("it holds a file back, which its manifest does not announce")

@@ -16,7 +16,9 @@ import msgspec
 from msgspec import Meta, Struct
 
 from blocks.contract.manifest import CONTRACT
+from protocol.attributes import KINDS
 from protocol.errors import Refused
+from protocol.limits import MAX_ATTRIBUTE_TEXT, MAX_ATTRIBUTE_VALUES
 
 MAX_RESULT_BYTES = 32 << 20
 MAX_OUTPUTS = 100_000
@@ -54,6 +56,19 @@ class Reason(Struct, frozen=True, kw_only=True):
     text: Text = ""
 
 
+# What the catalog takes over of a file: see protocol.attributes for the keywords, and the kind of each one's value.
+Attribute = (
+    Annotated[str, Meta(max_length=MAX_ATTRIBUTE_TEXT)]
+    | int
+    | float
+    | Annotated[
+        list[Annotated[str, Meta(max_length=MAX_ATTRIBUTE_TEXT)] | int | float],
+        Meta(max_length=MAX_ATTRIBUTE_VALUES),
+    ]
+)
+AttributeTable = Annotated[dict[str, Attribute], Meta(max_length=len(KINDS))]
+
+
 class Output(Struct, frozen=True, kw_only=True):
     """One file that the block wrote."""
 
@@ -61,6 +76,7 @@ class Output(Struct, frozen=True, kw_only=True):
     output: Word = "main"  # which of its outputs: the same word for the same thing in every run
     kind: OutputKind = OutputKind.DERIVED
     path: Annotated[list[str], Meta(max_length=128)] = []  # where it should appear below the rule's target
+    attributes: AttributeTable = {}  # of this output, for the catalog
 
 
 class Label(Struct, frozen=True, kw_only=True):
@@ -85,6 +101,7 @@ class FileResult(Struct, frozen=True, kw_only=True):
     reasons: Annotated[list[Reason], Meta(max_length=100)] = []
     outputs: Annotated[list[Output], Meta(max_length=10_000)] = []
     labels: Annotated[list[Label], Meta(max_length=500)] = []
+    attributes: AttributeTable = {}  # of the file itself; of one in an intake they are not taken
 
 
 class Result(Struct, frozen=True, kw_only=True):

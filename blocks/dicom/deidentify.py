@@ -23,6 +23,7 @@ from blocks.contract.manifest import read_manifest
 from blocks.contract.result import FileResult, Output, OutputKind, Reason, Result, Verdict
 from blocks.dicom import boxes, files, notices, risks
 from blocks.dicom.annex_e import BASIC_PROFILE, CLEAN_PIXELS, OPTIONS, annex_e
+from blocks.dicom.attributes import attributes_of
 from blocks.dicom.cleaning import (
     Charset,
     Cleaner,
@@ -94,7 +95,8 @@ class _Run:
         out = self.folder / OUT
         if cleaned.data is not None:
             (out / f"{source}.dcm").write_bytes(cleaned.data)
-            outputs.append(Output(file=f"{source}.dcm", path=cleaned.place))
+            table = attributes_of(cleaned.dataset) if cleaned.dataset is not None else {}
+            outputs.append(Output(file=f"{source}.dcm", path=cleaned.place, attributes=dict(table)))
         report = write_report(self.decisions.template, cleaned)
         (out / f"{source}.report.json").write_bytes(report)
         outputs.append(Output(file=f"{source}.report.json", output="report", kind=OutputKind.REPORT))

@@ -21,6 +21,7 @@ from blocks.dicom.template import Template, read_template
 from blocks.formats.cleaned import Cleaned, Held, Task, write_report
 from blocks.formats.edf_cleaning import clean_edf
 from blocks.formats.gradients import clean_gradients
+from blocks.formats.index import described
 from blocks.formats.metaimage_cleaning import clean_metaimage
 from blocks.formats.nifti_cleaning import clean_nifti
 from blocks.formats.sidecar import clean_sidecar
@@ -98,7 +99,8 @@ def _one(
     if cleaned is None:
         target.unlink(missing_ok=True)
     else:
-        outputs.append(Output(file=target.name, path=cleaned.place))
+        table = described(file.kind, target, patient=cleaned.place[0])
+        outputs.append(Output(file=target.name, path=cleaned.place, attributes=dict(table)))
     report = f"{source}.report.json"
     (folder / OUT / report).write_bytes(write_report(template, file.kind, cleaned, reasons))
     outputs.append(Output(file=report, output="report", kind=OutputKind.REPORT))

@@ -41,6 +41,7 @@ _SHIPPED_MANIFESTS = {
     "dicom-deidentify": "dicom/deidentify.toml",
     "dicom-preview": "imaging/preview.toml",
     "dicom-to-volume": "imaging/convert.toml",
+    "index": "formats/index.toml",
 }
 
 

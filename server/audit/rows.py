@@ -38,6 +38,7 @@ class Did(StrEnum):
     PUT_BACK = "put-back"
     RESOLVE = "resolve"
     READ = "read"  # bytes, by a client that syncs
+    FIND = "find"  # in the catalog
     DOWNLOAD = "download"  # a file, by a browser
     SHARE = "share"
     UNSHARE = "unshare"

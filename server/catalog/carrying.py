@@ -1,7 +1,7 @@
 """Labels of a file go with what rules make of it: a researcher sees a cleaned image, never the intake it came from.
 
 Owns: which labels are carried, and that the rows of a derived version follow those of its source.
-May import: sqlalchemy, server.catalog, server.database.
+May import: sqlalchemy, protocol, server.catalog, server.database.
 
 A derived version has the labels as rows of its own, so whoever may read it may read them, and a look at them leads
 nowhere else.  It does not matter which rule works first: publishing brings along what was said already, and what is
@@ -18,6 +18,8 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
+from protocol.ids import SpaceId
+from server.catalog.entries import relabel
 from server.catalog.labels import Version
 from server.database.session import rows_of_sql
 
@@ -94,3 +96,4 @@ def _copy(session: Session, source: Key, derived: Key, rule: bytes) -> None:
     connection = session.connection()
     connection.exec_driver_sql(_FORGET, (*derived, rule))
     connection.exec_driver_sql(_COPY, (*derived, *source, *CARRIED, rule, rule))
+    relabel(session, SpaceId(derived[0]), [derived[1]])

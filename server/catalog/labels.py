@@ -1,6 +1,6 @@
 """Labels: what a block found out about one version of a file, and which block said so.
 
-Owns: storing and reading them.
+Owns: storing and reading them, which one counts where blocks and people say different things.
 May import: sqlalchemy, protocol, server.database.
 
 A label belongs to the version that the block looked at; who may read that file may read its labels.
@@ -8,7 +8,7 @@ A label belongs to the version that the block looked at; who may read that file 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -75,6 +75,21 @@ def labels_of(session: Session, version: Version) -> list[tuple[Label, Source]]:
         )
         for row in session.scalars(select(LabelRow).where(_of(version)).order_by(*order))
     ]
+
+
+def counting(people: Collection[str] | None, blocks: Iterable[tuple[object, str, float]]) -> list[str]:
+    """The values that count under one name: a person's, else all of the rule that is surest of one.
+
+    people: None: they said nothing; "" among them: no value is right.  blocks: which rule, its value, how sure it is.
+    """
+    if people is not None:
+        return sorted(value for value in people if value)
+    values: dict[object, set[str]] = {}
+    sure: dict[object, float] = {}
+    for rule, value, confidence in blocks:
+        values.setdefault(rule, set()).add(value)
+        sure[rule] = max(sure.get(rule, 0.0), confidence)
+    return sorted(values[max(sure, key=lambda rule: (sure[rule], str(rule)))]) if sure else []
 
 
 def _of(version: Version) -> ColumnElement[bool]:

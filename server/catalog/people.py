@@ -1,6 +1,6 @@
 """What people say of files: it counts whatever blocks say, and stays with the file through all its versions.
 
-Owns: setting and taking back people's labels, which label counts where blocks and people say different things.
+Owns: setting and taking back people's labels, showing what counts beside what blocks say.
 May import: sqlalchemy, protocol, server.access, server.catalog, server.database, server.spaces.
 
 A label of a person is of the node; one of a block is of the version that it looked at.  So neither a re-run of a block
@@ -9,7 +9,7 @@ nor a new version of the file touches what a person said.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import delete, select
@@ -22,7 +22,7 @@ from protocol.limits import MAX_LABELLED_FILES
 from protocol.messages import Kind, Revision
 from server.access.ancestry import folders_above, is_live
 from server.access.rights import ReadableView
-from server.catalog import kinds, labels
+from server.catalog import entries, kinds, labels
 from server.database.session import in_groups, insert_rows, rows_of_sql
 from server.database.tables import NodeRow, PersonLabelRow, UserRow
 from server.spaces.rows import LIVE_BELOW
@@ -56,6 +56,7 @@ def labels_at(session: Session, view: ReadableView, node: NodeId, *, with_people
     ).one()
     version = labels.Version(view.space, node, Revision(row.content_epoch, row.content_number))
     said: dict[str, list[Said]] = {}
+    by_rule: dict[str, list[tuple[object, str, float]]] = {}
     for one, source in labels.labels_of(session, version):
         told = Said(
             value=one.value,
@@ -66,6 +67,7 @@ def labels_at(session: Session, view: ReadableView, node: NodeId, *, with_people
             source=one.source,
         )
         said.setdefault(one.name, []).append(told)
+        by_rule.setdefault(one.name, []).append((source.rule.bytes, one.value, one.confidence))
     people = _said_by_people(session, view, node)
     shown = []
     for name in sorted({*said, *people}):
@@ -74,9 +76,9 @@ def labels_at(session: Session, view: ReadableView, node: NodeId, *, with_people
         shown.append(
             LabelShown(
                 name=name,
-                values=counting(
+                values=labels.counting(
                     None if theirs is None else [row.value for row, _ in theirs],
-                    [(one.value, one.confidence) for one in blocks],
+                    by_rule.get(name, ()),
                 ),
                 by_people=theirs is not None,
                 who=(theirs[0][1] or "") if theirs and with_people else "",
@@ -85,18 +87,6 @@ def labels_at(session: Session, view: ReadableView, node: NodeId, *, with_people
             )
         )
     return Labels(node=node, labels=shown)
-
-
-def counting(people: Collection[str] | None, blocks: Iterable[tuple[str, float]]) -> list[str]:
-    """The values that count under one name: a person's, or what blocks are surest of.
-
-    people: None: they said nothing; "" among them: no value is right.  blocks: each value with its confidence.
-    """
-    if people is not None:
-        return sorted(value for value in people if value)
-    said = list(blocks)
-    surest = max((confidence for _, confidence in said), default=0.0)
-    return sorted({value for value, confidence in said if confidence == surest})
 
 
 def set_label(
@@ -117,6 +107,7 @@ def set_label(
     changed = _taken_back(session, view, _files(session, view, node), name)
     rows = [(view.space, file, name, value, user.bytes, now_ms) for file in changed.files for value in given]
     insert_rows(session, PersonLabelRow, rows)
+    entries.relabel(session, view.space, changed.files)
     return changed
 
 
@@ -125,6 +116,7 @@ def remove_label(session: Session, view: ReadableView, node: NodeId, name: str) 
     changed = _taken_back(session, view, _files(session, view, node), name)
     if not changed.before:
         raise NotFound(f"No person said anything of {name} there", hint="`mb-sync label list` shows what is.")
+    entries.relabel(session, view.space, list(changed.before))
     return Changed(sorted(changed.before), changed.before)
 
 

@@ -526,6 +526,61 @@ class LabelKindRow(Base):
     __table_args__ = ({"sqlite_with_rowid": False},)
 
 
+class CatalogEntryRow(Base):
+    """A series in a space, or a file that belongs to none: what a search finds first.
+
+    place, dated: its order by patient, study and number, and by date before that.
+    """
+
+    __tablename__ = "catalog_entries"
+    id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=True)
+    space: Mapped[int] = mapped_column(ForeignKey("spaces.id"))
+    key: Mapped[str] = mapped_column(String(300))
+    patient: Mapped[str] = mapped_column(String(64))  # the pseudonym; "" where no file says one
+    study: Mapped[str] = mapped_column(String(64))
+    series: Mapped[str] = mapped_column(String(64))
+    date: Mapped[str] = mapped_column(String(8))  # of the study
+    place: Mapped[str] = mapped_column(String(400))
+    dated: Mapped[str] = mapped_column(String(400))
+    __table_args__ = (
+        UniqueConstraint("space", "key"),
+        Index("ix_catalog_entries_place", "space", "place"),
+        Index("ix_catalog_entries_dated", "space", "dated"),
+    )
+
+
+class CatalogFileRow(Base):
+    """A file that the catalog knows.  attributes: JSON, of this version of it and of no other."""
+
+    __tablename__ = "catalog_files"
+    space: Mapped[int] = mapped_column(ForeignKey("spaces.id"), primary_key=True)
+    node: Mapped[bytes] = mapped_column(Id, primary_key=True)
+    entry: Mapped[int] = mapped_column(ForeignKey("catalog_entries.id"), index=True)
+    epoch: Mapped[int] = mapped_column(Integer)
+    number: Mapped[int] = mapped_column(BigInteger)
+    modality: Mapped[str] = mapped_column(String(64))  # for counts
+    attributes: Mapped[str] = mapped_column(String)
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+
+class CatalogTermRow(Base):
+    """What some file of an entry says, or said: where a search begins, and never what it answers with.
+
+    value: case-folded text.  number: where it is one; of a date YYYYMMDD.
+    """
+
+    __tablename__ = "catalog_terms"
+    space: Mapped[int] = mapped_column(ForeignKey("spaces.id"), primary_key=True)
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    value: Mapped[str] = mapped_column(String(200), primary_key=True)
+    entry: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=False)
+    number: Mapped[float | None] = mapped_column(Float)
+    __table_args__ = (
+        Index("ix_catalog_terms_number", "space", "name", "number", "entry"),
+        {"sqlite_with_rowid": False},
+    )
+
+
 # ---- audit -----------------------------------------------------------------------------------------------
 
 

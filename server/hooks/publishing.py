@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
@@ -25,6 +25,7 @@ from sqlalchemy.orm import Session
 
 from blocks.contract.manifest import Manifest
 from blocks.contract.result import Label, OutputKind, Reason
+from protocol.attributes import check_attributes
 from protocol.errors import Refused, Unavailable
 from protocol.ids import NodeId, SpaceId, UserId, ViewId
 from protocol.limits import MAX_BATCH_OPS
@@ -34,7 +35,7 @@ from server.access.cursors import Cursors
 from server.access.devices import HOOKS
 from server.access.new_spaces import fresh_id
 from server.access.rights import INTAKE, Principal, ReadableView, Role
-from server.catalog import carrying, labels
+from server.catalog import carrying, entries, labels
 from server.chunks.store import ChunkStore
 from server.database.session import insert_rows, rows_of_sql
 from server.database.tables import BatchRow, ProvenanceRow, PublishedRow, SpaceRow, ViewRow
@@ -64,6 +65,7 @@ class Made:
     reasons: Sequence[Reason] = ()
     report: bytes | None = None
     labels: Sequence[Label] = ()
+    attributes: Mapping[str, object] = field(default_factory=dict)  # of the file itself
     state: State = State.PUBLISHED
     parts: Sequence[Part] = ()
 
@@ -109,6 +111,7 @@ def publish(
         if not end(session, job, made.state, reasons=made.reasons, report=made.report, now_ms=now_ms):
             continue
         ended[job.id] = made.state
+        _describe(session, made)
         _label(session, made, now_ms=now_ms)
         for output in made.outputs:
             if output.output.kind is OutputKind.VERSION:
@@ -128,6 +131,12 @@ def publish(
         answer = commit_here(
             session, store, cursors, rule.source, ops, now_ms=now_ms, default_quota=default_quota
         )
+        described = {
+            job.node: (result.content_revision, check_attributes(output.output.attributes))
+            for (job, output), result in zip(versions, answer.results, strict=True)
+            if result.content_revision is not None and output.output.attributes
+        }
+        entries.describe(session, rule.source.space, described)
         newer = [
             (job.node.bytes, result.content_revision, [(job.node, job.revision)])
             for (job, _), result in zip(versions, answer.results, strict=True)
@@ -158,6 +167,14 @@ def _new_versions(
     ]
 
 
+def _describe(session: Session, made: Made) -> None:
+    """What the block read of the version that it looked at; `entries` takes nothing of an intake."""
+    if made.attributes and not made.parts:  # of a folder there are none
+        job = made.job
+        described = {job.node: (job.revision, check_attributes(made.attributes))}
+        entries.describe(session, job.rule.source.space, described)
+
+
 def _label(session: Session, made: Made, *, now_ms: int) -> None:
     """What the block says of the version that it looked at."""
     job = made.job
@@ -165,6 +182,7 @@ def _label(session: Session, made: Made, *, now_ms: int) -> None:
     source = labels.Source(job.rule.id, made.block.name, made.block.version, _digest_of(job.rule))
     said = [labels.Label(one.name, one.value, one.rule, one.confidence, one.source) for one in made.labels]
     labels.set_labels(session, version, source, said, now_ms=now_ms)
+    entries.relabel(session, version.space, [job.node.bytes])
     carrying.spread(session, version, source.rule)
 
 
@@ -236,6 +254,9 @@ class _Batch:
     _files: list[list[tuple[NodeId, Revision]]] = field(
         default_factory=list
     )  # what each operation's was made of
+    _attributes: dict[int, Mapping[str, object]] = field(
+        default_factory=dict
+    )  # by the number of the operation
     _made: dict[tuple[UUID, str], tuple[UUID, str]] = field(
         default_factory=dict
     )  # what this batch puts where
@@ -254,6 +275,8 @@ class _Batch:
         """What is made of this job's file goes to its place, or becomes a version of what it made before."""
         self._add(made.job, output)
         self._files += [made.files] * (len(self.ops) - len(self._files))
+        if output.output.attributes:
+            self._attributes[len(self.ops) - 1] = output.output.attributes  # the file comes after its folders
 
     def _add(self, job: Leased, output: Chunked) -> None:
         content = Content(
@@ -282,6 +305,12 @@ class _Batch:
             for op, files, result in zip(self.ops, self._files, answer.results, strict=True)
             if isinstance(op, Make | Put) and op.content.kind is Kind.FILE
         ]
+        described = {
+            NodeId(op.node): (revision, check_attributes(self._attributes[number]))
+            for number, (op, result) in enumerate(zip(self.ops, answer.results, strict=True))
+            if number in self._attributes and (revision := result.content_revision) is not None
+        }
+        entries.describe(self.session, self.target.space, described)
         note_provenance(self.session, rule, block, self.target.space, made, now_ms=self.now_ms)
         self.session.flush()
 

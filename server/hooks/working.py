@@ -234,7 +234,7 @@ class Bench:
                 return None
         state = State.UNCHANGED if result.verdict is Verdict.UNCHANGED else State.PUBLISHED
         chunked = [Chunked(folder, output) for output in outputs]
-        return Made(job, block, chunked, result.reasons, report, result.labels, state)
+        return Made(job, block, chunked, result.reasons, report, result.labels, result.attributes, state)
 
     async def _publish(self, every: Sequence[Made]) -> bool:
         ended = await self._database.write(

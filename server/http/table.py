@@ -23,6 +23,7 @@ from server.http import (
     login,
     notices,
     rules,
+    search,
 )
 from server.http.openapi import describe
 from server.http.routes import Call, On, Stream, route
@@ -78,6 +79,7 @@ ROUTES = (
     rules.post_rule_change,
     rules.delete_rule,
     rules.post_rule_run,
+    search.get_search,
     labels.get_labels,
     labels.put_label,
     labels.delete_label,

@@ -36,7 +36,7 @@ _CHANGES = frozenset(
     | {Did.RELEASE, Did.REJECT, Did.RETRY, Did.LABEL}
 )
 _FOR_OWNERS = {
-    "reads": frozenset({Did.READ, Did.DOWNLOAD, Did.LOOK}),
+    "reads": frozenset({Did.READ, Did.DOWNLOAD, Did.LOOK, Did.FIND}),
     "rights": frozenset({Did.SHARE, Did.UNSHARE, Did.CODE}),
     "denials": frozenset({Did.ASK}),
 }

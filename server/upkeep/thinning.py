@@ -20,6 +20,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from protocol.ids import ChunkId
+from server.catalog.entries import forget
 from server.chunks.store import ChunkStore
 from server.database.session import Database, rows_in, rows_of_sql
 from server.database.tables import SpaceRow
@@ -212,6 +213,7 @@ def _purge(session: Session, *, store: ChunkStore, space: int, top: bytes, befor
         "DELETE FROM nodes WHERE space = ? AND id = ?",
     ):
         connection.exec_driver_sql(sql, named)
+    forget(session, space, nodes)
     purged = set(nodes)
     arrivals = rows_of_sql(session, "SELECT stamp, node FROM arrivals WHERE space = ?", space)
     gone = [(space, stamp, node) for stamp, node in arrivals if node in purged]

@@ -16,6 +16,7 @@ from sync_client.commands import (
     desktop,
     doctor,
     files,
+    finding,
     folders,
     guard,
     labels,
@@ -94,6 +95,7 @@ _ALL = (
     codes,
     rules,
     labels,
+    finding,
     reviewing,
 )
 for _command in [command for module in _ALL for command in module.COMMANDS]:

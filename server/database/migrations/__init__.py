@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection
 
-HEAD = "0020"
+HEAD = "0021"
 
 
 def upgrade(connection: Connection) -> None:

@@ -30,12 +30,14 @@ async def server(tmp_path: Path) -> AsyncIterator[ServiceUnderTest]:
         yield running
 
 
-def a_block_says(server: ServiceUnderTest, node: UUID, *labels: Label, revision: Revision = FIRST) -> None:
+def a_block_says(
+    server: ServiceUnderTest, node: UUID, *labels: Label, revision: Revision = FIRST, rule: int = 9
+) -> None:
     with server.service.database.writing() as session:
         row = (
             session.connection().exec_driver_sql("SELECT space FROM nodes WHERE id = ?", (node.bytes,)).one()
         )
-        source = Source(UUID(int=9), "classify", "2", bytes(32))
+        source = Source(UUID(int=rule), "classify", "2", bytes(32))
         set_labels(session, Version(row.space, NodeId(node), revision), source, labels, now_ms=1)
 
 
@@ -65,8 +67,16 @@ async def test_a_person_is_right_and_blocks_stay_to_be_seen(server: ServiceUnder
         server,
         node,
         Label("region", "knee", "body-part", 0.9),
-        Label("region", "hip", "words", 0.4),
+        Label("pathology", "tear", "words", 0.6),
+        Label("pathology", "oedema", "words", 0.4),  # two that it found
         Label("side", "left", "laterality", 1.0),
+    )
+    a_block_says(server, node, Label("region", "hip", "model", 0.4), rule=8)  # another one, less sure
+    assert (await told(ada, node)).pop("pathology") == (["oedema", "tear"], False, "")
+    await say(ada, node, "pathology")
+    await take_back(ada, node, "pathology")
+    a_block_says(
+        server, node, Label("region", "knee", "body-part", 0.9), Label("side", "left", "laterality", 1.0)
     )
     assert await told(ada, node) == {"region": (["knee"], False, ""), "side": (["left"], False, "")}
 

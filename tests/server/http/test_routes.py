@@ -62,6 +62,7 @@ EXPECTED = {  # what each route acts on, and the right it asks for
     "POST /api/v1/views/{view}/rules/{rule}": "view rules",
     "DELETE /api/v1/views/{view}/rules/{rule}": "view rules",
     "POST /api/v1/views/{view}/rules/{rule}/run": "view rules",
+    "GET /api/v1/views/{view}/search": "view metadata",
     "GET /api/v1/views/{view}/nodes/{node}/labels": "view metadata",
     "PUT /api/v1/views/{view}/nodes/{node}/labels/{label}": "view write",
     "DELETE /api/v1/views/{view}/nodes/{node}/labels/{label}": "view write",

@@ -20,10 +20,9 @@ class Following(Client):
     def page(self, view: ModelView, nodes: Sequence[NodeId], gone: Sequence[UUID] = ()) -> None:
         with self.trees.transaction(lasting=False):
             self.window.leave(gone)
-            told = [view.state(node) for node in nodes]
-            states = self.window.take(told, head=True)
+            states = self.window.take([view.state(node) for node in nodes])
             take_remote(self.trees, states, gone, head=True, alone=True)
-            coming, leaving = self.window.judge(told)
+            coming, leaving = self.window.judge()
             take_remote(self.trees, coming, leaving, alone=True)
 
     def paths(self, view: ModelView) -> set[str]:

@@ -1,0 +1,156 @@
+"""`mb-sync find`: what there is, by labels and attributes.
+
+Owns: this command and its words.  May import: click, protocol, home, screens, folders, places, reach, words.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from protocol.names import shown
+from sync_client import screens
+from sync_client.commands.folders import view_of
+from sync_client.commands.places import remote_at
+from sync_client.commands.reach import server_api
+from sync_client.commands.words import as_json, command, notice, pass_home, tell
+from sync_client.home import ClientHome, read_account
+
+if TYPE_CHECKING:
+    from protocol.catalog import FoundItem
+    from protocol.messages import View
+    from sync_client.engine.account import Account
+
+LEVELS = ("patient", "study", "series", "file")
+ORDERS = ("patient", "date", "-date")
+_PAGE = 200
+_INTAKE = "intake"
+_WORDS = frozenset({"(", ")", "and", "or", "not"})
+_VALUE = re.compile(r'([A-Za-z][A-Za-z0-9-]*!?=)([^"]*\s[^"]*)', re.DOTALL)
+_NO_COLUMN = frozenset({"modality"})  # a label that says what the column of modalities does
+
+
+@command("find", "mb-sync find region=knee EchoTime=20..80 --in /Projects/Nerves")
+@click.argument("query", metavar="KEY=VALUE…", nargs=-1)
+@click.option("--in", "where", metavar="REMOTE", help="Only in this view, such as /Projects/Nerves.")
+@click.option("--level", type=click.Choice(LEVELS), default="series", help="What is listed (series).")
+@click.option("--order", type=click.Choice(ORDERS), default="patient", help="-date: the latest first.")
+@click.option("--limit", type=click.IntRange(1, 100_000), default=50, help="How many are listed (50).")
+@as_json
+@pass_home
+def find(
+    home: ClientHome,
+    query: tuple[str, ...],
+    where: str | None,
+    level: str,
+    order: str,
+    limit: int,
+    *,
+    as_json: bool,
+) -> None:
+    """Find series, files, studies or patients by labels and DICOM attributes; nothing said: list all there is.
+
+    KEY=A,B is either; KEY=A..B a range, of dates too (StudyDate=2020..2021); KEY=begin*; KEY=* whatever it is;
+    KEY!=VALUE. A word alone is looked for in descriptions and labels. Beside each other all must hold, of one and
+    the same file; say `or`, `not` and '(' ')' between them where you need to.
+    """
+    account, text = read_account(home), query_of(query)
+    remote = remote_at(home, where) if where else None
+    found, more = asyncio.run(_found(account, remote, text, level, order, limit))
+    rows = [_facts(view, one, level) for view, one in found]
+    tell(rows, _screen(rows), json_wanted=as_json)
+    if more and not as_json:
+        notice(f"There are more: --limit {limit * 4}")
+
+
+def query_of(arguments: Sequence[str]) -> str:
+    """What the server is asked: a value that a shell kept together stays so."""
+    return " ".join(
+        one if one in _WORDS else _VALUE.sub(r'\1"\2"', one) if _VALUE.fullmatch(one) else one
+        for one in arguments
+    )
+
+
+def searched_views(views: list[View], remote: str | None) -> list[View]:
+    """Where is looked: nothing of an intake can be found."""
+    if remote is not None:
+        return [view_of(views, remote)[0]]
+    return [view for view in views if view.kind != _INTAKE]
+
+
+async def _found(
+    account: Account, remote: str | None, text: str, level: str, order: str, limit: int
+) -> tuple[list[tuple[View, FoundItem]], bool]:
+    """At most `limit`, each once; and whether there are more."""
+    found: list[tuple[View, FoundItem]] = []
+    seen = set()
+    async with server_api(account.server, account.token, trust=account.trust) as api:
+        for view in searched_views((await api.views()).views, remote):
+            after = ""
+            while True:
+                page = await api.search(view.view, text, level=level, order=order, after=after, limit=_PAGE)
+                for one in page.items:
+                    if one.node is not None and one.node in seen:
+                        continue  # a folder that is shared, in a project that one is in
+                    if len(found) == limit:
+                        return found, True
+                    seen.add(one.node)
+                    found.append((view, one))
+                if not (after := page.next):
+                    break
+    return found, False
+
+
+# ---- what a person sees ------------------------------------------------------------------------------------
+
+
+def _facts(view: View, one: FoundItem, level: str) -> dict[str, Any]:
+    inside = "" if one.path == "/" else one.path
+    return {
+        "level": level,
+        "view": view.name,
+        "path": view.name + inside if one.node is not None else None,
+        "node": None if one.node is None else str(one.node),
+        "patient": one.patient,
+        "study": one.study,
+        "series": one.series_uid,
+        "date": one.date,
+        "modalities": one.modalities,
+        "files": one.files,
+        "count": {"studies": one.studies, "series": one.series, "files": one.files},
+        "attributes": one.attributes,
+        "labels": one.labels,
+    }
+
+
+def _screen(rows: Sequence[dict[str, Any]]) -> str:
+    if not rows:
+        return "Nothing fits that you may see."
+    table = [("PATIENT", "DATE", "WHAT", "LABELS", "FILES", "WHERE")]
+    for row in rows:
+        description = [str(one) for one in row["attributes"].get("SeriesDescription", ())]
+        labels = [
+            f"{name} {', '.join(values)}" for name, values in row["labels"].items() if name not in _NO_COLUMN
+        ]
+        table.append(
+            (
+                shown(row["patient"]) or "-",
+                _date(row["date"]),
+                shown(" ".join([*row["modalities"], *description])) or "-",
+                shown("; ".join(labels)) or "-",
+                f"{row['files']:,}",
+                screens.shown_remote(row["path"] or row["view"]),
+            )
+        )
+    return "\n".join(screens.table(table, indent=""))
+
+
+def _date(text: str) -> str:
+    return f"{text[:4]}-{text[4:6]}-{text[6:]}" if len(text) == 8 else "-"
+
+
+COMMANDS = (find,)
