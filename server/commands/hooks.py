@@ -80,6 +80,11 @@ def rule() -> None:
     metavar="N",
     help="At most N runs beside each other; else as many as the server allows.",
 )
+@click.option(
+    "--shadow",
+    is_flag=True,
+    help="Only who has a role in TO, a folder of another project, learns what the block says.",
+)
 def rule_add(
     block: str,
     source: str,
@@ -91,6 +96,7 @@ def rule_add(
     priority: int,
     batch: int | None,
     at_once: int | None,
+    shadow: bool,
 ) -> None:
     """Have BLOCK work on every file in FROM, now and later; its results appear in TO.
 
@@ -113,6 +119,7 @@ def rule_add(
             priority=priority,
             batch=batch,
             at_once=at_once,
+            shadow=shadow,
         )
     click.echo(made.short)
     click.echo(f"Undo: mb-server rule remove {made.short}", err=True)
@@ -148,7 +155,8 @@ def rule_list(data: Path, *, as_json: bool) -> None:
         click.echo("There are no rules yet: mb-server rule add BLOCK FROM TO", err=True)
     for one in rules:
         counts = ", ".join(f"{count} {state}" for state, count in sorted((one.jobs or {}).items()))
-        click.echo(f"{one.short}  {one.block}{'' if one.enabled else '  (off)'}")
+        notes = ("  (shadow)" if one.shadow else "") + ("" if one.enabled else "  (off)")
+        click.echo(f"{one.short}  {one.block}{notes}")
         click.echo(f"          {shown(one.source_path)} → {shown(one.target_path)}")
         click.echo(f"          {far[one.id].words}{f' ({counts})' if counts else ''}")
 
@@ -164,6 +172,7 @@ def _rule_facts(one: Rule, far: Progress) -> dict[str, object]:
         "priority": one.priority,
         "batch": one.batch,
         "at_once": one.at_once,
+        "shadow": one.shadow,
         "progress": {
             "done": far.done,
             "total": far.total,

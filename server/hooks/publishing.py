@@ -39,6 +39,7 @@ from server.catalog import carrying, entries, labels
 from server.chunks.store import ChunkStore
 from server.database.session import insert_rows, rows_of_sql
 from server.database.tables import BatchRow, ProvenanceRow, PublishedRow, SpaceRow, ViewRow
+from server.hooks import shadowing
 from server.hooks.job_folder import Chunked
 from server.hooks.jobs import Leased, State, are_current, end, give_back
 from server.hooks.rules import Folder, Rule
@@ -111,10 +112,12 @@ def publish(
         if not end(session, job, made.state, reasons=made.reasons, report=made.report, now_ms=now_ms):
             continue
         ended[job.id] = made.state
-        _describe(session, made)
-        _label(session, made, now_ms=now_ms)
+        if not rule.shadow:
+            _describe(session, made)
+            _label(session, made, now_ms=now_ms)
         for output in made.outputs:
             if output.output.kind is OutputKind.VERSION:
+                shadowing.refuse_version(rule.shadow)
                 versions.append((job, output))
             else:
                 batch = batch or _Batch(session, rule, now_ms)
@@ -179,11 +182,18 @@ def _label(session: Session, made: Made, *, now_ms: int) -> None:
     """What the block says of the version that it looked at."""
     job = made.job
     version = labels.Version(job.rule.source.space, job.node, job.revision)
-    source = labels.Source(job.rule.id, made.block.name, made.block.version, _digest_of(job.rule))
-    said = [labels.Label(one.name, one.value, one.rule, one.confidence, one.source) for one in made.labels]
-    labels.set_labels(session, version, source, said, now_ms=now_ms)
+    labels.set_labels(session, version, _speaker(made), _told(made.labels), now_ms=now_ms)
     entries.relabel(session, version.space, [job.node.bytes])
-    carrying.spread(session, version, source.rule)
+    carrying.spread(session, version, job.rule.id)
+
+
+def _speaker(made: Made) -> labels.Source:
+    rule = made.job.rule
+    return labels.Source(rule.id, made.block.name, made.block.version, _digest_of(rule))
+
+
+def _told(said: Iterable[Label]) -> list[labels.Label]:
+    return [labels.Label(one.name, one.value, one.rule, one.confidence, one.source) for one in said]
 
 
 def _digest_of(rule: Rule) -> bytes:
@@ -257,6 +267,7 @@ class _Batch:
     _attributes: dict[int, Mapping[str, object]] = field(
         default_factory=dict
     )  # by the number of the operation
+    _said: list[Made] = field(default_factory=list)  # whose labels each has, in shadow mode
     _made: dict[tuple[UUID, str], tuple[UUID, str]] = field(
         default_factory=dict
     )  # what this batch puts where
@@ -275,6 +286,7 @@ class _Batch:
         """What is made of this job's file goes to its place, or becomes a version of what it made before."""
         self._add(made.job, output)
         self._files += [made.files] * (len(self.ops) - len(self._files))
+        self._said += [made] * (len(self.ops) - len(self._said))
         if output.output.attributes:
             self._attributes[len(self.ops) - 1] = output.output.attributes  # the file comes after its folders
 
@@ -312,7 +324,18 @@ class _Batch:
         }
         entries.describe(self.session, self.target.space, described)
         note_provenance(self.session, rule, block, self.target.space, made, now_ms=self.now_ms)
+        if rule.shadow:
+            self._label_results(answer)
         self.session.flush()
+
+    def _label_results(self, answer: Committed) -> None:
+        for op, result, whose in zip(self.ops, answer.results, self._said, strict=True):
+            if isinstance(op, Make | Put) and op.content.kind is Kind.FILE and result.content_revision:
+                version = labels.Version(self.target.space, NodeId(op.node), result.content_revision)
+                labels.set_labels(
+                    self.session, version, _speaker(whose), _told(whose.labels), now_ms=self.now_ms
+                )
+                entries.relabel(self.session, version.space, [op.node.bytes])
 
     def _standing(self, known: PublishedRow) -> StagedNode | None:
         """The derived node, if it lives."""

@@ -63,9 +63,12 @@ Rules = Collection[bytes]
 
 
 def rules_within(session: Session, view: ReadableView) -> set[bytes]:
-    """The rules that work on a folder of this view."""
-    rows = session.execute(select(RuleRow.id, RuleRow.node).where(RuleRow.space == view.space)).all()
-    return {row.id for row in rows if view.is_whole or _lies_below(session, view, row.node)}
+    """The rules that work on a folder of this view; of those in shadow mode the ones whose results appear in it:
+    whoever sees the files learns nothing of them."""
+    in_the_open = select(RuleRow.id, RuleRow.node).where(RuleRow.space == view.space, ~RuleRow.shadow)
+    in_shadow = select(RuleRow.id, RuleRow.target).where(RuleRow.target_space == view.space, RuleRow.shadow)
+    rows = [*session.execute(in_the_open).all(), *session.execute(in_shadow).all()]
+    return {rule for rule, folder in rows if view.is_whole or _lies_below(session, view, folder)}
 
 
 def _lies_below(session: Session, view: ReadableView, node: bytes) -> bool:

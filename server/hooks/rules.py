@@ -28,7 +28,7 @@ from server.access.projects import INTAKE_NAME
 from server.access.rights import INTAKE
 from server.database.session import rows_of_sql
 from server.database.tables import JobRow, PublishedRow, RuleRow, SpaceRow, UserRow, ViewRow
-from server.hooks import turns
+from server.hooks import shadowing, turns
 from server.spaces.paths import nodes_at
 
 DEIDENTIFY = "deidentify"  # takes every kind that we can make safe
@@ -64,6 +64,7 @@ class Rule:
     priority: int
     batch: int | None = None
     at_once: int | None = None
+    shadow: bool = False
     settle_ms: int | None = None
     source_path: str = ""
     target_path: str = ""
@@ -120,14 +121,19 @@ def add_rule(
     priority: int = 5,
     batch: int | None = None,
     at_once: int | None = None,
+    shadow: bool = False,
 ) -> Rule:
     """From now on, and for what is there already unless `new_only`.
 
     Raises NotFound: no such block.  Raises BadRequest: parameters that it does not take.  Raises Refused: results
-    would come out of an intake by a block that is not made for it, or be worked on again for ever.  priority: 0 to 9.
+    would come out of an intake by a block that is not made for it, out of the shadow, or be worked on again for ever.
+    priority: 0 to 9.  shadow: see server.hooks.shadowing.
     """
     manifest, _ = find_block(block)
     complete = with_defaults(manifest.parameters, dict(parameters))
+    shadowing.refuse(
+        session, manifest, shadow=shadow, source=source.space, target=target.space, intake=source.is_intake
+    )
     if source.is_intake and target.space != source.space and block not in OUT_OF_AN_INTAKE:
         raise Refused(
             f"{block} may not bring anything out of an intake",
@@ -161,6 +167,7 @@ def add_rule(
         priority=priority,
         batch=batch,
         at_once=at_once,
+        shadow=shadow,
         settle_ms=manifest.settle_seconds * 1_000 if manifest.unit is Unit.FOLDER else None,
         made_stamp=_stamp(session, source.space),
         created_at_ms=now_ms,
@@ -315,6 +322,7 @@ def _value(session: Session, row: RuleRow, *, jobs: Mapping[str, int] | None = N
         priority=row.priority,
         batch=row.batch,
         at_once=row.at_once,
+        shadow=row.shadow,
         settle_ms=row.settle_ms,
         source_path=path_of(session, source),
         target_path=path_of(session, target),

@@ -32,7 +32,7 @@ from server.access.devices import HOOKS
 from server.chunks.store import ChunkStore
 from server.database.session import Database
 from server.database.tables import ProjectRow
-from server.hooks import job_folder, jobs, units
+from server.hooks import job_folder, jobs, shadowing, units
 from server.hooks.job_folder import Chunked, Input
 from server.hooks.jobs import Leased, State
 from server.hooks.publishing import Made, publish
@@ -111,6 +111,9 @@ class Bench:
         answers = await self._run(manifest, block, mine, files, folder)
         if answers is None:
             return None
+        if batch[0].rule.shadow:
+            paths = [found[job.id].path for job in mine]
+            answers = await asyncio.to_thread(shadowing.with_labels, manifest, answers, paths, folder)
         return Worked(manifest, [(mine[file.source], file) for file in answers])
 
     async def _work_through_folder(
