@@ -62,6 +62,7 @@ def test_from_the_package_to_the_first_synced_file_in_four_steps_without_python(
             bare.done("mb-sync", "stop")
         laptop.done("once")
         assert (folder / "notes.txt").read_text() == "from the other computer"
+        assert "no place for an icon" in bare.run("mb-sync", "tray").stderr
         assert bare.done("mb-sync", "--version").startswith("mb-sync, version ")
         bare.done("dpkg", "--remove", "mb-sync")
         assert (there / "cohort.csv").exists()
@@ -89,6 +90,7 @@ def test_a_code_becomes_files_in_one_step_without_python(
         bare.done("mb-synclight", "-", "/root/Study", "--once", stdin=link + "\n")
         assert (bare.folder / "root/Study/cohort.csv").read_text() == "patient,age\n"
         bare.done("mb-synclight", "verify", "/root/Study")
+        assert "no place for an icon" in bare.run("mb-synclight", "tray").stderr  # what draws it is there
         # typed as an argument: redeemed, and the program replaces itself
         bare.done("mb-synclight", "--home", "/root/second", link, "/root/Second", "--once")
         assert (bare.folder / "root/Second/cohort.csv").exists()
