@@ -30,6 +30,7 @@ SETTINGS = (
     '[engine]\nruntime="runc"\ncgroup_manager="cgroupfs"\nevents_logger="none"\n'
 )
 BASE = "localhost/medical-blocks-test-base"
+IMAGE = "localhost/medical-blocks-test-server"
 
 
 class Compose:
@@ -76,7 +77,9 @@ def compose(debian: CleanRoot, tmp_path: Path) -> Iterator[Compose]:
     environment = os.environ | {
         "CONTAINERS_CONF": str(settings),
         "BUILDAH_ISOLATION": "chroot",
+        "BUILDAH_LAYERS": "false",  # nothing of the way there is kept
         "MB_BASE": BASE,
+        "MB_IMAGE": IMAGE,
         "MB_ADDRESS": f"127.0.0.1:{port}",
     }
     with subprocess.Popen(
@@ -95,7 +98,9 @@ def compose(debian: CleanRoot, tmp_path: Path) -> Iterator[Compose]:
         yield made
     finally:
         made.done("down", "--volumes")
-        subprocess.run(["podman", "rmi", "--force", BASE], env=environment, capture_output=True, check=False)
+        subprocess.run(
+            ["podman", "rmi", "--force", IMAGE, BASE], env=environment, capture_output=True, check=False
+        )
 
 
 def test_compose_brings_a_server_up_that_a_computer_syncs_with(compose: Compose, tmp_path: Path) -> None:
