@@ -107,7 +107,7 @@ def _measure(peer: Peer, workload: Workload, aside: Path) -> Measured:
         else:
             peer.go()
         if peer.watches:
-            _arrived(peer, workload)
+            arrived(peer, workload)
         times.append(time.perf_counter() - began)
         if workload.repeats > 1:
             time.sleep(0.3)  # each one a change of its own, not the tail of the one before
@@ -120,7 +120,7 @@ def _measure(peer: Peer, workload: Workload, aside: Path) -> Measured:
     )
 
 
-def _arrived(peer: Peer, workload: Workload) -> None:
+def arrived(peer: Peer, workload: Workload) -> None:
     """Wait until every file of the top folder stands in B with its size; one look at each, so it costs little."""
     expected = sizes_below(peer.a / workload.top)
     until = time.perf_counter() + LIMIT_SECONDS

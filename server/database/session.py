@@ -49,7 +49,12 @@ _DISK_TROUBLE = (
     *("SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_PERM"),
     *("SQLITE_CORRUPT", "SQLITE_NOTADB"),
 )
-_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "cache_size=-65536")
+# The log grows to some 32 MiB before it is written back: chunks come in the order of their hashes, so each transaction
+# touches the same pages as the one before it.
+_PRAGMAS = (
+    *("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "cache_size=-65536"),
+    "wal_autocheckpoint=8000",
+)
 
 
 # The driver looks for an adapter of each value that is no number or text, and raises and drops an error inside

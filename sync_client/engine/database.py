@@ -95,6 +95,13 @@ CREATE TABLE excluded (                -- what a person does not want on this co
 }
 
 
+# The log grows to some MiB before it is written back: pages that many transactions touch are so written once.
+_PRAGMAS = (
+    *("journal_mode=WAL", "synchronous=FULL", "cache_size=-32768", "temp_store=MEMORY"),
+    "wal_autocheckpoint=4000",
+)
+
+
 # The driver looks for an adapter of each value that is no number or text, and raises and drops an error inside
 # where there is none: with one that gives back what it got, rows go in in two thirds of the time.
 sqlite3.register_adapter(bytes, bytes)
@@ -159,7 +166,13 @@ class StateDatabase:
         self._depth = 0
         self._lasting = False
         try:
-            for pragma in ("journal_mode=WAL", "synchronous=FULL", "cache_size=-32768", "temp_store=MEMORY"):
+            for pragma in (
+                "journal_mode=WAL",
+                "synchronous=FULL",
+                "cache_size=-32768",
+                "temp_store=MEMORY",
+                "wal_autocheckpoint=4000",
+            ):
                 self._db.execute("PRAGMA " + pragma)
             version = self._db.execute("PRAGMA user_version").fetchone()[0]
         except sqlite3.OperationalError as error:

@@ -210,7 +210,7 @@ class Looker:
                     self._manifests.keep(content_digest(content.manifest), content.manifest)
             if page.gone:
                 self.window.leave(page.gone)
-            states = self.window.take(believed)
+            states = self.window.take(believed, head=not page.more)
             self._trees.load(NodeId(state.node) for state in states)
             alone = self._folder.at_head  # until this page, and that is known after a crash too
             self._buried = _buries(page) or (self._buried and not alone)
@@ -219,7 +219,7 @@ class Looker:
             judge = not page.more and (alone or self._buried)
             take_remote(self._trees, states, page.gone, head=judge, alone=alone)
             if not page.more:
-                coming, leaving = self.window.judge()
+                coming, leaving = self.window.judge(believed)
                 if leaving or any(state.deleted for state in coming):
                     self._missing.add(Side.REMOTE)
                 take_remote(self._trees, coming, leaving, alone=True)

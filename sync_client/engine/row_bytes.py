@@ -2,26 +2,21 @@
 
 Owns: the layout.  May import: msgspec, protocol, engine.trees.
 
-Three flat tuples in MessagePack: half the size and a fraction of the time of named fields.
+The three values in MessagePack, as arrays without names: msgspec writes and reads them in a quarter of the time that
+any code of ours takes.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
-from uuid import UUID
 
 import msgspec
-from msgspec import msgpack
+from msgspec import Struct, msgpack
 
 from protocol.ids import NodeId
-from protocol.messages import Kind, Revision
-from sync_client.engine.trees import Agreed, Content, Fingerprint, Local, Place, Remote, Row
+from sync_client.engine.trees import Agreed, Local, Remote, Row
 
-_ROW_FORMAT = 1  # the first item: the version of this layout
-_encode = msgpack.Encoder(uuid_format="bytes").encode
-_decode = msgpack.Decoder().decode
-_FOLDER = Content(Kind.FOLDER)
+_ROW_FORMAT = 2  # the first item: the version of this layout
 
 
 class RowDamaged(sqlite3.DatabaseError):
@@ -30,91 +25,39 @@ class RowDamaged(sqlite3.DatabaseError):
     sqlite_errorname = "SQLITE_CORRUPT"
 
 
+class _Stored(Struct, array_like=True, gc=False):
+    version: int
+    remote: Remote | None
+    local: Local | None
+    agreed: Agreed | None
+
+
+_encode = msgpack.Encoder(uuid_format="bytes").encode
+_decode = msgpack.Decoder(_Stored).decode
+_decode_anything = msgpack.Decoder().decode
+
+
 def pack(row: Row) -> bytes:
-    remote, local, agreed = row.remote, row.local, row.agreed
-    return _encode(
-        (
-            _ROW_FORMAT,
-            remote
-            and (
-                *_place_fields(remote.place),
-                *_revision_fields(remote),
-                remote.conflict_of,
-                *_content_fields(remote.content),
-            ),
-            local
-            and (
-                *_place_fields(local.place),
-                *_fingerprint_fields(local.fingerprint),
-                local.conflict_of,
-                *(_content_fields(local.content) if local.content else ()),
-            ),
-            agreed
-            and (*_place_fields(agreed.place), *_revision_fields(agreed), *_content_fields(agreed.content)),
-        )
-    )
-
-
-def _place_fields(place: Place) -> tuple[object, ...]:
-    return (place.parent.bytes, place.name)
-
-
-def _revision_fields(seen: Remote | Agreed) -> tuple[object, ...]:
-    place, content = seen.place_revision, seen.content_revision
-    return (place.epoch, place.number, content.epoch, content.number)
-
-
-def _content_fields(content: Content) -> tuple[object, ...]:
-    return (content.kind.value, content.digest, content.size, content.executable, content.mtime_ns)
-
-
-def _fingerprint_fields(seen: Fingerprint) -> tuple[object, ...]:
-    return (seen.device, seen.inode, seen.birth_ns, seen.size, seen.mtime_ns, seen.ctime_ns, seen.mode)
+    return _encode((_ROW_FORMAT, row.remote, row.local, row.agreed))
 
 
 def unpack(node: NodeId, data: bytes) -> Row:
     """Raises RowDamaged: these are not bytes that `pack` made."""
     try:
-        return _unpack(node, data)
-    except (msgspec.DecodeError, ValueError, TypeError, IndexError, AttributeError) as error:
+        stored = _decode(data if data[1] == _ROW_FORMAT else _from_first_format(data))
+    except (msgspec.DecodeError, ValueError, TypeError, IndexError) as error:
         raise RowDamaged("a row is damaged") from error
+    return Row(node, stored.remote, stored.local, stored.agreed)
 
 
-def _unpack(node: NodeId, data: bytes) -> Row:
-    _, remote, local, agreed = _decode(data)
-    return Row(
-        node,
-        remote
-        and Remote(
-            _place(remote[0], remote[1]),
-            _content(remote[7:]),
-            Revision(remote[2], remote[3]),
-            Revision(remote[4], remote[5]),
-            NodeId(UUID(bytes=remote[6])) if remote[6] else None,
-        ),
-        local
-        and Local(
-            _place(local[0], local[1]),
-            _content(local[10:]) if len(local) > 10 else None,
-            Fingerprint(*local[2:9]),
-            NodeId(UUID(bytes=local[9])) if local[9] else None,
-        ),
-        agreed
-        and Agreed(
-            _place(agreed[0], agreed[1]),
-            _content(agreed[6:]),
-            Revision(agreed[2], agreed[3]),
-            Revision(agreed[4], agreed[5]),
-        ),
+def _from_first_format(data: bytes) -> bytes:
+    """There each value was one flat array."""
+    _, remote, local, agreed = _decode_anything(data)
+    return _encode(
+        (
+            _ROW_FORMAT,
+            remote and (remote[:2], remote[7:], remote[2:4], remote[4:6], remote[6]),
+            local and (local[:2], local[10:] or None, local[2:9], local[9]),
+            agreed and (agreed[:2], agreed[6:], agreed[2:4], agreed[4:6]),
+        )
     )
-
-
-def _place(parent: bytes, name: str) -> Place:
-    return Place(NodeId(UUID(bytes=parent)), name)
-
-
-def _content(fields: Sequence[object]) -> Content:
-    kind, digest, size, executable, mtime_ns = fields
-    if kind == "folder":
-        return _FOLDER
-    return Content(Kind(kind), digest, size, executable, mtime_ns)  # type: ignore[arg-type]  # as `pack` wrote them

@@ -31,10 +31,10 @@ class Side(IntEnum):
 
 
 @dataclass_transform(frozen_default=True)  # for type checkers: subclasses are frozen as well
-class Value(Struct, frozen=True, gc=False):
+class Value(Struct, frozen=True, gc=False, array_like=True):
     """A frozen value.  A Struct and no dataclass: it is made in a tenth of the time, and a first sync makes
     twenty of them a file; no value holds a cycle, so the collector need not look at them.  Copy one with
-    `msgspec.structs.replace`."""
+    `msgspec.structs.replace`.  Stored by `engine.row_bytes`, so the order of the fields is a format."""
 
 
 class Place(Value):

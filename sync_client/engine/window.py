@@ -134,11 +134,12 @@ class Window:
 
     # ---- pages -------------------------------------------------------------------------------------------
 
-    def take(self, states: Sequence[NodeState]) -> list[NodeState]:
-        """A page.  Returns what may go into the trees at once; the rest waits for `judge`."""
+    def take(self, states: Sequence[NodeState], *, head: bool) -> list[NodeState]:
+        """A page.  Returns what may go into the trees at once; the rest waits for `judge`, which is given the page
+        of the head itself."""
         if self._whole:
             return [state for state in states if state.node != self._root]
-        self._keep(states, fresh=True)
+        self._keep(states, fresh=not head)
         return []
 
     def leave(self, gone: Iterable[UUID]) -> None:
@@ -175,27 +176,36 @@ class Window:
             ],
         )
 
-    def judge(self) -> tuple[list[NodeState], list[NodeId]]:
-        """At the head: what is inside now, parents first, and what has left."""
+    def judge(self, told: Sequence[NodeState]) -> tuple[list[NodeState], list[NodeId]]:
+        """At the head, whose page was `told`: what is inside now, parents first, and what has left."""
         if self._whole:
             return [], []
-        fresh = self._db.execute(
-            "SELECT node, state FROM seen_states WHERE folder = ? AND fresh = 1", (self._folder,)
-        ).fetchall()
-        self._db.execute("UPDATE seen_states SET fresh = 0 WHERE folder = ? AND fresh = 1", (self._folder,))
-        coming: dict[NodeId, NodeState] = {}
+        states = {state.node.int: state for state in (*self._take_fresh(), *told)}
+        nodes = [NodeId(state.node) for state in states.values() if state.node != self._root]
+        self._trees.load(nodes)
+        ways = _Ways(self._state_of, states)
+        coming: dict[int, NodeState] = {}
         leaving: list[NodeId] = []
-        for node_bytes, packed in fresh:
-            node, state = NodeId(UUID(bytes=node_bytes)), self._decode(packed)
-            if node == self._root:
-                continue
+        for node in nodes:
+            state = states[node.int]
             row = self._trees.row(node)
             was_inside = row is not None and row.remote is not None
-            if self._is_inside(state):
-                self._bring(state, coming, with_all_below=not was_inside)
+            if self._is_inside(state, ways):
+                self._bring(state, coming, ways, with_all_below=not was_inside)
             elif was_inside:
                 leaving.append(node)
         return list(coming.values()), leaving
+
+    def _take_fresh(self) -> list[NodeState]:
+        """What earlier pages told, or a person's choice made worth a look."""
+        fresh = self._db.execute(
+            "SELECT state FROM seen_states WHERE folder = ? AND fresh = 1", (self._folder,)
+        ).fetchall()
+        if fresh:
+            self._db.execute(
+                "UPDATE seen_states SET fresh = 0 WHERE folder = ? AND fresh = 1", (self._folder,)
+            )
+        return [self._decode(packed) for (packed,) in fresh]
 
     def root_is_gone(self) -> bool:
         """Asked at the head: the followed folder is deleted on the server or not told of, or something above it is
@@ -222,14 +232,16 @@ class Window:
             state = self._state_of(NodeId(state.parent))
         return found
 
-    def _bring(self, state: NodeState, coming: dict[NodeId, NodeState], *, with_all_below: bool) -> None:
+    def _bring(
+        self, state: NodeState, coming: dict[int, NodeState], ways: _Ways, *, with_all_below: bool
+    ) -> None:
         above: list[NodeState] = []
-        parent = self._state_of(NodeId(state.parent))
-        while parent is not None and parent.node != self._root and NodeId(parent.node) not in coming:
+        parent = ways.state_of(state.parent)
+        while parent is not None and parent.node != self._root and parent.node.int not in coming:
             above.append(parent)
-            parent = self._state_of(NodeId(parent.parent))
+            parent = ways.state_of(parent.parent)
         for one in (*reversed(above), state):
-            coming.setdefault(NodeId(one.node), one)
+            coming.setdefault(one.node.int, one)
         if (
             not with_all_below
             or state.deleted
@@ -237,33 +249,37 @@ class Window:
             or state.content.kind is not Kind.FOLDER
         ):
             return
-        pending = [NodeId(state.node)]
+        pending = [state.node]
         while pending:
-            for (packed,) in self._db.execute(
-                "SELECT state FROM seen_states WHERE folder = ? AND parent = ?",
+            for node, packed in self._db.execute(
+                "SELECT node, state FROM seen_states WHERE folder = ? AND parent = ?",
                 (self._folder, pending.pop().bytes),
             ).fetchall():
-                below = self._decode(packed)
+                below = ways.states.get(int.from_bytes(node)) or self._decode(packed)
                 if below.node in self._excluded:
                     continue
-                coming.setdefault(NodeId(below.node), below)
+                coming.setdefault(below.node.int, below)
                 if not below.deleted and below.content is not None and below.content.kind is Kind.FOLDER:
-                    pending.append(NodeId(below.node))
+                    pending.append(below.node)
 
-    def _is_inside(self, state: NodeState) -> bool:
-        parent: UUID = state.parent
-        if state.node in self._excluded:
-            return False
-        for _ in range(_DEEPEST):
-            if parent == self._root:
-                return True
-            if parent in self._excluded:
-                return False
-            above = self._state_of(NodeId(parent))
-            if above is None:
-                return False
-            parent = above.parent
-        return False
+    def _is_inside(self, state: NodeState, ways: _Ways) -> bool:
+        return state.node not in self._excluded and self._leads_inside(state.parent, ways)
+
+    def _leads_inside(self, folder: UUID, ways: _Ways) -> bool:
+        """Whether what lies in this folder is inside."""
+        passed: list[int] = []
+        found = False
+        while len(passed) < _DEEPEST:
+            if folder == self._root or folder.int in ways.inside:
+                found = folder == self._root or ways.inside[folder.int]
+                break
+            passed.append(folder.int)
+            above = ways.state_of(folder)
+            if above is None or folder in self._excluded:
+                break
+            folder = above.parent
+        ways.inside.update(dict.fromkeys(passed, found))
+        return found
 
     def _state_of(self, node: NodeId) -> NodeState | None:
         found = self._db.execute(
@@ -274,6 +290,23 @@ class Window:
     def forget(self) -> None:
         """Before a new listing."""
         self._db.execute("DELETE FROM seen_states WHERE folder = ?", (self._folder,))
+
+
+class _Ways:
+    """The ways up, as far as one judgement has walked them: thousands of files ask for the same few folders.
+
+    states: by `NodeId.int`; None: not told of.  inside: whether what lies in a folder is.
+    """
+
+    def __init__(self, look_up: Callable[[NodeId], NodeState | None], states: dict[int, NodeState]) -> None:
+        self.states: dict[int, NodeState | None] = dict(states)
+        self.inside: dict[int, bool] = {}
+        self._look_up = look_up
+
+    def state_of(self, node: UUID) -> NodeState | None:
+        if node.int not in self.states:
+            self.states[node.int] = self._look_up(NodeId(node))
+        return self.states[node.int]
 
 
 def _state_of_own(node: NodeId, remote: Remote, content: WireContent) -> NodeState:

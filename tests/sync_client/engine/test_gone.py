@@ -20,9 +20,10 @@ class Following(Client):
     def page(self, view: ModelView, nodes: Sequence[NodeId], gone: Sequence[UUID] = ()) -> None:
         with self.trees.transaction(lasting=False):
             self.window.leave(gone)
-            states = self.window.take([view.state(node) for node in nodes])
+            told = [view.state(node) for node in nodes]
+            states = self.window.take(told, head=True)
             take_remote(self.trees, states, gone, head=True, alone=True)
-            coming, leaving = self.window.judge()
+            coming, leaving = self.window.judge(told)
             take_remote(self.trees, coming, leaving, alone=True)
 
     def paths(self, view: ModelView) -> set[str]:

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from msgspec import msgpack
 from msgspec.structs import replace
 
 from protocol.ids import Cursor, NodeId, ViewId
@@ -326,6 +327,28 @@ def test_a_row_comes_back_from_its_bytes_as_it_was(row: Row) -> None:
     for mine, its in ((back.remote, row.remote), (back.agreed, row.agreed), (back.local, row.local)):
         if mine is not None and its is not None and mine.content and its.content:
             assert mine.content.mtime_ns == its.content.mtime_ns  # not part of ==
+
+
+def test_rows_of_the_first_layout_are_still_read() -> None:
+    node, parent = NodeId(UUID(int=7)), NodeId(UUID(int=8))
+    place, content = Place(parent, "a.dcm"), Content(Kind.FILE, b"d" * 32, 5, True, -9)
+    held = ("file", b"d" * 32, 5, True, -9)
+    stat_fields = (1, 2, 3, 5, -9, 6, 33188)
+    first = (
+        1,
+        (parent.bytes, "a.dcm", 1, 2, 3, 4, node.bytes, *held),
+        (parent.bytes, "a.dcm", *stat_fields, None),
+        (parent.bytes, "a.dcm", 1, 2, 3, 4, *held),
+    )
+    assert unpack(node, msgpack.encode(first)) == Row(
+        node,
+        Remote(place, content, Revision(1, 2), Revision(3, 4), node),
+        Local(place, None, Fingerprint(*stat_fields)),
+        Agreed(place, content, Revision(1, 2), Revision(3, 4)),
+    )
+    assert unpack(node, msgpack.encode((1, None, (*first[2][:-1], node.bytes, *held), None))).local == Local(
+        place, content, Fingerprint(*stat_fields), node
+    )
 
 
 def a_new_file(number: int) -> Row:

@@ -140,9 +140,10 @@ class Client:
         for number, part in enumerate(cuts[:pages], 1):
             head = number == len(cuts)
             with self.trees.transaction(lasting=False):
-                take_remote(self.trees, self.window.take(part), (), head=head, alone=False)
+                inside = self.window.take(part, head=head)
+                take_remote(self.trees, inside, (), head=head, alone=False)
                 if head:
-                    coming, leaving = self.window.judge()
+                    coming, leaving = self.window.judge(part)
                     take_remote(self.trees, coming, leaving, alone=True)
             self.after = view.stamp if head else view.nodes[NodeId(part[-1].node)].stamp
 
@@ -309,8 +310,8 @@ def test_for_the_whole_view_all_but_its_root_goes_into_the_trees_at_once(tmp_pat
             cursor=Cursor(""),
         )
         window = Window(folder, state, StoredTrees(state, folder.id, ROOT))
-        assert [state.parent for state in window.take(view.feed(0))] == [ROOT]
-        assert window.judge() == ([], [])
+        assert [state.parent for state in window.take(view.feed(0), head=True)] == [ROOT]
+        assert window.judge(view.feed(0)) == ([], [])
         assert not window.root_is_gone()
         window.take_own([NodeId(uuid4())], lambda content: WireContent(kind=content.kind))
         assert state.connection.execute("SELECT count(*) FROM seen_states").fetchone() == (0,)
