@@ -21,6 +21,7 @@ from protocol.ids import DeviceId, NodeId, SpaceId, UserId, ViewId
 from server.access.cursors import Cursors
 from server.access.new_spaces import make_space
 from server.access.rights import PROJECT, Principal, ReadableView, Role
+from server.catalog.counts import counts
 from server.catalog.entries import add_terms, entry_of
 from server.catalog.query import parse
 from server.catalog.searching import Asked, Level, Order, search
@@ -37,6 +38,7 @@ from server.database.tables import (
 REGIONS = ("brain", "spine", "shoulder", "elbow", "wrist", "hip", "knee", "ankle")
 SEQUENCES = ("T1", "T2", "PD", "STIR", "FLAIR", "DWI", "TOF", "MPRAGE")
 MAKERS = ("SIEMENS", "Philips", "GE MEDICAL SYSTEMS")
+PERSON = Principal(UserId(UUID(int=1)), "ada", DeviceId(UUID(int=2)), "laptop", False, 0)
 QUESTIONS = {
     "one label": "region=knee",
     "a label that is rare": "pathology=sarcoma",
@@ -74,6 +76,13 @@ def main() -> None:
                 every += took
                 words = f"{name}, latest first" if order is Order.LATEST else name
                 print(f"| {words}: `{text}` | {told} | {statistics.median(took):.1f} | {max(took):.1f} |")
+        begin = time.perf_counter(), time.process_time()
+        with database.reading() as session:
+            made = counts(session, PERSON, view)
+        wall, own = time.perf_counter() - begin[0], time.process_time() - begin[1]
+        print(
+            f"\nCounts of {made.files:,} files by {len(made.by)} names: {wall:.1f} s, {own:.1f} s of a processor"
+        )
         print(f"\nMedian of all {len(every)}: {statistics.median(every):.1f} ms")
         database.close()
 
@@ -82,12 +91,11 @@ def ask(
     database: Database, view: ReadableView, text: str, order: Order, times: int
 ) -> tuple[str, list[float]]:
     cursors = Cursors(bytes(32))
-    person = Principal(UserId(UUID(int=1)), "ada", DeviceId(UUID(int=2)), "laptop", False, 0)
     took = []
     for _ in range(times):
         begin = time.perf_counter()
         with database.reading() as session:
-            found = search(session, person, view, Asked(parse(text), Level.SERIES, order), cursors)
+            found = search(session, PERSON, view, Asked(parse(text), Level.SERIES, order), cursors)
         took.append((time.perf_counter() - begin) * 1_000)
     return f"{len(found.items)}{'+' if found.next else ''}", took
 

@@ -119,3 +119,34 @@ class Found(Answer):
     level: str
     items: list[FoundItem]
     next: str = ""
+
+
+# ---- counts ------------------------------------------------------------------------------------------------
+
+
+class CountedValue(Answer):
+    """How much shows this."""
+
+    value: str
+    patients: int
+    studies: int
+    series: int
+    files: int
+
+
+class Counted(Answer):
+    """name: of a label, or "Modality".  values: the most frequent first.  more: how many are left out."""
+
+    name: str
+    values: list[CountedValue]
+    more: int = 0
+
+
+class Counts(Answer):
+    """Of what can be seen.  A file that names no patient or study counts as series and file alone."""
+
+    patients: int
+    studies: int
+    series: int
+    files: int
+    by: list[Counted]

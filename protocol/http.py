@@ -31,7 +31,7 @@ import aiohttp
 import msgspec
 
 from protocol.bodies import PLAIN, ZSTD, expanded, shrunk
-from protocol.catalog import Found, LabelKinds, Labels, LabelsChanged, SetLabel, SetLabelKind
+from protocol.catalog import Counts, Found, LabelKinds, Labels, LabelsChanged, SetLabel, SetLabelKind
 from protocol.errors import (
     BadRequest,
     LocalProblem,
@@ -307,6 +307,21 @@ class ServerApi:
     ) -> Found:
         asked = {"q": query, "level": level, "order": order, "after": after, "limit": str(limit)}
         return await self._ask("GET", f"/views/{view}/search", Found, query=asked)
+
+    async def counts(self, view: UUID, query: str = "") -> Counts:
+        return await self._ask("GET", f"/views/{view}/counts", Counts, query={"q": query})
+
+    async def search_table(self, view: UUID, query: str) -> bytes:
+        """CSV in UTF-8, with a line for each file that fits."""
+
+        async def once() -> bytes:
+            path = f"/views/{view}/search.csv"
+            async with self._exchange(
+                "GET", path, query={"q": query}, accept=f"text/csv, {MSGPACK}"
+            ) as response:
+                return await self._read_all(response, MAX_ANSWER_BYTES)
+
+        return await self._patiently(once)
 
     async def labels(self, view: UUID, node: UUID) -> Labels:
         return await self._ask("GET", f"/views/{view}/nodes/{node}/labels", Labels)

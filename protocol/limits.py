@@ -70,4 +70,6 @@ MAX_ATTRIBUTE_VALUES = 16  # of one attribute of a file
 MAX_QUERY = 2_000  # characters of a search
 MAX_QUERY_CONDITIONS = 50
 MAX_QUERY_DEPTH = 10
+MAX_COUNTED_VALUES = 100  # of one label, in counts
+MAX_EXPORTED = 100_000  # lines of a table
 MAX_FOUND = 500  # of a page of a search

@@ -109,10 +109,11 @@ def search(
     )
 
 
-def matching(session: Session, view: ReadableView, query: Query) -> Iterator[tuple[AnyRow, list[SeenFile]]]:
-    """Every entry with its files that fit, for who may read; in the order of patients."""
-    asked = Asked(query)
-    for entry, files in _entries(session, view, query, asked, may_read=True):
+def matching(
+    session: Session, view: ReadableView, query: Query, *, may_read: bool
+) -> Iterator[tuple[AnyRow, list[SeenFile]]]:
+    """Every entry with its files that fit, in the order of patients.  may_read: else attributes are not looked at."""
+    for entry, files in _entries(session, view, query, Asked(query), may_read=may_read):
         if files:
             yield entry, files
 

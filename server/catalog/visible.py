@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from sqlalchemy.orm import Session
 
 from protocol.attributes import Values
+from protocol.messages import Revision
 from server.access.rights import ReadableView
 from server.catalog.entries import attributes_in, labels_shown
 from server.catalog.query import Facts
@@ -30,6 +31,7 @@ class SeenFile:
     """path: its folders and its name, from the view's root.  attributes: none if its bytes are newer than they."""
 
     node: bytes
+    revision: Revision
     path: tuple[str, ...]
     attributes: Mapping[str, Values]
     labels: Mapping[str, tuple[str, ...]]
@@ -55,7 +57,9 @@ def seen_files(
         attributes = attributes_in(row.attributes) if with_contents and is_current else {}
         path = ways.to(row.node)
         assert path is not None, "looked at above"
-        found.setdefault(row.entry, []).append(SeenFile(row.node, path, attributes, labels.get(row.node, {})))
+        found.setdefault(row.entry, []).append(
+            SeenFile(row.node, now, path, attributes, labels.get(row.node, {}))
+        )
     for files in found.values():
         files.sort(key=_in_order)
     return found

@@ -47,6 +47,7 @@ class Stream(Enum):
     FRAMES = "application/x-mb-frames"
     FILE = "application/octet-stream"
     SCHEMA = "application/json"
+    TABLE = "text/csv"
     PAGE = "text/html"
     STYLE = "text/css"
     SCRIPT = "text/javascript"

@@ -1,21 +1,25 @@
-"""What there is in a view: search.
+"""What there is in a view.
 
-Owns: `search` of a view.
+Owns: `search`, `search.csv` and `counts` of a view.
 May import: aiohttp, sqlalchemy, protocol, server.access, server.audit, server.catalog, server.http.
 """
 
 from __future__ import annotations
 
+from aiohttp import web
 from sqlalchemy.orm import Session
 
-from protocol.catalog import Found
+from protocol.catalog import Counts, Found
 from protocol.errors import BadRequest
 from protocol.limits import MAX_FOUND
 from server.access.rights import Action
 from server.audit.rows import Did, pack_nodes, record
+from server.catalog.counts import counts
+from server.catalog.export import table
 from server.catalog.query import Query, conditions_in, parse
 from server.catalog.searching import Asked, Level, Order, search
-from server.http.routes import Call, On, route
+from server.http.ranges import attachment
+from server.http.routes import Call, On, Stream, route
 from server.http.routes import Query as Parameter
 
 _QUERY = Parameter("q", str, "conditions, see docs/protocol.md; empty: all there is")
@@ -52,10 +56,37 @@ async def get_search(call: Call) -> Found:
         return search(session, call.principal, call.view, asked, cursors)
 
     found = await call.service.database.read(read)
-    detail = f"by {asked_for(asked.query)}, {asked.level} {len(found.items)}"
-    told = call.entry(Did.FIND, detail=detail, nodes=pack_nodes([(call.view.root.bytes, 0, 0)]))
-    await call.service.database.write(lambda session: record(session, [told]))  # before the answer leaves
+    await _noted(call, f"by {asked_for(asked.query)}, {asked.level} {len(found.items)}")
     return found
+
+
+@route("GET", "/views/{view}/counts", on=On.VIEW, action=Action.METADATA, answer=Counts, query=(_QUERY,))
+async def get_counts(call: Call) -> Counts:
+    """How many patients, studies, series and files there are, by modality and label."""
+    query = parse(call.text("q"))
+    made = await call.service.database.read(lambda session: counts(session, call.principal, call.view, query))
+    await _noted(call, f"counts by {asked_for(query)}")
+    return made
+
+
+@route(
+    "GET", "/views/{view}/search.csv", on=On.VIEW, action=Action.READ, answer=Stream.TABLE, query=(_QUERY,)
+)
+async def get_table(call: Call) -> web.Response:
+    """Every file that fits as a table, with its attributes and labels, and where they came from."""
+    query = parse(call.text("q"))
+    data, lines = await call.service.database.read(
+        lambda session: table(session, call.principal, call.view, query)
+    )
+    await _noted(call, f"table by {asked_for(query)}, {lines}")
+    headers = {"Content-Disposition": attachment("found.csv")}
+    return web.Response(body=data, content_type="text/csv", charset="utf-8", headers=headers)
+
+
+async def _noted(call: Call, detail: str) -> None:
+    """In the log, before the answer leaves."""
+    told = call.entry(Did.FIND, detail=detail, nodes=pack_nodes([(call.view.root.bytes, 0, 0)]))
+    await call.service.database.write(lambda session: record(session, [told]))
 
 
 def asked_for(query: Query) -> str:

@@ -80,6 +80,8 @@ ROUTES = (
     rules.delete_rule,
     rules.post_rule_run,
     search.get_search,
+    search.get_table,
+    search.get_counts,
     labels.get_labels,
     labels.put_label,
     labels.delete_label,

@@ -1,6 +1,6 @@
-"""`mb-sync find`: what there is, by labels and attributes.
+"""`mb-sync find` and `counts`: what there is, by labels and attributes.
 
-Owns: this command and its words.  May import: click, protocol, home, screens, folders, places, reach, words.
+Owns: these commands and their words.  May import: click, protocol, home, screens, folders, places, reach, words.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from sync_client.commands.words import as_json, command, notice, pass_home, tell
 from sync_client.home import ClientHome, read_account
 
 if TYPE_CHECKING:
-    from protocol.catalog import FoundItem
+    from protocol.catalog import Counts, FoundItem
     from protocol.messages import View
     from sync_client.engine.account import Account
 
@@ -40,6 +40,7 @@ _NO_COLUMN = frozenset({"modality"})  # a label that says what the column of mod
 @click.option("--level", type=click.Choice(LEVELS), default="series", help="What is listed (series).")
 @click.option("--order", type=click.Choice(ORDERS), default="patient", help="-date: the latest first.")
 @click.option("--limit", type=click.IntRange(1, 100_000), default=50, help="How many are listed (50).")
+@click.option("--csv", "as_csv", is_flag=True, help="All files that fit, as a table; say --in as well.")
 @as_json
 @pass_home
 def find(
@@ -50,6 +51,7 @@ def find(
     order: str,
     limit: int,
     *,
+    as_csv: bool,
     as_json: bool,
 ) -> None:
     """Find series, files, studies or patients by labels and DICOM attributes; nothing said: list all there is.
@@ -60,11 +62,30 @@ def find(
     """
     account, text = read_account(home), query_of(query)
     remote = remote_at(home, where) if where else None
+    if as_csv:
+        if remote is None or as_json:
+            raise click.UsageError("Say --csv with --in REMOTE, and without --json.")
+        click.echo(asyncio.run(_table(account, remote, text)), nl=False)
+        return
     found, more = asyncio.run(_found(account, remote, text, level, order, limit))
     rows = [_facts(view, one, level) for view, one in found]
     tell(rows, _screen(rows), json_wanted=as_json)
     if more and not as_json:
         notice(f"There are more: --limit {limit * 4}")
+
+
+@command("counts", "mb-sync counts /Projects/Nerves")
+@click.argument("remote")
+@click.argument("query", metavar="KEY=VALUE…", nargs=-1)
+@as_json
+@pass_home
+def counts(home: ClientHome, remote: str, query: tuple[str, ...], *, as_json: bool) -> None:
+    """Count patients, studies, series and files you may see in a place, by modality and label.
+
+    With KEY=VALUE only of what fits, as for `mb-sync find`.
+    """
+    told = asyncio.run(_counted(read_account(home), remote_at(home, remote), query_of(query)))
+    tell(_numbers(told), _counts_screen(told), json_wanted=as_json)
 
 
 def query_of(arguments: Sequence[str]) -> str:
@@ -103,6 +124,18 @@ async def _found(
                 if not (after := page.next):
                     break
     return found, False
+
+
+async def _table(account: Account, remote: str, text: str) -> bytes:
+    async with server_api(account.server, account.token, trust=account.trust) as api:
+        [view] = searched_views((await api.views()).views, remote)
+        return await api.search_table(view.view, text)
+
+
+async def _counted(account: Account, remote: str, text: str) -> Counts:
+    async with server_api(account.server, account.token, trust=account.trust) as api:
+        [view] = searched_views((await api.views()).views, remote)
+        return await api.counts(view.view, text)
 
 
 # ---- what a person sees ------------------------------------------------------------------------------------
@@ -153,4 +186,50 @@ def _date(text: str) -> str:
     return f"{text[:4]}-{text[4:6]}-{text[6:]}" if len(text) == 8 else "-"
 
 
-COMMANDS = (find,)
+def _numbers(told: Counts) -> dict[str, Any]:
+    return {
+        "patients": told.patients,
+        "studies": told.studies,
+        "series": told.series,
+        "files": told.files,
+        "by": {
+            one.name: [
+                {
+                    "value": value.value,
+                    "patients": value.patients,
+                    "studies": value.studies,
+                    "series": value.series,
+                    "files": value.files,
+                }
+                for value in one.values
+            ]
+            for one in told.by
+        },
+    }
+
+
+def _counts_screen(told: Counts) -> str:
+    whole = (
+        screens.count_of(told.patients, "patient"),
+        f"{told.studies:,} studies" if told.studies != 1 else "1 study",
+        f"{told.series:,} series",
+        screens.count_of(told.files, "file"),
+    )
+    table: list[tuple[str, ...]] = [("", "", "PATIENTS", "STUDIES", "SERIES", "FILES")]
+    for one in told.by:
+        for at, value in enumerate(one.values):
+            numbers = (value.patients, value.studies, value.series, value.files)
+            table.append(
+                (
+                    shown(one.name) if at == 0 else "",
+                    shown(value.value),
+                    *(f"{number:,}" for number in numbers),
+                )
+            )
+        if one.more:
+            table.append(("", f"and {one.more:,} more", "", "", "", ""))
+    rows = screens.table(table, indent="") if told.by else []
+    return "\n".join([", ".join(whole), *rows])
+
+
+COMMANDS = (find, counts)

@@ -41,6 +41,15 @@ def test_a_researcher_finds_what_came_out_of_an_intake(server: RunningServer, tm
     assert eva.mb_sync.done("find", "region=hip", "or", "not", "region=wrist", "Modality=CT").startswith(
         "Nothing"
     )
+    numbers = eva.mb_sync.json("counts", "/Projects/Nerves", "region=wrist")
+    assert (numbers["patients"], numbers["series"], numbers["files"]) == (1, 1, 2)
+    assert numbers["by"]["region"][0]["value"] == "wrist"
+    assert "1 patient, 1 study, 1 series, 2 files" in mia.mb_sync.done("counts", "/Projects/Nerves")
+    head, *lines = eva.mb_sync.done("find", "region=wrist", "--csv", "--in", "/Projects/Nerves").splitlines()
+    assert head.startswith("patient,study,")
+    assert [line.split(",")[0] for line in lines] == [series["patient"]] * 2
+    assert all("deidentify,1" in line for line in lines)
+    assert eva.mb_sync("find", "--csv").returncode == 2
     wrong = eva.mb_sync("find", "EchoTime=a..b")
     assert (wrong.returncode, "is no range" in wrong.stderr) == (1, True)
 

@@ -63,6 +63,8 @@ EXPECTED = {  # what each route acts on, and the right it asks for
     "DELETE /api/v1/views/{view}/rules/{rule}": "view rules",
     "POST /api/v1/views/{view}/rules/{rule}/run": "view rules",
     "GET /api/v1/views/{view}/search": "view metadata",
+    "GET /api/v1/views/{view}/search.csv": "view read",
+    "GET /api/v1/views/{view}/counts": "view metadata",
     "GET /api/v1/views/{view}/nodes/{node}/labels": "view metadata",
     "PUT /api/v1/views/{view}/nodes/{node}/labels/{label}": "view write",
     "DELETE /api/v1/views/{view}/nodes/{node}/labels/{label}": "view write",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import itertools
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -11,11 +13,12 @@ from uuid import UUID
 import pytest
 
 from protocol.attributes import Values
-from protocol.catalog import Found
+from protocol.catalog import CountedValue, Counts, Found
 from protocol.errors import AccessDenied, BadRequest
 from protocol.ids import NodeId, SpaceId
 from protocol.messages import Delete, Restore, Revision
 from server.catalog.entries import describe, relabel
+from server.catalog.export import harmless
 from server.catalog.labels import Label
 from server.catalog.query import parse
 from server.catalog.searching import Order, statement
@@ -238,3 +241,87 @@ async def test_every_query_is_answered_by_an_index(server: ServiceUnderTest) -> 
         steps = [row[-1] for row in plan]
         assert not [step for step in steps if step.startswith("SCAN") and "USING" not in step], steps
         assert all("USING" in step for step in steps if step.startswith("SEARCH")), steps
+
+
+# ---- counts and tables -------------------------------------------------------------------------------------
+
+
+async def count(person: Person, q: str = "") -> Counts:
+    answer: Counts = await person.caller.ask(
+        "GET", f"{person.caller.at}/counts?{urlencode({'q': q})}", answer=Counts
+    )
+    return answer
+
+
+def numbers(one: Counts | CountedValue) -> tuple[int, int, int, int]:
+    return one.patients, one.studies, one.series, one.files
+
+
+def by(told: Counts, name: str) -> dict[str, tuple[int, int, int, int]]:
+    return {value.value: numbers(value) for one in told.by if one.name == name for value in one.values}
+
+
+async def test_each_is_told_the_numbers_of_what_they_may_see(server: ServiceUnderTest) -> None:
+    ada = Person(await server.sign_in("ada"))
+    study = await ada.folder("Study")
+    first = await a_series(server, ada, "P1", 1, parent=study)
+    second = await a_series(server, ada, "P1", 2, Modality="CT", parent=study)
+    outside = await a_series(server, ada, "P2", 1)
+    notes = await ada.file("notes.txt", b"notes", study)
+    for node, region in ((first[0], "knee"), (second[0], "knee"), (outside[0], "hip"), (notes, "knee")):
+        await say(ada, node, "region", region)
+    told = await count(ada)
+    assert numbers(told) == (2, 2, 4, 7)
+    assert by(told, "Modality") == {"MR": (2, 2, 2, 4), "CT": (1, 1, 1, 2)}
+    assert by(told, "region") == {"knee": (1, 1, 3, 3), "hip": (1, 1, 1, 1)}
+    assert numbers(await count(ada, "Modality=CT")) == (1, 1, 1, 2)
+    assert by(await count(ada, "region=knee"), "Modality") == {"MR": (1, 1, 1, 1), "CT": (1, 1, 1, 1)}
+
+    for user, role in (("ben", "reader"), ("cleo", "metadata")):
+        await ada.share(study, f"user:{user}", role)
+        person = await Person(await server.sign_in(user)).look_at("/Shared/Study")
+        seen = await count(person)
+        assert numbers(seen) == (1, 1, 3, 5)
+        assert by(seen, "region") == {"knee": (1, 1, 3, 3)}
+    with pytest.raises(AccessDenied):
+        await count(person, "Modality=CT")
+    await ada.follow()
+    place = ada.known[first[0]].place_revision
+    await ada.do(Delete(node=first[0], place_revision=place, content_revision=FIRST))
+    assert by(await count(ada), "region") == {"knee": (1, 1, 2, 2), "hip": (1, 1, 1, 1)}
+
+
+async def test_a_table_says_where_it_came_from_and_holds_no_formula(server: ServiceUnderTest) -> None:
+    ada = Person(await server.sign_in("ada"))
+    study = await ada.folder("=Study")
+    [node, _] = await a_series(
+        server, ada, "P1", 1, parent=study, EchoTime=-3.5, SeriesDescription="=cmd|' /C calc'!A0"
+    )
+    await say(ada, node, "remark", "+49 30", "@home")
+    a_block_says(server, node, Label("region", "knee", "body-part", 0.9))
+    status, body, headers = await ada.caller.raw("GET", f"{ada.caller.at}/search.csv?q=remark=*")
+    assert (status, headers["Content-Type"]) == (200, "text/csv; charset=utf-8")
+    [line] = csv.DictReader(io.StringIO(body.decode()))
+    assert (line["patient"], line["study_date"], line["node"]) == ("P1", "20200101", str(node))
+    assert line["path"] == "/=Study/P1-1/0.dcm"
+    assert line["SeriesDescription"] == "'=cmd|' /C calc'!A0"
+    assert line["EchoTime"] == "-3.5"
+    assert (line["label remark"], line["label remark by"]) == ("'+49 30; @home", "user:ada")
+    assert (line["label region"], line["label region by"]) == ("knee", "classify 2 body-part")
+    assert line["made_by"] == ""
+    assert line["version"] == "1.1"
+    await ada.share(study, "user:ben", "metadata")
+    ben = await Person(await server.sign_in("ben")).look_at("/Shared/=Study")
+    assert (await ben.caller.raw("GET", f"{ben.caller.at}/search.csv"))[0] == 403
+
+
+@pytest.mark.parametrize(
+    "cell", ["=1+1", "+1+1", "-1+1", "@a", "\tx", "\rx", "-", "=", "+a", "-nan", "+inf", "-1_0"]
+)
+def test_what_a_spreadsheet_would_run_is_text(cell: str) -> None:
+    assert harmless(cell) == "'" + cell
+
+
+@pytest.mark.parametrize("cell", ["", "a=b", "-1", "+2.5", "-1e3", "1-2"])
+def test_and_all_else_is_as_it_was(cell: str) -> None:
+    assert harmless(cell) == cell

@@ -1,0 +1,135 @@
+"""How much there is in a view, by what it shows: the numbers of a dashboard.
+
+Owns: counting patients, studies, series and files, by modality and by each label that counts.
+May import: sqlalchemy, protocol, server.access, server.catalog, server.database, server.spaces.
+
+Only what can be seen in the view now is counted, so two people may be told two numbers.  Numbers and labels are what
+the role *metadata* is for: no name, place or attribute of a single file is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy.orm import Session
+
+from protocol.catalog import Counted, CountedValue, Counts
+from protocol.errors import AccessDenied
+from protocol.limits import MAX_COUNTED_VALUES
+from server.access.rights import Action, Principal, ReadableView, authorise, rights_of
+from server.catalog.entries import labels_shown
+from server.catalog.query import EVERYTHING, Query, of_labels_alone
+from server.catalog.searching import matching
+from server.database.session import AnyRow
+from server.spaces.rows import LIVE_BELOW
+
+_MODALITY = "Modality"
+_AT_ONCE = 2_000
+_SEEN = (  # a modality counts where it was read of the bytes of now
+    f"{LIVE_BELOW} SELECT catalog_files.node, catalog_files.entry, catalog_entries.patient, catalog_entries.study,"  # noqa: S608 - constants
+    " CASE WHEN nodes.content_epoch = catalog_files.epoch AND nodes.content_number = catalog_files.number"
+    " THEN catalog_files.modality ELSE '' END AS modality FROM below"
+    " JOIN catalog_files ON catalog_files.space = below.space AND catalog_files.node = below.id"
+    " JOIN nodes ON nodes.space = below.space AND nodes.id = below.id"
+    " JOIN catalog_entries ON catalog_entries.id = catalog_files.entry"
+)
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What has one thing in common."""
+
+    files: int = 0
+    series: set[int] = field(default_factory=set)
+    studies: set[tuple[str, str]] = field(default_factory=set)
+    patients: set[str] = field(default_factory=set)
+
+    def add(self, one: _Seen) -> None:
+        self.files += 1
+        self.series.add(one.entry)
+        if one.study:
+            self.studies.add((one.patient, one.study))
+        if one.patient:
+            self.patients.add(one.patient)
+
+    def counted(self, value: str) -> CountedValue:
+        return CountedValue(
+            value=value,
+            patients=len(self.patients),
+            studies=len(self.studies),
+            series=len(self.series),
+            files=self.files,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A file that is counted."""
+
+    entry: int
+    patient: str
+    study: str
+    modality: str
+    labels: Mapping[str, Sequence[str]]
+
+
+def counts(session: Session, principal: Principal, view: ReadableView, query: Query = EVERYTHING) -> Counts:
+    """Of the files that fit; files that belong to no study or patient count as series and files alone.
+
+    Raises AccessDenied: it asks for attributes, and who asks may see labels alone.  Raises NotFound.
+    """
+    authorise(principal, Action.METADATA, view)
+    may_read = Action.READ in rights_of(principal, view)
+    allowed = query if may_read else of_labels_alone(query)
+    if allowed is None:
+        raise AccessDenied(
+            "You may count by labels here, and not by attributes (read)", hint="Ask for the right."
+        )
+    whole = _Tally()
+    by: dict[str, dict[str, _Tally]] = {}
+    if not view.is_restricted:
+        some = (
+            _all(session, view)
+            if allowed == EVERYTHING
+            else _fitting(session, view, allowed, may_read=may_read)
+        )
+        for one in some:
+            whole.add(one)
+            said = [(_MODALITY, one.modality)] if one.modality else []
+            said += [(name, value) for name, values in one.labels.items() for value in values]
+            for name, value in said:
+                by.setdefault(name, {}).setdefault(value, _Tally()).add(one)
+    total = whole.counted("")
+    return Counts(
+        patients=total.patients,
+        studies=total.studies,
+        series=total.series,
+        files=total.files,
+        by=[_counted(name, values) for name, values in sorted(by.items())],
+    )
+
+
+def _counted(name: str, values: Mapping[str, _Tally]) -> Counted:
+    """The most frequent first."""
+    made = [tally.counted(value) for value, tally in values.items()]
+    made.sort(key=lambda one: (-one.series, -one.files, one.value))
+    return Counted(name=name, values=made[:MAX_COUNTED_VALUES], more=max(0, len(made) - MAX_COUNTED_VALUES))
+
+
+def _all(session: Session, view: ReadableView) -> Iterator[_Seen]:
+    rows = session.connection().exec_driver_sql(_SEEN, (view.space, view.root.bytes))
+    for group in rows.partitions(_AT_ONCE):
+        yield from _with_labels(session, view, group)
+
+
+def _with_labels(session: Session, view: ReadableView, rows: Sequence[AnyRow]) -> Iterable[_Seen]:
+    labels = labels_shown(session, view.space, [row.node for row in rows])
+    return [_Seen(row.entry, row.patient, row.study, row.modality, labels.get(row.node, {})) for row in rows]
+
+
+def _fitting(session: Session, view: ReadableView, query: Query, *, may_read: bool) -> Iterator[_Seen]:
+    for entry, files in matching(session, view, query, may_read=may_read):
+        for file in files:
+            [modality] = file.attributes.get(_MODALITY, ("",))[:1]
+            yield _Seen(entry.id, entry.patient, entry.study, str(modality), file.labels)
