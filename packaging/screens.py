@@ -170,10 +170,19 @@ def open_list(page: Page) -> None:
     page.click(".sample summary")
 
 
+def open_tree(page: Page) -> None:
+    page.click(".choose summary")
+    page.locator("[role=treeitem]", has_text="Knee study").first.focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_selector("[role=treeitem][aria-level='2']")
+
+
 PARTS: tuple[tuple[str, str, Callable[[Page], Any] | None], ...] = (
     ("conflicts", ".conflict", None),
     ("problems", ".guard", open_list),
     ("activity", ".changes", None),
+    ("folders", ".followed", open_tree),
+    ("settings", "input[type=radio]", None),
 )
 
 

@@ -8,6 +8,7 @@ May import: the standard library, protocol, engine.account, token_keeping; platf
     authority.pem the server's own authority, if it was pinned at sign-in
     state.db      the engine's rows
     control.sock  where the running client answers; `control.port` where there are no such sockets
+    notices.json  which notices are wanted
     looked-at.json  of what a reviewer fetched, the digests
     lock          held by the one process that works here
     log/          rotated; no file names, no secrets
@@ -256,6 +257,19 @@ def keep_account(home: ClientHome, account: Account, *, wants_keyring: bool = Tr
         return Kept.KEYRING
     save_account(home, account)
     return Kept.FILE
+
+
+def change_way(home: ClientHome, trust: Trust) -> None:
+    """Another proxy or another authority for the server that this computer is signed in to."""
+    account = _read_config(home).get("account", {})
+    if trust.authority:
+        write_private(home.authority, trust.authority)
+    else:
+        home.authority.unlink(missing_ok=True)
+    said = {key: value for key, value in account.items() if key != "proxy"}
+    if trust.proxy:
+        said["proxy"] = trust.proxy
+    _change_config(home, account=said)
 
 
 def move_token_to_keyring(home: ClientHome) -> bool:

@@ -62,13 +62,20 @@ def _start(home: ClientHome) -> None:
 @pass_home
 def autostart(home: ClientHome, wanted: str, *, no_tray: bool, as_json: bool) -> None:
     """Start MB-Sync at login with its tray icon, or not any more."""
+    where = start_at_login(home, wanted=wanted == "on", with_icon=not no_tray)
     if wanted == "on":
-        where = at_login.turn_on(_at_login(home, with_icon=not no_tray))
         tell({"autostart": True, "path": where}, f"MB-Sync starts at login: {where}", json_wanted=as_json)
     else:
-        for with_icon in (True, False):  # whichever it was
-            at_login.turn_off(_at_login(home, with_icon=with_icon))
         tell({"autostart": False}, "MB-Sync does not start at login any more.", json_wanted=as_json)
+
+
+def start_at_login(home: ClientHome, *, wanted: bool, with_icon: bool = True) -> str:
+    """Where it stands now; "" if it is not wanted.  Raises LocalProblem."""
+    if wanted:
+        return at_login.turn_on(_at_login(home, with_icon=with_icon))
+    for either in (True, False):  # whichever it was
+        at_login.turn_off(_at_login(home, with_icon=either))
+    return ""
 
 
 def starts_at_login(home: ClientHome) -> bool:

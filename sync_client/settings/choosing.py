@@ -10,16 +10,18 @@ import asyncio
 import os
 import shutil
 from pathlib import Path
+from uuid import UUID
 
 from protocol.errors import LocalProblem
 from protocol.messages import Kind
 from sync_client.commands.folders import view_of
 from sync_client.commands.reach import server_api
-from sync_client.control import Json
+from sync_client.control import Json, ask
 from sync_client.home import ClientHome, read_account
 from sync_client.operations import check_local, parse_remote
 from sync_client.quick import status_of
 from sync_client.settings.asked import path_of, text_of
+from sync_client.settings.tree_sizes import size_there, sizes_here
 
 MAX_SHOWN = 2_000  # of one folder: nobody chooses from more
 MAX_COUNTED = 1_000
@@ -72,6 +74,40 @@ class Choosing:
         ]
         shown.sort(key=lambda one: (one["kind"] != "folder", str(one["name"]).casefold()))
         return {"items": shown, "more": bool(after) or len(items) > MAX_SHOWN}
+
+    async def size(self, asked: dict[str, Json]) -> Json:
+        """How much lies in a remote folder; it may be more than that where `whole` is false."""
+        path = parse_remote(text_of(asked, "path"))
+        account = await asyncio.to_thread(read_account, self._home)
+        async with server_api(account.server, account.token, trust=account.trust) as api:
+            view, inside = view_of((await api.views()).views, path)
+            found = await size_there(api, view.view, inside)
+        return {"files": found.files, "bytes": found.size_bytes, "whole": found.is_whole}
+
+    async def followed(self, asked: dict[str, Json]) -> Json:
+        """One level of a followed folder: what of it is on this computer, what is excluded, and how large it is."""
+        local, inside = text_of(asked, "folder"), text_of(asked, "path")
+        folder = next((one for one in status_of(self._home)["folders"] if one["local"] == local), None)
+        if folder is None:
+            raise LocalProblem(f"{local} is no followed folder", hint="Load the page again.")
+        remote = folder["remote"] + (f"/{inside}" if inside else "")
+        listed = await self.remote({"path": remote})
+        excluded = {
+            one["node"]: one
+            for one in await asyncio.to_thread(ask, self._home.path, "exclude")
+            if one["folder"] == local
+        }
+        parent = UUID(text_of(asked, "node")) if inside else None
+        here = await asyncio.to_thread(sizes_here, self._home, local, parent)
+        for item in listed["items"]:
+            item["path"] = f"{inside}/{item['name']}" if inside else item["name"]
+            item["excluded"] = item["node"] in excluded
+            size = here.get(UUID(item["node"]))
+            if item["kind"] == "folder":
+                item["size"] = size.size_bytes if size else None
+            if (waiting := excluded.get(item["node"])) is not None:
+                item["size"] = waiting.get("bytes") or (None if item["kind"] == "folder" else item["size"])
+        return listed
 
     async def place(self, asked: dict[str, Json]) -> Json:
         """Whether a folder of this computer will do, before anything is done.  Raises LocalProblem: it will not."""

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from protocol.errors import BadRequest, LocalProblem
-from sync_client.commands.running import start_background
+from sync_client.commands.running import LEAST_RATE, start_background
 from sync_client.control import Json, TimeIsUp, ask
 from sync_client.home import ClientHome, read_account
 from sync_client.operations import MAX_PAUSE_SECONDS, parse_remote
@@ -24,12 +24,14 @@ from sync_client.settings.asked import number_of, path_of, text_of
 from sync_client.settings.choosing import Choosing
 from sync_client.settings.local_page import Question
 from sync_client.settings.meeting import Meeting
+from sync_client.settings.preferring import Preferring
 from sync_client.showing import nearest, show
 
 ANSWER_SECONDS = 60.0
 ADD_SECONDS = 120.0
 SYNC_SECONDS = 30.0  # somebody looks at it; what takes longer goes on without them
 MAX_ACTIVITY = 500
+MOST_RATE = 10**12
 
 
 class MbSyncPage:
@@ -39,6 +41,7 @@ class MbSyncPage:
         self._home = home
         self._meeting = Meeting(home)
         self._choosing = Choosing(home)
+        self._preferring = Preferring(home)
 
     def questions(self) -> Mapping[str, Question]:
         return {
@@ -61,6 +64,19 @@ class MbSyncPage:
             "bring-back": self.bring_back,
             "guard-decide": self.decide_guard,
             "exclude": self.exclude,
+            "size": self._choosing.size,
+            "followed": self._choosing.followed,
+            "remove": self.remove,
+            "limit": self.limit,
+            "ignore-test": self.ignore_test,
+            "settings": self._preferring.settings,
+            "notices": self._preferring.notices,
+            "autostart": self._preferring.autostart,
+            "network": self._preferring.network,
+            "rules": self._preferring.rules,
+            "save-rules": self._preferring.save_rules,
+            "doctor": self._preferring.doctor,
+            "bundle": self._preferring.bundle,
         }
 
     async def now(self, _: dict[str, Json]) -> Json:
@@ -148,3 +164,27 @@ class MbSyncPage:
         return await self._asked(
             "exclude", path=str(path_of(asked, "path")), remove=bool(asked.get("remove"))
         )
+
+    # ---- folders and limits --------------------------------------------------------------------------------
+
+    async def remove(self, asked: dict[str, Json]) -> Json:
+        """Follow a folder no more; nothing is deleted."""
+        return await self._asked("remove", local=str(path_of(asked, "local")))
+
+    async def limit(self, asked: dict[str, Json]) -> Json:
+        """Without `limits`: what they are."""
+        if "limits" not in asked:
+            return await self._asked("limit")
+        limits = asked["limits"]
+        if not isinstance(limits, dict):
+            raise BadRequest("These are no limits", hint="Load the page again.")
+        for way in ("up", "down"):
+            if limits.get(way) is not None:
+                number_of(limits, way, least=LEAST_RATE, most=MOST_RATE)
+        for end in ("begins", "ends"):
+            if limits.get(end) is not None:
+                number_of(limits, end, least=0, most=1_439)
+        return await self._asked("limit", limits=limits)
+
+    async def ignore_test(self, asked: dict[str, Json]) -> Json:
+        return await self._asked("ignore-test", path=str(path_of(asked, "path")))

@@ -1,12 +1,15 @@
 """MB-Sync behind its icon: the running client of one home.
 
 Owns: what was seen last, which decides what is news.
-May import: home, tray.
+May import: the standard library, home, notice_choice, tray.
 """
 
 from __future__ import annotations
 
+import time
+
 from sync_client.home import ClientHome
+from sync_client.notice_choice import read_choice
 from sync_client.tray.acting import act
 from sync_client.tray.looking import look
 from sync_client.tray.menu import Action, Seen, face_of
@@ -32,7 +35,9 @@ class MbSync:
         self._seen = seen
         if is_quiet(seen):
             self._quiet = seen
-        return Look(face_of(seen), tuple(told), busy=seen.status["state"] in ("syncing", "starting"))
+        choice, now = read_choice(self._home), time.time()
+        wanted = tuple(one for one in told if choice.wants(urgent=one.urgent, now=now))
+        return Look(face_of(seen), wanted, busy=seen.status["state"] in ("syncing", "starting"))
 
     def act(self, action: Action) -> None:
         act(self._home, action)

@@ -183,13 +183,17 @@ export class FirstRun {
     const waiting = h("p", { class: "hint" }, t("loading"));
     const tree = new Tree({
       label: t("first.folders.tree"),
-      load: async (item) => foldersOnly(await ask("remote", { path: item.path })),
+      load: async (item) => {
+        const found = foldersOnly(await ask("remote", { path: item.path }));
+        this.countSizes(found.items, tree);
+        return found;
+      },
       state: (item) => (item.may_read === false || this.isFollowed(item.path) ? "fixed" : this.choice.state(item.path)),
       toggle: (item) => {
         this.choice.toggle(item);
         tellChosen();
       },
-      words: (item) => (this.isFollowed(item.path) ? t("first.folders.followed") : item.may_read === false ? t("first.folders.names_only") : item.size ? size(item.size) : ""),
+      words: (item) => (this.isFollowed(item.path) ? t("first.folders.followed") : item.may_read === false ? t("first.folders.names_only") : item.size ? t(item.more ? "first.folders.more_than" : "first.folders.size", { size: size(item.size) }) : ""),
       wrong: (error) => { form.wrong.textContent = troubleWords(error); },
     });
     const tellChosen = () => {
@@ -203,6 +207,20 @@ export class FirstRun {
     }, { back: this.page.now.status.folders.length ? null : () => this.show("server"), cancel: !this.firstTime });
     this.loadTree(tree, waiting, form, tellChosen);
     return [h("h1", {}, t("first.folders.title")), h("p", {}, t("first.folders.about")), form];
+  }
+
+  // One after the other, while this step is shown: a person reads meanwhile.
+  async countSizes(items, tree) {
+    for (const item of items) {
+      if (this.step !== "folders" || item.may_read === false) continue;
+      try {
+        const found = await ask("size", { path: item.path });
+        Object.assign(item, { size: found.bytes, more: !found.whole });
+      } catch (error) {
+        if (!(error instanceof Refusal)) return; // the page has ended: it says so itself
+      }
+      tree.refresh();
+    }
   }
 
   isFollowed(path) {

@@ -2,14 +2,16 @@
 
 import { Ended, Refusal, ask, enter, forget, hasSession } from "./asking.js";
 import { button, fill, h, mark, picture, say } from "./dom.js";
+import { Folders } from "./folders.js";
 import { FirstRun } from "./first_run.js";
 import { Home, troubleCount } from "./home.js";
 import { Activity } from "./activity.js";
 import { Conflicts } from "./conflicts.js";
 import { Problems } from "./problems.js";
+import { Settings } from "./settings.js";
 import { LANGUAGES, chosenLanguage, currentLanguage, keepLanguage, knowOwn, speak, t } from "./words.js";
 
-const PARTS = { home: Home, activity: Activity, conflicts: Conflicts, problems: Problems };
+const PARTS = { home: Home, folders: Folders, activity: Activity, conflicts: Conflicts, problems: Problems, settings: Settings };
 const SEEN_MS = 1_000;
 const BUSY_MS = 500;
 const HIDDEN_MS = 20_000;

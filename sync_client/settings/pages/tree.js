@@ -1,7 +1,7 @@
 // A tree of folders with a tick for each, after the tree pattern of the ARIA practices; one level is fetched at a time.
 
 import { h, picture, uid } from "./dom.js";
-import { shown, size, t } from "./words.js";
+import { shown, t } from "./words.js";
 
 export class Tree {
   // label: its name.  load(item): the items inside, or throws.  state(item): "true", "false", "mixed" or "fixed".
@@ -46,6 +46,14 @@ export class Tree {
       else line.row.removeAttribute("aria-disabled");
       line.about.textContent = this.words(line.item);
       if (line.lines) this.refresh(line.lines);
+    }
+  }
+
+  // Each line that was fetched so far.
+  forEach(act, lines = this.lines) {
+    for (const line of lines) {
+      act(line);
+      if (line.lines) this.forEach(act, line.lines);
     }
   }
 
@@ -164,8 +172,4 @@ export class Choice {
     for (let at = this.above(path); at; at = this.above(at)) if (this.said.get(at)?.wanted && !this.wants(this.above(at))) return at;
     return "";
   }
-}
-
-export function sizeWords(bytes) {
-  return bytes === null || bytes === undefined ? "" : size(bytes);
 }

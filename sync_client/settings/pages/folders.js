@@ -1,0 +1,95 @@
+// The followed folders: what of each is wanted on this computer, as a tree; adding one, and following one no more.
+
+import { Refusal, ask } from "./asking.js";
+import { button, dialog, fill, h, mark, say } from "./dom.js";
+import { Tree } from "./tree.js";
+import { nameOf, placeOf, shown, size, t, troubleWords } from "./words.js";
+
+export class Folders {
+  constructor(page) {
+    this.page = page;
+    this.wrong = h("p", { role: "alert", class: "wrong" });
+    this.list = h("div", {});
+    const add = h("a", { href: "#/first", class: "button main" }, t("folders.add"));
+    this.place = h("div", {}, h("div", { class: "title-line" }, h("h1", {}, t("part.folders")), add), h("p", { class: "hint" }, t("folders.about")), this.wrong, this.list);
+  }
+
+  update({ status }) {
+    fill(this.list, [status.running, status.folders.map((one) => [one.local, one.state])], () => {
+      if (!status.running) return [h("p", { class: "card empty" }, t("home.not_running"))];
+      if (!status.folders.length) return [h("p", { class: "card empty" }, t("home.no_folder"))];
+      return status.folders.map((folder) => this.card(folder));
+    });
+  }
+
+  async act(what, words) {
+    this.wrong.textContent = "";
+    try {
+      const done = await what();
+      if (words) say(words);
+      return done;
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      this.wrong.textContent = troubleWords(error);
+      return null;
+    }
+  }
+
+  card(folder) {
+    const name = nameOf(folder.local);
+    const known = this.cards?.get(folder.local);
+    const content = known ?? this.content(folder, name);
+    this.cards ??= new Map();
+    this.cards.set(folder.local, content);
+    return h("section", { class: "card followed", "aria-label": name },
+      h("div", { class: "head" }, mark(folder.state), h("div", { class: "words" }, h("h2", {}, name), h("p", { class: "hint path" }, `${placeOf(folder.local)} · ${shown(folder.remote)}`)),
+        h("div", { class: "buttons" }, button(t("open"), () => this.act(() => ask("show", { path: folder.local })), { icon: "open", "aria-label": t("home.open", { name }), "data-key": `open ${folder.local}` }), button(t("folders.remove"), () => this.remove(folder, name), { "aria-label": t("folders.remove_of", { name }), "data-key": `remove ${folder.local}` }))),
+      content);
+  }
+
+  content(folder, name) {
+    const tree = new Tree({
+      label: t("folders.tree", { name }),
+      load: (item) => ask("followed", { folder: folder.local, path: item.path, node: item.node }).then(withLeaves),
+      state: (item) => (item.under ? "fixed" : String(!item.excluded)),
+      toggle: (item) => this.choose(folder, item, tree),
+      words: (item) => [item.excluded || item.under ? t("folders.not_here") : "", item.size === null || item.size === undefined ? "" : size(item.size)].filter(Boolean).join(" · "),
+      wrong: (error) => { this.wrong.textContent = troubleWords(error); },
+    });
+    const lines = h("details", { class: "choose", on: { toggle: async () => {
+      if (!lines.open || tree.lines.length) return;
+      const found = await this.act(() => ask("followed", { folder: folder.local, path: "", node: "" }));
+      if (!found) return;
+      tree.show(withLeaves(found).items);
+      if (!found.items.length) lines.append(h("p", { class: "hint" }, t("folders.empty")));
+    } } }, h("summary", { "data-key": `choose ${folder.local}` }, t("folders.choose")), tree.place);
+    return lines;
+  }
+
+  // A tick was set or taken away: it counts at once, and what cannot be done is said and shown as it was.
+  async choose(folder, item, tree) {
+    const remove = item.excluded;
+    item.excluded = !remove;
+    const done = await this.act(() => ask("exclude", { path: `${folder.local}/${item.path}`, remove }), t(remove ? "large.comes" : "folders.goes", { name: shown(item.name) }));
+    if (!done) item.excluded = remove;
+    tree.forEach((line) => {
+      if (line.item.path.startsWith(`${item.path}/`)) line.item.under = item.excluded;
+    });
+    tree.refresh();
+  }
+
+  async remove(folder, name) {
+    const sure = await dialog(t("folders.sure", { name }), h("p", {}, t("folders.sure_about")), [
+      { words: t("cancel"), value: false },
+      { words: t("folders.remove"), value: true, kind: "main" },
+    ]);
+    if (!sure) return;
+    await this.act(() => ask("remove", { local: folder.local }), t("folders.removed", { name }));
+    await this.page.look();
+    this.place.querySelector("h1").focus();
+  }
+}
+
+function withLeaves({ items, more }) {
+  return { items: items.map((item) => ({ ...item, leaf: item.kind === "file" || item.excluded })), more };
+}
