@@ -156,6 +156,8 @@ def rule_list(data: Path, *, as_json: bool) -> None:
     for one in rules:
         counts = ", ".join(f"{count} {state}" for state, count in sorted((one.jobs or {}).items()))
         notes = ("  (shadow)" if one.shadow else "") + ("" if one.enabled else "  (off)")
+        if one.settle_ms is not None:
+            notes += f"  whole folders, at rest for {one.settle_ms // 1_000} s"
         click.echo(f"{one.short}  {one.block}{notes}")
         click.echo(f"          {shown(one.source_path)} → {shown(one.target_path)}")
         click.echo(f"          {far[one.id].words}{f' ({counts})' if counts else ''}")
@@ -173,6 +175,7 @@ def _rule_facts(one: Rule, far: Progress) -> dict[str, object]:
         "batch": one.batch,
         "at_once": one.at_once,
         "shadow": one.shadow,
+        "unit": "file" if one.settle_ms is None else "folder",
         "progress": {
             "done": far.done,
             "total": far.total,

@@ -43,3 +43,18 @@ def test_the_kind_of_a_file_is_told_from_its_first_bytes(head: bytes, kind: str)
 def test_no_bytes_at_all_make_it_fail() -> None:
     for length in range(600):
         assert sniff(os.urandom(length))
+
+
+def test_a_start_that_could_be_two_kinds_is_one_whose_cleaner_looks_again() -> None:
+    both = bytearray(NIFTI.ljust(352, b"\0"))
+    both[128:132] = b"DICM"
+    assert sniff(bytes(both)) == "dicom"
+    assert sniff(gzip.compress(bytes(both), mtime=0)) == "nifti-gz"
+    head, rest = gzip.compress(NIFTI[:100], mtime=0), gzip.compress(NIFTI[100:], mtime=0)
+    assert sniff(head + rest) == "gzip"
+    named = gzip.compress(NIFTI, mtime=0)
+    assert sniff((named[:3] + b"\x08" + named[4:10] + b"a" * HEAD_BYTES + named[10:])[:HEAD_BYTES]) == "gzip"
+    assert sniff(NIFTI[:344] + b"n+9\x00") == "unknown"
+    assert sniff(b"Comment = Dear colleague") == "metaimage"
+    assert sniff(b"Name = Jane\nObjectType = Image\n") == "text"
+    assert sniff(b" \n\t{}") == "json"
