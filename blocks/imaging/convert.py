@@ -21,11 +21,13 @@ from blocks.dicom.pseudonyms import read_key
 from blocks.dicom.template import Template
 from blocks.formats.cleaned import Cleaned, Task
 from blocks.formats.sidecar import clean_values
+from blocks.imaging.gradients import gradients_of
 from blocks.imaging.slices import NoVolume, Slice, read_slices
 from blocks.imaging.volumes import Volume, grouped, put_together
 from blocks.imaging.writing import sidecar_of, write_metaimage, write_nifti
 from protocol.errors import Refused
 
+MOST_FOLDER_BYTES = 4 << 30
 _MANIFEST = Path(__file__).with_name("convert.toml")
 _WRITERS = {"nifti": (write_nifti, ".nii.gz"), "metaimage": (write_metaimage, ".mha")}
 # Dates and characteristics are those of the files, which were cleaned by their project's template before
@@ -50,6 +52,9 @@ class Convert:
                 slices += read_slices(folder / IN / file.file)
             except NoVolume as reason:
                 reasons.setdefault(reason.code, reason)
+            if sum(one.pixels.nbytes for one in slices) > MOST_FOLDER_BYTES:
+                text = "The pictures of the folder are larger together than the block may hold."
+                return Result(files=[_answer([], [NoVolume("too-large", text, is_fault=True)])])
         volumes: list[Volume] = []
         for group in grouped(slices):
             try:
@@ -85,7 +90,15 @@ def _written(volume: Volume, name: str, form: str, task: Task, folder: Path) -> 
         msgspec.json.format(msgspec.json.encode(values), indent=2) + b"\n"
     )
     above = list(task.path[:-2])
+    beside = []
+    if gradients := gradients_of(volume):
+        for kind, text in zip(("bval", "bvec"), gradients, strict=True):
+            (folder / OUT / f"{word}.{kind}").write_text(text, "ascii")
+            beside.append(
+                Output(file=f"{word}.{kind}", output=f"{kind}-{word}", path=[*above, f"{name}.{kind}"])
+            )
     return [
+        *beside,
         Output(file=f"{word}{ending}", output=f"volume-{word}", path=[*above, name + ending]),
         Output(file=f"{word}.json", output=f"sidecar-{word}", path=[*above, name + ".json"]),
     ]

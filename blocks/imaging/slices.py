@@ -8,7 +8,7 @@ Source: PS3.3 C.7.6.2 (image plane), C.7.6.16 (functional groups of multi-frame 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,7 @@ class Slice:
     """One plane.  row, column: unit vectors in which columns, rows count up (LPS).  spacing: between columns, rows, mm.
 
     group: what must be equal for two slices to be in one volume.  moment: the order of slices at one place.
+    strength, direction: of the diffusion gradient, in s/mm² and a unit vector (LPS); None: it is not said.
     """
 
     position: Vector
@@ -48,6 +49,8 @@ class Slice:
     scale: tuple[float, float]
     group: tuple[Any, ...]
     moment: tuple[float, ...]
+    strength: float | None
+    direction: Vector | None
     pixels: NDArray[Any]  # rows x columns, as stored
     dataset: Dataset
 
@@ -157,9 +160,19 @@ def _slice(dataset: Dataset, places: list[Dataset], pixels: NDArray[Any], number
             *sorted(kinds & {"M", "P", "R", "I", "PHASE", "MAGNITUDE", "REAL", "IMAGINARY"}),
         ),
         moment=(*(_number(value(word)) for word in _MOMENTS), number),
+        strength=None if (strength := value("DiffusionBValue")) is None else _number(strength),
+        direction=_direction(value),
         pixels=pixels,
         dataset=dataset,
     )
+
+
+def _direction(value: Callable[[str], Any]) -> Vector | None:
+    """In enhanced images it stands one level deeper."""
+    deeper = value("DiffusionGradientDirectionSequence")
+    said = deeper[0].get("DiffusionGradientOrientation") if deeper else value("DiffusionGradientOrientation")
+    vector = np.array([_number(one) for one in said or []])
+    return vector if vector.shape == (3,) and abs(np.linalg.norm(vector) - 1) < 0.01 else None
 
 
 def _number(value: Any) -> float:

@@ -36,8 +36,12 @@ class Volume:
     values: NDArray[Any]
     affine: NDArray[np.float64]
     scale: tuple[float, float]
-    first: Slice
+    moments: tuple[Slice, ...]  # of the lowest place
     key: tuple[Any, ...]
+
+    @property
+    def first(self) -> Slice:
+        return self.moments[0]
 
     @property
     def steps(self) -> list[float]:
@@ -74,7 +78,7 @@ def put_together(slices: Sequence[Slice]) -> Volume:
         values = values[..., 0]
         if len(places) > 1 and _was_acquired_in_3d(first.dataset):
             values, affine = _upright(values, affine)
-    return Volume(values, affine, scale, lowest, first.group)
+    return Volume(values, affine, scale, tuple(places[0]), first.group)
 
 
 def _was_acquired_in_3d(dataset: Dataset) -> bool:
@@ -111,7 +115,15 @@ def _stacked(slices: Sequence[Slice]) -> list[list[Slice]]:
         )
     if any(len({one.moment for one in place}) < len(place) for place in places):
         raise NoVolume("double-slices", "Two files hold the same slice.", is_fault=True)
-    return [sorted(place, key=lambda one: one.moment) for place in places]
+    stacks = [sorted(place, key=lambda one: one.moment) for place in places]
+    for moment in zip(*stacks, strict=True):
+        if len({one.strength for one in moment}) > 1:
+            raise NoVolume(
+                "mixed-moments",
+                "Slices of different b values cannot be told apart by moments.",
+                is_fault=True,
+            )
+    return stacks
 
 
 def _step(stack: Sequence[Slice]) -> NDArray[np.float64]:

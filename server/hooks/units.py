@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 
 from protocol.ids import NodeId, SpaceId
 from protocol.messages import Revision
-from server.database.session import rows_of_sql
+from server.database.session import rows_in, rows_of_sql
 from server.database.tables import RuleRow, SpaceRow
 from server.hooks import turns
 from server.hooks.numbers import draw_number
@@ -41,11 +41,10 @@ _FOLDERS_BELOW = (
     f"{LIVE_BELOW} SELECT DISTINCT nodes.parent FROM below"  # noqa: S608 - constants
     " JOIN nodes ON nodes.space = ? AND nodes.id = below.id WHERE nodes.kind = 'file'"
 )
-_MADE_WITH = (  # what a file was part of when its folder was worked on last, wherever the file lies now
-    "SELECT DISTINCT published.source FROM provenance JOIN published ON published.rule = provenance.rule"
-    " AND published.space = provenance.space AND published.node = provenance.node"
-    " WHERE provenance.source_space = ? AND provenance.source_node = ? AND provenance.rule = ?"
+_MADE_WITH = (
+    "SELECT DISTINCT space, node FROM provenance WHERE rule = ? AND source_space = ? AND source_node IN"
 )
+_MADE_OF = "SELECT DISTINCT source FROM published WHERE rule = ? AND space = ? AND node = ?"
 _MAKE = (
     "INSERT INTO jobs (id, rule, node, epoch, number, rank, state, tries, due_at_ms, reasons, is_released, made_at_ms)"
     " VALUES (?, ?, ?, ?, ?, ?, 'waiting', 0, ?, '[]', 0, ?)"
@@ -78,8 +77,11 @@ def follow(session: Session, row: RuleRow, *, now_ms: int) -> bool:
             found = rows_of_sql(session, _FOLDERS_BELOW, row.space, one.id, row.space)
             folders.update({folder: tier for (folder,) in found})
         elif one.kind == "file":
-            found = rows_of_sql(session, _MADE_WITH, row.space, one.id, row.id)
-            folders.update({folder: tier for (folder,) in found} | {one.parent: tier})
+            folders[one.parent] = tier
+    files = [one.id for one in page if one.kind == "file"]
+    for made in rows_in(session, _MADE_WITH, row.id, row.space, among=files):  # wherever these lie now
+        for (folder,) in rows_of_sql(session, _MADE_OF, row.id, made.space, made.node):
+            folders.setdefault(folder, Tier.NEW)
     nodes = load_with_ancestors(session, SpaceId(row.space), folders)
     for folder, tier in folders.items():
         if is_within(nodes, folder, row.node):

@@ -240,6 +240,40 @@ def test_the_frames_of_an_enhanced_image_are_slices(tmp_path: Path) -> None:
     assert np.allclose(one.affine, other.affine)
 
 
+DIRECTIONS = [(0, 0, 0), (1, 0, 0), (0, 1, 0), (0.6, 0, 0.8)]
+
+
+def diffusion(**attributes: object) -> list[bytes]:
+    values: dict[str, object] = {
+        "row": (0.8, 0.6, 0),
+        "column": (-0.48, 0.64, 0.6),
+        "Manufacturer": "Philips",
+        "ScanningSequence": "EP",
+        "DiffusionBValue": lambda n: 0.0 if n < 3 else 1_000.0,
+        "DiffusionGradientOrientation": lambda n: [float(part) for part in DIRECTIONS[n // 3]],
+        "TemporalPositionIdentifier": lambda n: n // 3 + 1,
+    }
+    return a_series(moments=4, slices=3, **(values | attributes))  # type: ignore[arg-type] # chosen by name
+
+
+def test_gradients_are_those_of_dcm2niix(tmp_path: Path) -> None:
+    files = diffusion()
+    _, made = converted(tmp_path, files)
+    by_dcm2niix(tmp_path, files)
+    for ending in ("bval", "bvec"):
+        [theirs] = (tmp_path / "made").glob(f"*.{ending}")
+        ours = np.loadtxt(made[f"series 3.{ending}"])
+        assert ours.shape == ((4,) if ending == "bval" else (3, 4))
+        assert np.allclose(ours, np.loadtxt(theirs), atol=1e-4)
+
+
+def test_gradients_that_are_not_all_there_are_not_written_and_mixed_ones_are_refused(tmp_path: Path) -> None:
+    _, made = converted(tmp_path / "a", diffusion(DiffusionGradientOrientation=[0.0, 0.0, 0.0]))
+    assert sorted(made) == ["series 3.json", "series 3.nii.gz"]
+    answer, made = converted(tmp_path / "b", diffusion(DiffusionBValue=lambda n: 500.0 * n))
+    assert ([reason.code for reason in answer.reasons], made) == (["mixed-moments"], {})
+
+
 def test_the_sidecar_says_how_it_was_acquired_and_never_who_it_is(tmp_path: Path) -> None:
     files = a_series(
         EchoTime=11.5, RepetitionTime=600, ScanOptions=["PER", "FS"], MagneticFieldStrength=3, Manufacturer="SIEMENS",
