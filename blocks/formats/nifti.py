@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from blocks.formats.cleaned import Held
 
-MOST_HEADER_BYTES = 544  # with the four bytes that tell of extensions
+MOST_HEADER_BYTES = 548  # with the four bytes that tell of extensions, and the length of the first
 MOST_DIMENSIONS = 7
 LARGEST_NUMBER = 1e7  # millimetres, seconds, parameters: beyond it is a date or an id, not a measure
 _BITS = {
@@ -138,6 +138,13 @@ def read_header(data: bytes) -> Header:
     header = Header(order, layout.size, _checked(raw), texts)
     if not layout.size + 4 <= header.voxels_at == raw["vox_offset"][0]:
         raise _damaged("it does not say where its voxels begin")
+    if data[layout.size : layout.size + 1] not in {
+        b"",
+        b"\0",
+    }:  # what it takes for voxels must be none of its texts
+        length = data[layout.size + 4 : layout.size + 8]
+        if len(length) == 4 and layout.size + 4 + struct.unpack(order + "i", length)[0] > header.voxels_at:
+            raise _damaged("its extensions reach into its voxels")
     return header
 
 

@@ -175,6 +175,14 @@ def _direction(value: Callable[[str], Any]) -> Vector | None:
     return vector if vector.shape == (3,) and abs(np.linalg.norm(vector) - 1) < 0.01 else None
 
 
+def said(dataset: Dataset, keyword: str) -> Any:
+    """The value, or None; one that cannot be decoded says nothing."""
+    try:
+        return dataset.get(keyword)
+    except Exception:
+        return None
+
+
 def _number(value: Any) -> float:
     try:
         return float(value)

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
-from blocks.imaging.slices import NoVolume, Slice
+from blocks.imaging.slices import NoVolume, Slice, said
 
 MOST_VOLUME_BYTES = 2 << 30
 _EVEN = 0.02  # how much a step between slices may differ from the mean, as a part of it
@@ -82,7 +82,9 @@ def put_together(slices: Sequence[Slice]) -> Volume:
 
 
 def _was_acquired_in_3d(dataset: Dataset) -> bool:
-    return dataset.get("MRAcquisitionType") == "3D" and "EP" not in (dataset.get("ScanningSequence") or "")
+    return said(dataset, "MRAcquisitionType") == "3D" and "EP" not in (
+        said(dataset, "ScanningSequence") or ""
+    )
 
 
 def _upright(values: NDArray[Any], affine: NDArray[np.float64]) -> tuple[NDArray[Any], NDArray[np.float64]]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from blocks.formats.nifti import Header
-from blocks.imaging.slices import NoVolume
+from blocks.imaging.slices import NoVolume, said
 from blocks.imaging.volumes import Volume
 
 _PIECE = 1 << 24
@@ -119,7 +119,7 @@ def sidecar_of(volume: Volume) -> dict[str, Any]:
         if seconds := _seconds(dataset, keyword):
             told[keyword] = seconds
     for keyword in (*_AS_THEY_ARE, *_OTHER_WORDS):
-        value = _plain(_value(dataset, keyword))
+        value = _plain(said(dataset, keyword))
         if value not in (None, "", []):
             told[_OTHER_WORDS.get(keyword, keyword)] = value
     for keyword in ("ScanningSequence", "SequenceVariant", "ScanOptions"):
@@ -128,13 +128,6 @@ def sidecar_of(volume: Volume) -> dict[str, Any]:
     if isinstance(told.get("ImageType"), str):
         told["ImageType"] = [told["ImageType"]]
     return told | {"ConversionSoftware": "Medical-Blocks", "ConversionSoftwareVersion": "1.0"}
-
-
-def _value(dataset: Dataset, keyword: str) -> Any:
-    try:
-        return dataset.get(keyword)
-    except Exception:  # a value that cannot be decoded says nothing
-        return None
 
 
 def _plain(value: Any) -> Any:
@@ -151,7 +144,7 @@ def _plain(value: Any) -> Any:
 
 def _seconds(dataset: Dataset, keyword: str) -> float:
     try:
-        return round(float(_value(dataset, keyword) or 0) / 1_000, 9)
+        return round(float(said(dataset, keyword) or 0) / 1_000, 9)
     except (TypeError, ValueError):
         return 0.0
 

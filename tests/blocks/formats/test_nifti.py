@@ -125,6 +125,7 @@ def test_a_number_that_is_a_date_and_no_measure_goes(tmp_path: Path, at: int, co
         (Nifti(numbers={"108": ("f", 352.5)}).as_bytes(), "not-readable"),
         (Nifti(numbers={"108": ("f", float("nan"))}).as_bytes(), "not-readable"),
         (Nifti(numbers={"108": ("f", 1e9)}).as_bytes(), "wrong-size"),
+        (Nifti(numbers={"108": ("f", 360.0)}).as_bytes(), "not-readable"),  # in the midst of an extension
         (gzip.compress(Nifti(numbers={"108": ("f", 1e9)}).as_bytes()), "too-large"),
         (Nifti(numbers={"280": ("f", 19_800_401)}).as_bytes(), "not-readable"),
         (Nifti(version=2, numbers={"24": ("q", 1 << 40)}).as_bytes(), "wrong-size"),
@@ -217,8 +218,11 @@ def test_a_file_with_any_bytes_changed_is_cleaned_or_held_and_never_breaks_the_c
             continue
         finally:
             assert time.thread_time() - began < 5, seed
-        assert found_in(NAMES, after + repr(answer).encode()) == [], seed
         plain = gzip.decompress(after) if after[:2] == b"\x1f\x8b" else after
+        head = plain[
+            : 352 if version == 1 else 544
+        ]  # a changed number may make voxels of what stood around them
+        assert found_in(NAMES, head + repr(answer).encode()) == [], seed
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             kind = nibabel.Nifti1Image if version == 1 else nibabel.Nifti2Image
