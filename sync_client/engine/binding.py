@@ -75,6 +75,48 @@ def bind(
     return binding.bound
 
 
+def keep_what_changed(listings: Sequence[FolderListing], nodes: dict[Parts, NodeId], known: Known) -> None:
+    """Where nothing in a folder changed only the folders in it are kept: what these listings say stays the same.
+
+    nodes: of folders that are where they were and not listed yet; learns those further down.
+    """
+    for listing in listings:
+        node = nodes.pop(listing.parts, None)
+        if node is None:
+            continue
+        folders, unchanged = _compare(listing, known.children(node))
+        nodes.update(((*listing.parts, name), child) for name, child in folders.items())
+        if unchanged:
+            listing.as_it_was = node, folders
+            listing.entries = [entry for entry in listing.entries if entry.kind is Kind.FOLDER]
+
+
+def _compare(
+    listing: FolderListing, children: Sequence[tuple[NodeId, Local]]
+) -> tuple[dict[str, NodeId], bool]:
+    """The folders in it that are what they were, by their names; whether nothing at all changed in the listing."""
+    known = {local.place.name: (node, local) for node, local in children}
+    unchanged = not (listing.problem or listing.odd or listing.passed_over)
+    unchanged &= len(children) == len(listing.entries)
+    folders: dict[str, NodeId] = {}
+    for entry in listing.entries:
+        found = known.get(entry.name)
+        if found is None or not same_thing(found[1].fingerprint, entry.fingerprint):
+            unchanged = False
+        elif entry.kind is Kind.FOLDER:
+            folders[entry.name] = found[0]
+        elif unchanged:
+            unchanged = _is_settled(found[1], entry.fingerprint)
+    return folders, unchanged
+
+
+def _is_settled(local: Local, seen: Fingerprint) -> bool:
+    """Neither to be read nor to be looked at again."""
+    return (
+        local.content is not None and local.fingerprint.ctime_ns != 0 and untouched(local.fingerprint, seen)
+    )
+
+
 class _Loose(msgspec.Struct, frozen=True):
     """An entry that is not yet any node."""
 
@@ -132,6 +174,15 @@ class _Binding:
         node = listing.node
         assert node is not None
         if listing.problem is not None:
+            return
+        if listing.as_it_was is not None:
+            as_it_was, folders = listing.as_it_was
+            if (
+                as_it_was == node
+            ):  # else it is another one after all: its files were not kept, a later look tells
+                self._listed.add(node)
+                for name, child in folders.items():
+                    self._descend(child, (*listing.parts, name))
             return
         self._listed.add(node)
         children = [known for known in self._known.children(node) if known[0] not in self._placed]

@@ -25,7 +25,7 @@ from protocol.ids import Cursor, NodeId, uuid7
 from protocol.manifests import content_digest
 from protocol.messages import Changes, Kind, Reset, ResetCause
 from protocol.messages import Content as WireContent
-from sync_client.engine.binding import Bound, bind
+from sync_client.engine.binding import Bound, bind, keep_what_changed
 from sync_client.engine.database import Followed, StateDatabase
 from sync_client.engine.disk import FollowedRoot, Parts, same_thing
 from sync_client.engine.effects import take_local, take_remote
@@ -35,7 +35,7 @@ from sync_client.engine.judgement import is_folder, is_settled
 from sync_client.engine.manifests import Manifests
 from sync_client.engine.putting_back import PuttingBack
 from sync_client.engine.reading import ReadFile, Unreadable, read_files
-from sync_client.engine.scan import FolderListing, Odd, list_folders, list_tree
+from sync_client.engine.scan import FolderListing, Odd, list_folders, list_on, list_tree
 from sync_client.engine.stored_trees import KnownLocally, StoredTrees
 from sync_client.engine.threads import in_thread
 from sync_client.engine.trees import Content, Fingerprint, Local, Row, Side
@@ -49,6 +49,7 @@ LOOK_AGAIN_SECONDS = 2.1  # after this, what was too young to trust is old enoug
 READ_AT_ONCE = 1_000
 ENOUGH_ENTRIES = 3_000  # in one look at new folders: what is found is on its way before the next
 FOLDERS_AT_ONCE = 16
+ENOUGH_OF_EVERYTHING = 5_000  # entries that a look at everything holds at once
 TOO_MANY_FOLDERS = 500  # from here on a scan of everything is the simpler look
 
 
@@ -266,7 +267,7 @@ class Looker:
         try:
             if everything:
                 ignoring = Ignoring(obeys=self.ignoring.obeys)
-                listings = await in_thread(list_tree, root, self._folder.root, (), ignoring)
+                listings = await self._list_everything(root, ignoring)
                 self.ignoring = ignoring
                 postponed = []
             else:
@@ -286,6 +287,20 @@ class Looker:
         self._take_bound(listings, bound)
         self._postponed = later
         self._take_rules(everything=everything)
+
+    async def _list_everything(self, root: FollowedRoot, ignoring: Ignoring) -> list[FolderListing]:
+        """Each folder after its parent.  Of one in which nothing changed no file is kept, so that what a look at
+        everything takes does not grow with what there is."""
+        known = KnownLocally(self._trees)
+        nodes: dict[Parts, NodeId] = {(): self._folder.root}  # of folders, as far as they are where they were
+        listings: list[FolderListing] = []
+        waiting: list[Parts] = [()]
+        while waiting:
+            some, waiting = await in_thread(list_on, root, waiting, ignoring, enough=ENOUGH_OF_EVERYTHING)
+            keep_what_changed(some, nodes, known)
+            listings += some
+        listings[0].node = self._folder.root
+        return listings
 
     async def _bind(
         self, root: FollowedRoot, known: list[FolderListing], postponed: list[Parts], *, everything: bool

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -49,7 +50,9 @@ class Odd:
 @dataclass(slots=True)
 class FolderListing:
     """node: the folder's, None where binding has to find it.  problem: it could not be listed; its entries
-    then say nothing.  passed_over: names that stand there and are ignored: whatever is known of them stays."""
+    then say nothing.  passed_over: names that stand there and are ignored: whatever is known of them stays.
+    as_it_was: where nothing in it changed, the node that it is as far as anybody can tell, and its folders; then
+    `entries` are these folders alone."""
 
     node: NodeId | None
     parts: Parts
@@ -57,6 +60,7 @@ class FolderListing:
     odd: list[Odd] = field(default_factory=list)
     problem: Odd | None = None
     passed_over: list[str] = field(default_factory=list)
+    as_it_was: tuple[NodeId, dict[str, NodeId]] | None = None
 
 
 def list_folders(
@@ -85,6 +89,22 @@ def list_tree(
             if entry.kind is Kind.FOLDER
         )
     return listings
+
+
+def list_on(
+    root: FollowedRoot, waiting: Sequence[Parts], ignoring: Ignoring, *, enough: int
+) -> tuple[list[FolderListing], list[Parts]]:
+    """As `list_tree`, a part of it: from these folders on until so many entries were met, and what is left then."""
+    root.look_afresh()
+    listings: list[FolderListing] = []
+    left = deque(waiting)
+    met = 0
+    while left and met < enough:
+        listing = _list(root, None, left.popleft(), ignoring)
+        met += len(listing.entries)
+        listings.append(listing)
+        left.extend((*listing.parts, entry.name) for entry in listing.entries if entry.kind is Kind.FOLDER)
+    return listings, list(left)
 
 
 def _list(root: FollowedRoot, node: NodeId | None, parts: Parts, ignoring: Ignoring) -> FolderListing:

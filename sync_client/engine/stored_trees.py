@@ -373,7 +373,7 @@ class StoredTrees:
         here = "NULL" if missing is Side.LOCAL else "NOT NULL"
         there = "NULL" if missing is Side.REMOTE else "NOT NULL"
         found = self._db.execute(
-            "SELECT node, row FROM nodes WHERE folder = ? AND dirty IS NOT NULL"  # noqa: S608 - our own words
+            "SELECT node, row FROM nodes INDEXED BY nodes_dirty WHERE folder = ? AND dirty IS NOT NULL"  # noqa: S608 - our own words
             f" AND l_parent IS {here} AND r_parent IS {there} ORDER BY dirty",
             (self._folder,),
         )
@@ -384,7 +384,8 @@ class StoredTrees:
         self._write()
         here, there = ("l_parent", "r_parent") if missing is Side.LOCAL else ("r_parent", "l_parent")
         found = self._db.execute(
-            "SELECT 1 FROM nodes WHERE folder = ? AND dirty IS NOT NULL"  # noqa: S608 - our own column names
+            # Left to itself SQLite goes over all nodes of the folder, at each change.
+            "SELECT 1 FROM nodes INDEXED BY nodes_dirty WHERE folder = ? AND dirty IS NOT NULL"  # noqa: S608 - our own column names
             f" AND {here} IS NULL AND {there} IS NOT NULL LIMIT 1",
             (self._folder,),
         ).fetchone()

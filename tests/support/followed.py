@@ -11,10 +11,11 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from protocol.ids import NodeId, uuid7
-from sync_client.engine.binding import Bound, bind
+from sync_client.engine.binding import Bound, bind, keep_what_changed
 from sync_client.engine.disk import FollowedRoot, Parts, same_thing
+from sync_client.engine.ignoring import Ignoring
 from sync_client.engine.reading import ReadFile, read_files
-from sync_client.engine.scan import list_folders, list_tree
+from sync_client.engine.scan import FolderListing, list_folders, list_on, list_tree
 from sync_client.engine.trees import Local
 
 LATER_NS = 10_000_000_000
@@ -25,9 +26,13 @@ def a_node() -> NodeId:
 
 
 class Followed:
-    """What `scan` and `look_at` find is taken into `rows`, bytes and all."""
+    """What `scan` and `look_at` find is taken into `rows`, bytes and all.
 
-    def __init__(self, path: Path) -> None:
+    enough: everything is listed in parts of so many entries, of which only what changed is kept; None: at once.
+    """
+
+    def __init__(self, path: Path, *, enough: int | None = None) -> None:
+        self.enough = enough
         path.mkdir(exist_ok=True)
         self.path = path
         self.root = FollowedRoot(path)
@@ -75,10 +80,22 @@ class Followed:
         os.utime(file, ns=(when, when))
         return file
 
+    def list_in_parts(self, enough: int) -> list[FolderListing]:
+        """Everything, as a running client does it: so many entries at once, and only what changed is kept."""
+        nodes: dict[Parts, NodeId] = {(): self.top}
+        listings: list[FolderListing] = []
+        waiting: list[Parts] = [()]
+        while waiting:
+            some, waiting = list_on(self.root, waiting, Ignoring(), enough=enough)
+            keep_what_changed(some, nodes, self)
+            listings += some
+        listings[0].node = self.top
+        return listings
+
     def scan(self, *, seconds_later: int = 10) -> Bound:
         """Everything, as if so much later."""
         now_ns = time.time_ns() + seconds_later * 1_000_000_000
-        listings = list_tree(self.root, self.top)
+        listings = list_tree(self.root, self.top) if self.enough is None else self.list_in_parts(self.enough)
         return self._take(bind(listings, self, a_node, now_ns, self.exists))
 
     def look_at(self, *folders: str) -> Bound:

@@ -16,9 +16,24 @@ from sync_client.engine.trees import PARKED, Place
 from tests.support.followed import Followed, a_node
 
 
-@pytest.fixture
-def here(tmp_path: Path) -> Followed:
-    return Followed(tmp_path / "folder")
+@pytest.fixture(params=[None, 1, 3], ids=["at once", "one by one", "in parts"])
+def here(request: pytest.FixtureRequest, tmp_path: Path) -> Followed:
+    return Followed(tmp_path / "folder", enough=request.param)
+
+
+def test_of_what_did_not_change_nothing_is_kept_but_the_folders(here: Followed) -> None:
+    for name in ("same/1", "same/deep/2", "edited/3", "edited/deep/4", "edited/5"):
+        here.write(name, name)
+    here.scan()
+    here.write("edited/3", "another text")
+    kept = {
+        "/".join((*one.parts, entry.name)): entry.kind
+        for one in here.list_in_parts(2)
+        for entry in one.entries
+    }
+    files = {path for path, kind in kept.items() if kind is Kind.FILE}
+    assert files == {"edited/3", "edited/5"}
+    assert set(kept) - files == {"same", "same/deep", "edited", "edited/deep"}
 
 
 def test_what_is_new_is_a_node_and_is_read(here: Followed) -> None:
@@ -296,7 +311,7 @@ def test_random_moves_and_replacements_are_bound_as_they_happened(tmp_path: Path
     seed = 0
     while time.monotonic() < deadline and seed < 60:
         seed += 1
-        _one_history(Followed(tmp_path / str(seed)), random.Random(seed))
+        _one_history(Followed(tmp_path / str(seed), enough=(None, 1, 4)[seed % 3]), random.Random(seed))
 
 
 def _one_history(here: Followed, chance: random.Random) -> None:

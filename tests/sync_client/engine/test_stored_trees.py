@@ -399,6 +399,10 @@ def test_no_question_of_a_round_or_of_status_walks_the_whole_folder(tmp_path: Pa
         trees._db.set_trace_callback(asked.append)
         trees.conflict_copies()
         trees.count_dirty()
+        for side in Side:
+            trees.has_dirty(missing=side)
+            trees.dirty_rows(missing=side)
+        trees.last_dirty()
         trees.is_empty()
         trees.by_inode(1, 1)
         trees.holding(DIGESTS[0])
@@ -406,7 +410,7 @@ def test_no_question_of_a_round_or_of_status_walks_the_whole_folder(tmp_path: Pa
         list(trees.dirty())
         trees._db.set_trace_callback(None)
         questions = [sql for sql in asked if sql.startswith("SELECT") and "LIMIT 2" not in sql]
-        assert len(questions) >= 6
+        assert len(questions) >= 11
         for sql in questions:
             for *_, step in trees._db.execute(f"EXPLAIN QUERY PLAN {sql}"):
                 assert not step.startswith("SCAN"), sql
