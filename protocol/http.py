@@ -297,8 +297,11 @@ class ServerApi:
     async def remove_rule(self, view: UUID, rule: UUID) -> None:
         await self._tell("DELETE", f"/views/{view}/rules/{rule}")
 
-    async def run_rule(self, view: UUID, rule: UUID) -> RuleRun:
-        return await self._ask("POST", f"/views/{view}/rules/{rule}/run", RuleRun, repeat=False)
+    async def run_rule(self, view: UUID, rule: UUID, *, node: UUID | None = None) -> RuleRun:
+        """node: only this file, or what lies below this folder."""
+        chosen = {} if node is None else {"node": str(node)}
+        path = f"/views/{view}/rules/{rule}/run"
+        return await self._ask("POST", path, RuleRun, query=chosen, repeat=False)
 
     # ---- the catalog -------------------------------------------------------------------------------------
 

@@ -246,13 +246,23 @@ def rule_change(rule: str, data: Path, *, parameters: str | None, priority: int 
 
 @command("run", example="mb-server rule run 3f9a21c0 --data /srv/medical-blocks")
 @_rule_argument
+@click.argument("path", metavar="[PATH]", required=False)
 @data_option
-def rule_run(rule: str, data: Path) -> None:
-    """Do all files of a rule again: after its block changed.  Results become new versions of what is there."""
+def rule_run(rule: str, path: str | None, data: Path) -> None:
+    """Do all files of a rule again: after its block changed.  Results become new versions of what is there.
+
+    With PATH only that file, or all below that folder, also what the rule left alone so far.
+    """
+    from server.hooks.choosing import run_chosen_at
     from server.hooks.rules import find_rule, run_again
+    from server.spaces.paths import nodes_at
 
     with changing(data, f"rule run {rule}") as session:
-        count = run_again(session, find_rule(session, rule))
+        found = find_rule(session, rule)
+        if path is None:
+            count = run_again(session, found)
+        else:
+            count = run_chosen_at(session, found, list(nodes_at(session, path)), now_ms=now_ms())
     click.echo(f"{count} {'file is' if count == 1 else 'files are'} done again.", err=True)
 
 

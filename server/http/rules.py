@@ -14,9 +14,11 @@ from sqlalchemy.orm import Session
 
 from protocol.errors import BadRequest
 from protocol.hooks import ChangeRule, NewRule, Rule, RuleRun, Rules
+from protocol.ids import parse_node_id
 from server.access.rights import Action
 from server.audit.rows import Did, pack_nodes, record
 from server.hooks import rules, ruling
+from server.hooks.choosing import run_chosen
 from server.http.routes import Call, On, Query, route
 
 PAGE = 200
@@ -103,13 +105,24 @@ async def delete_rule(call: Call) -> web.Response:
     return web.Response(status=204)
 
 
-@route("POST", _ONE + "/run", on=On.VIEW, action=Action.RULES, answer=RuleRun)
+@route(
+    "POST",
+    _ONE + "/run",
+    on=On.VIEW,
+    action=Action.RULES,
+    answer=RuleRun,
+    query=(Query("node", str, "only this file, or all below this folder, also what it left alone so far"),),
+)
 async def post_rule_run(call: Call) -> RuleRun:
-    """Do all of its files once more, as after a change; results become new versions of what is there."""
+    """Do its files once more, as after a change; results become new versions of what is there."""
+    chosen = parse_node_id(call.text("node")) if call.text("node") else None
 
     def run(session: Session) -> RuleRun:
         rule = _found(session, call)
-        files = rules.run_again(session, rule)
+        if chosen is None:
+            files = rules.run_again(session, rule)
+        else:
+            files = run_chosen(session, rule, chosen, now_ms=call.service.clock())
         _note(session, call, "run", rule)
         return RuleRun(files=files)
 

@@ -15,6 +15,7 @@ from protocol.errors import BadRequest, NotFound
 from protocol.names import shown
 from sync_client import screens
 from sync_client.commands.folders import view_of
+from sync_client.commands.places import node_at, remote_at
 from sync_client.commands.reach import server_api
 from sync_client.commands.words import as_json, help_end, notice, pass_home, tell
 from sync_client.home import ClientHome, read_account
@@ -133,13 +134,18 @@ def rule_remove(home: ClientHome, rule: str, *, as_json: bool) -> None:
     tell(_facts(gone), f"Rule {gone.short} is gone. What it made stays.", json_wanted=as_json)
 
 
-@rule_group.command("run", epilog=help_end("mb-sync rule run 3f9a21c0"))
+@rule_group.command("run", epilog=help_end("mb-sync rule run 3f9a21c0 ~/Nerves/Raw/patient-07"))
 @_rule
+@click.argument("path", metavar="[PATH]", required=False)
 @as_json
 @pass_home
-def rule_run(home: ClientHome, rule: str, *, as_json: bool) -> None:
-    """Do all files of a rule again; results become new versions of what is there."""
-    files = asyncio.run(_run(read_account(home), rule))
+def rule_run(home: ClientHome, rule: str, path: str | None, *, as_json: bool) -> None:
+    """Do all files of a rule again; results become new versions of what is there.
+
+    With PATH, here or remote, only that file, or all below that folder, also what the rule left alone so far.
+    """
+    remote = None if path is None else remote_at(home, path)
+    files = asyncio.run(_run(read_account(home), rule, remote))
     tell({"files": files}, f"Done again: {screens.count_of(files, 'file')}.", json_wanted=as_json)
 
 
@@ -208,10 +214,13 @@ async def _removed(account: Account, rule: str) -> Rule:
         return found
 
 
-async def _run(account: Account, rule: str) -> int:
+async def _run(account: Account, rule: str, remote: str | None) -> int:
     async with server_api(account.server, account.token, trust=account.trust) as api:
         view, found = await _found(api, rule)
-        return (await api.run_rule(view.view, found.rule)).files
+        if remote is None:
+            return (await api.run_rule(view.view, found.rule)).files
+        _, node = await node_at(api, remote)
+        return (await api.run_rule(view.view, found.rule, node=node)).files
 
 
 # ---- what a person sees ------------------------------------------------------------------------------------
