@@ -26,6 +26,7 @@ nothing of yours in the folder is overwritten or deleted.
 
   mb-synclight - ~/Study            asks for the code or link on standard input
   mb-synclight @code.txt ~/Study    reads it from a file
+  mb-synclight --window             the same in your browser: paste the link, choose the place, start
   mb-synclight                      goes on with the folders it follows
 
 Other commands: list · verify FOLDER · apply FOLDER · remove FOLDER · tray · autostart on|off   (each has --help)"""
@@ -59,6 +60,12 @@ def _run(given: list[str]) -> int:
 
         return COMMANDS[word](asked)
     asked = _follow_parser().parse_args(given)
+    if asked.window:
+        if asked.code is not None:
+            _follow_parser().error("paste the link in the window")
+        from synclight.commands import window  # noqa: PLC0415 - as above
+
+        return window(asked)
     if (asked.code is None) != (asked.folder is None):
         _follow_parser().error("name the folder as well: mb-synclight CODE FOLDER")
     if asked.code is not None and not is_hidden(asked.code):
@@ -115,6 +122,13 @@ def _follow_parser() -> _Parser:
         help="FOLDER belonged to another client, which is no more; if it lives after all, it stops there",
     )
     parser.add_argument("--pin", metavar="@FILE", help="a file with the PIN; without it you are asked")
+    parser.add_argument(
+        "--window", action="store_true", help="paste the link and choose the place in your browser"
+    )
+    parser.add_argument(
+        "--no-browser", action="store_true", help="with --window: print its address, which works once"
+    )
+    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--json", action="store_true", help="with --once: how it ended, on standard output")
     return parser
 

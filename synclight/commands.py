@@ -27,6 +27,7 @@ from sync_client.engine.claiming import let_go, refuse_others
 from sync_client.lock import HomeInUse, holder, is_held, only_one
 from sync_client.logs import log_to
 from sync_client.operations import check_local
+from sync_client.showing import show as show_on_desktop
 from sync_client.tray.program import show
 from synclight.cli import DONE, ERROR, ITEMS_IN_ERROR
 from synclight.hiding import read_secret
@@ -227,6 +228,23 @@ def tray(asked: argparse.Namespace) -> int:
         raise LocalProblem(
             "The tray icon is there already", hint="Look at the edge of the screen."
         ) from error
+    return DONE
+
+
+def window(asked: argparse.Namespace) -> int:
+    """`mb-synclight --window`."""
+    from synclight.window import serve_window, window_address  # noqa: PLC0415 - the web server behind it
+
+    home = find_home(asked.home)
+    if asked.serve:
+        serve_window(home)
+        return DONE
+    address = window_address(home)
+    if asked.no_browser:
+        print(address)
+    else:
+        show_on_desktop(address)
+        print("The window opens in your browser.", file=sys.stderr)
     return DONE
 
 

@@ -1,15 +1,12 @@
-"""What there is to choose from: folders of the server, and places on this computer.
+"""What there is to choose from: folders of the server, and what of a followed one is on this computer.
 
-Owns: one level of each at a time, so that a page shows at once what it is asked for; whether a place will do.
+Owns: one level of each at a time, so that a page shows at once what it is asked for.
 May import: protocol, sync_client.{control,home,operations,quick}, commands.{folders,reach}, asked.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
-import shutil
-from pathlib import Path
 from uuid import UUID
 
 from protocol.errors import LocalProblem
@@ -18,14 +15,11 @@ from sync_client.commands.folders import view_of
 from sync_client.commands.reach import server_api
 from sync_client.control import Json, ask
 from sync_client.home import ClientHome, read_account
-from sync_client.operations import check_local, parse_remote
+from sync_client.operations import parse_remote
 from sync_client.quick import status_of
-from sync_client.settings.asked import path_of, text_of
+from sync_client.settings.asked import text_of
+from sync_client.settings.local_places import MAX_SHOWN
 from sync_client.settings.tree_sizes import size_there, sizes_here
-
-MAX_SHOWN = 2_000  # of one folder: nobody chooses from more
-MAX_COUNTED = 1_000
-USUAL = "Medical-Blocks"  # in a person's own folder
 
 
 class Choosing:
@@ -108,53 +102,3 @@ class Choosing:
             if (waiting := excluded.get(item["node"])) is not None:
                 item["size"] = waiting.get("bytes") or (None if item["kind"] == "folder" else item["size"])
         return listed
-
-    async def place(self, asked: dict[str, Json]) -> Json:
-        """Whether a folder of this computer will do, before anything is done.  Raises LocalProblem: it will not."""
-        return await asyncio.to_thread(self._place, path_of(asked, "local"))
-
-    def _place(self, local: Path) -> Json:
-        followed = [Path(folder["local"]) for folder in status_of(self._home)["folders"]]
-        real = check_local(local, followed, self._home.path)
-        standing = next(folder for folder in (real, *real.parents) if folder.exists())
-        try:
-            inside = [one for _, one in zip(range(MAX_COUNTED), real.iterdir(), strict=False)]
-        except FileNotFoundError:
-            inside = []
-        except OSError as error:
-            raise LocalProblem(
-                f"{real} cannot be read ({error.strerror})", hint="Choose another folder."
-            ) from error
-        return {
-            "local": str(real),
-            "exists": real.exists(),
-            "items": len(inside),
-            "free_bytes": shutil.disk_usage(standing).free,
-        }
-
-    async def local(self, asked: dict[str, Json]) -> Json:
-        """The folders in a folder of this computer; "" is where a person's folders usually go."""
-        text = text_of(asked, "path")
-        return await asyncio.to_thread(_folders_in, path_of(asked, "path") if text else Path.home())
-
-    async def usual(self, _: dict[str, Json]) -> Json:
-        return {"local": str(Path.home() / USUAL), "own": str(Path.home()), "separator": os.sep}
-
-
-def _folders_in(path: Path) -> Json:
-    """Hidden ones are left out."""
-    try:
-        with os.scandir(path) as found:
-            names = sorted(
-                (one.name for one in found if not one.name.startswith(".") and one.is_dir()), key=str.casefold
-            )
-    except OSError as error:
-        raise LocalProblem(
-            f"{path} cannot be read ({error.strerror})", hint="Choose another folder."
-        ) from error
-    texts = [name for name in names if name.isprintable()][:MAX_SHOWN]
-    return {
-        "path": str(path),
-        "parent": None if path == path.parent else str(path.parent),
-        "folders": [{"name": name, "path": str(path / name)} for name in texts],
-    }

@@ -23,6 +23,7 @@ from sync_client.quick import status_of
 from sync_client.settings.asked import number_of, path_of, text_of
 from sync_client.settings.choosing import Choosing
 from sync_client.settings.local_page import Question
+from sync_client.settings.local_places import LocalPlaces
 from sync_client.settings.meeting import Meeting
 from sync_client.settings.preferring import Preferring
 from sync_client.showing import nearest, show
@@ -42,6 +43,7 @@ class MbSyncPage:
         self._meeting = Meeting(home)
         self._choosing = Choosing(home)
         self._preferring = Preferring(home)
+        self._places = LocalPlaces(home.path, self._followed)
 
     def questions(self) -> Mapping[str, Question]:
         return {
@@ -49,9 +51,9 @@ class MbSyncPage:
             "greet": self._meeting.greet,
             "sign-in": self._meeting.sign_in,
             "remote": self._choosing.remote,
-            "local": self._choosing.local,
-            "place": self._choosing.place,
-            "usual": self._choosing.usual,
+            "local": self._places.local,
+            "place": self._places.place,
+            "usual": self._places.usual,
             "add": self.add,
             "start": self.start,
             "sync": self.sync,
@@ -78,6 +80,9 @@ class MbSyncPage:
             "doctor": self._preferring.doctor,
             "bundle": self._preferring.bundle,
         }
+
+    def _followed(self) -> list[Path]:
+        return [Path(folder["local"]) for folder in status_of(self._home)["folders"]]
 
     async def now(self, _: dict[str, Json]) -> Json:
         """How things are; asked every second or so."""
@@ -131,7 +136,7 @@ class MbSyncPage:
     async def show(self, asked: dict[str, Json]) -> Json:
         """A file or folder in the file explorer, if it lies in a followed folder."""
         path = path_of(asked, "path")
-        followed = [Path(folder["local"]) for folder in (await self.now({}))["status"]["folders"]]
+        followed = await asyncio.to_thread(self._followed)
         if not any(path == folder or folder in path.parents for folder in followed) or ".." in path.parts:
             raise LocalProblem(f"{path} is in no followed folder", hint="Open it in your file explorer.")
         await asyncio.to_thread(show, nearest(path, inside=not path.is_dir()))

@@ -32,6 +32,7 @@ const PICTURES = {
   starting: ["disc", "M8 12h.1M12 12h.1M16 12h.1"],
   home: ["", "M4 11l8-7 8 7v9h-5v-6H9v6H4z"],
   folder: ["", "M3 6.5a1 1 0 0 1 1-1h5l2 2.5h9a1 1 0 0 1 1 1V18a1 1 0 0 1-1 1H4a1 1 0 0 1-1-1z"],
+  folders: ["", "M3 6.5a1 1 0 0 1 1-1h5l2 2.5h9a1 1 0 0 1 1 1V18a1 1 0 0 1-1 1H4a1 1 0 0 1-1-1z"],
   file: ["", "M6 3h8l4 4v14H6zM14 3v4h4"],
   activity: ["", "M3 12h4l3-8 4 16 3-8h4"],
   conflicts: ["", "M12 21v-7M12 14L5 7M12 14l7-7M5 12V7h5M19 12V7h-5"],

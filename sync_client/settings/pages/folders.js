@@ -91,5 +91,5 @@ export class Folders {
 }
 
 function withLeaves({ items, more }) {
-  return { items: items.map((item) => ({ ...item, leaf: item.kind === "file" || item.excluded })), more };
+  return { items: items.map((item) => ({ ...item, picture: item.kind, leaf: item.kind === "file" || item.excluded })), more };
 }

@@ -1,7 +1,7 @@
 // The page of MB-Sync: comes in with a token, asks how things are, shows the part that was chosen.
 
-import { Ended, Refusal, ask, enter, forget, hasSession } from "./asking.js";
-import { button, fill, h, mark, picture, say } from "./dom.js";
+import { Ended, Refusal, ask } from "./asking.js";
+import { fill, h, mark, picture, say } from "./dom.js";
 import { Folders } from "./folders.js";
 import { FirstRun } from "./first_run.js";
 import { Home, troubleCount } from "./home.js";
@@ -9,9 +9,11 @@ import { Activity } from "./activity.js";
 import { Conflicts } from "./conflicts.js";
 import { Problems } from "./problems.js";
 import { Settings } from "./settings.js";
-import { LANGUAGES, chosenLanguage, currentLanguage, keepLanguage, knowOwn, speak, t } from "./words.js";
+import { brand, comeIn, languageSwitch, showEnd } from "./frame.js";
+import { currentLanguage, knowOwn, t } from "./words.js";
 
 const PARTS = { home: Home, folders: Folders, activity: Activity, conflicts: Conflicts, problems: Problems, settings: Settings };
+const NAME = "MB-Sync";
 const SEEN_MS = 1_000;
 const BUSY_MS = 500;
 const HIDDEN_MS = 20_000;
@@ -31,19 +33,11 @@ class Page {
   // ---- coming in -------------------------------------------------------------------------------------------
 
   async begin() {
-    await speak(chosenLanguage());
-    const [, token, place] = /^#([\w-]{20,})\/?(\w*)$/.exec(location.hash) ?? [];
-    if (token) {
-      history.replaceState(null, "", `#/${place}`);
-      try {
-        await enter(token);
-      } catch (error) {
-        this.end(error.code);
-        return;
-      }
-    }
-    if (!hasSession()) {
-      this.end("no-session");
+    try {
+      if (!(await comeIn())) throw new Ended("no-session");
+    } catch (error) {
+      if (!(error instanceof Ended)) throw error;
+      this.end(error.code);
       return;
     }
     window.addEventListener("hashchange", () => this.go());
@@ -53,15 +47,8 @@ class Page {
 
   end(code) {
     clearTimeout(this.timer);
-    forget();
     this.part = null;
-    const key = ["used-twice", "no-token", "gone"].includes(code) ? code : "no-session";
-    document.title = `${t(`ended.${key}.title`)} · MB-Sync`;
-    app.replaceChildren(
-      brandOnly(),
-      h("main", { class: "narrow" }, h("section", { class: "card ended" }, mark("offline"), h("h1", { tabindex: "-1" }, t(`ended.${key}.title`)), h("p", {}, t(`ended.${key}.text`)), h("p", { class: "hint" }, t("ended.again")))),
-    );
-    app.querySelector("h1").focus();
+    showEnd(app, NAME, code, "mb-sync settings");
   }
 
   // ---- how things are --------------------------------------------------------------------------------------
@@ -155,7 +142,7 @@ class Page {
     const main = h("main", { id: "main" });
     app.replaceChildren(
       h("a", { class: "skip", href: "#main", on: { click: (event) => { event.preventDefault(); main.querySelector("h1")?.focus(); } } }, t("skip")),
-      h("header", {}, brand(), state, languageSwitch()),
+      h("header", {}, brand(NAME), state, languageSwitch()),
       h("div", { class: "frame" }, h("nav", { "aria-label": t("parts") }, h("ul", {}, ...Object.values(links).map(({ link }) => h("li", {}, link)))), main),
     );
     this.frame = { main, links, state };
@@ -177,20 +164,8 @@ class Page {
   }
 }
 
-function brand() {
-  return h("div", { class: "brand" }, h("img", { src: "icon.svg", alt: "", width: "28", height: "28" }), h("span", {}, "MB-Sync"));
-}
-
 function brandOnly() {
-  return h("header", {}, brand(), languageSwitch());
-}
-
-function languageSwitch() {
-  const choice = h("select", { "aria-label": t("language"), class: "language", on: { change: () => {
-    keepLanguage(choice.value);
-    location.reload();
-  } } }, ...Object.entries(LANGUAGES).map(([one, name]) => h("option", { value: one, lang: one, selected: one === currentLanguage() }, name)));
-  return choice;
+  return h("header", {}, brand(NAME), languageSwitch());
 }
 
 new Page().begin();
