@@ -169,6 +169,8 @@ def _checked(raw: Mapping[str, Sequence[float]]) -> dict[str, Sequence[float]]:
     forms = {code: int(raw[code][0]) for code in ("qform_code", "sform_code")}
     if not all(0 <= code <= 10 for code in forms.values()):
         raise _damaged("its orientation is none")
+    if forms["qform_code"] and sum(part * part for part in raw["qform"][:3]) > 1.001:
+        raise _damaged("its orientation is none")
     kept: dict[str, Sequence[float]] = {
         "dim": [dimensions, *lengths, *[1] * (MOST_DIMENSIONS - dimensions)],
         "datatype": raw["datatype"],
