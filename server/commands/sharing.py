@@ -69,6 +69,30 @@ def project_create(name: str, data: Path, *, template: str) -> None:
     click.echo(f"Next: mb-server project grant {name} user:NAME --role owner", err=True)
 
 
+@command("update", example="mb-server project update Nerves --dry-run --data /srv/medical-blocks")
+@click.argument("name")
+@data_option
+@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+def project_update(name: str, data: Path, *, dry_run: bool) -> None:
+    """Give an older project the rules that a new one of its template has.
+
+    Rules keep their names, their parameters and what they made.  A rule that was removed on purpose comes back:
+    `--dry-run` says so before.
+    """
+    from server.hooks.templates import bring_up_to_date
+
+    if dry_run:
+        with open_database(data) as database, database.reading() as session:  # what it writes is undone
+            said = bring_up_to_date(session, name, now_ms=now_ms())
+    else:
+        with changing(data, f"project update {name}") as session:
+            said = bring_up_to_date(session, name, now_ms=now_ms())
+    for sentence in said:
+        click.echo(f"Would be done: {sentence}" if dry_run else sentence)
+    if not said:
+        click.echo(f"Project {name} has all that a new one has.", err=True)
+
+
 @command("grant", example="mb-server project grant Nerves team:mri --role editor --data /srv/medical-blocks")
 @click.argument("name")
 @click.argument("who", metavar="user:NAME|team:NAME")
@@ -212,7 +236,14 @@ def team_list(data: Path, *, as_json: bool) -> None:
         click.echo(f"{found['name']}: {', '.join(found['members']) or 'nobody'}")
 
 
-for _subcommand in (project_create, project_grant, project_revoke, project_quota, project_list):
+for _subcommand in (
+    project_create,
+    project_update,
+    project_grant,
+    project_revoke,
+    project_quota,
+    project_list,
+):
     project.add_command(_subcommand)
 for _subcommand in (team_create, team_add, team_remove, team_list):
     team.add_command(_subcommand)

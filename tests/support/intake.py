@@ -16,7 +16,7 @@ from server.app import worked
 from server.data_folder import DataFolder
 from server.hooks.jobs import State
 from server.hooks.reviewing import Job, list_jobs
-from server.hooks.rules import deidentify_intake
+from server.hooks.rules import Rule, deidentify_intake, list_rules
 from tests.server.http.test_sharing import Person
 from tests.support.service import ServiceUnderTest, a_service
 
@@ -33,6 +33,10 @@ class Imaging:
     def jobs(self, *, names: bool = False) -> list[Job]:
         with self.server.service.database.reading() as session:
             return list_jobs(session, names=names)
+
+    def rules(self) -> list[Rule]:
+        with self.server.service.database.reading() as session:
+            return list_rules(session)
 
     async def ended(self, count: int) -> list[Job]:
         """All jobs, once there are `count` and each has ended; the newest first."""
