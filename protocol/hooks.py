@@ -11,7 +11,11 @@ from uuid import UUID
 
 from msgspec import Meta
 
+from protocol.limits import MAX_BATCH_FILES, MAX_RUNS
 from protocol.messages import Answer, Parameters, Priority, Request
+
+BatchFiles = Annotated[int, Meta(ge=0, le=MAX_BATCH_FILES)]
+AtOnce = Annotated[int, Meta(ge=0, le=MAX_RUNS)]
 
 
 class JobReason(Answer):
@@ -55,11 +59,69 @@ class Release(Request):
     held: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 
 
+class Progress(Answer):
+    """How far a rule is.
+
+    done: with whatever result but failed.  total: without files that went away.  a_minute, seconds_left: None while
+    nothing is to be done, or nothing has ended yet.
+    """
+
+    done: int
+    total: int
+    running: int
+    failed: int
+    a_minute: float | None
+    seconds_left: int | None
+
+    @property
+    def words(self) -> str:
+        if not self.total:
+            return "no file yet"
+        parts = [f"{self.done} of {self.total} done"]
+        parts += [f"{self.running} at work"] * bool(self.running) + [f"{self.failed} failed"] * bool(
+            self.failed
+        )
+        if self.a_minute is not None and self.seconds_left is not None:
+            files = "file" if self.a_minute < 1.5 else "files"
+            parts.append(f"{max(1, round(self.a_minute))} {files} a minute, {_span(self.seconds_left)} left")
+        return ", ".join(parts)
+
+
+def _span(seconds: int) -> str:
+    for unit, length in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
+        if seconds >= length:
+            count = round(seconds / length)
+            return f"about {count} {unit}{'' if count == 1 else 's'}"
+    return "less than a minute"
+
+
+class Block(Answer):
+    """A block that a rule may name.
+
+    produces: of "version", "derived", "labels", "verdict".  kinds: of files that it takes; empty: all.  parameters: the
+    JSON schema of what it may be told.  batch_files: how many files it takes in one run.
+    """
+
+    block: str
+    version: str
+    summary: str
+    produces: list[str]
+    kinds: list[str]
+    parameters: dict[str, Any]
+    batch_files: int
+
+
+class Blocks(Answer):
+    blocks: list[Block]
+
+
 class Rule(Answer):
     """A block that works on every file of a folder.
 
     short: what people type.  block: its name.  source, target: paths; target is "" if it lies in no folder of this
-    view.  parameters: as the block's manifest completes them.  jobs: how many are in each state.
+    view.  parameters: as the block's manifest completes them.  jobs: how many are in each state.  batch: how many files
+    a run may bring.  at_once: how many runs there may be beside each other.  None: as many as the block and the server
+    allow.
     """
 
     rule: UUID
@@ -71,6 +133,9 @@ class Rule(Answer):
     enabled: bool
     priority: int
     jobs: dict[str, int]
+    batch: int | None = None
+    at_once: int | None = None
+    progress: Progress | None = None
 
 
 class Rules(Answer):
@@ -81,7 +146,7 @@ class Rules(Answer):
 class NewRule(Request):
     """source, target: folders of this view.  parameters: a JSON object for the block, see its manifest.  new_only:
     leave alone what is there already.  priority: the highest goes first; new files always go before those that were
-    there."""
+    there.  batch, at_once: of `Rule`; 0: as many as the block and the server allow."""
 
     block: Annotated[str, Meta(min_length=1, max_length=100)]
     source: UUID
@@ -89,14 +154,18 @@ class NewRule(Request):
     parameters: Parameters = "{}"
     new_only: bool = False
     priority: Priority = 5
+    batch: BatchFiles = 0
+    at_once: AtOnce = 0
 
 
 class ChangeRule(Request):
-    """What is null stays.  parameters: in place of all that the block was told."""
+    """What is null stays.  parameters: in place of all that the block was told.  batch, at_once: as in `NewRule`."""
 
     parameters: Parameters | None = None
     priority: Priority | None = None
     enabled: bool | None = None
+    batch: BatchFiles | None = None
+    at_once: AtOnce | None = None
 
 
 class RuleRun(Answer):

@@ -45,7 +45,7 @@ from protocol.errors import (
     error_from_wire,
 )
 from protocol.frames import Frame, FrameReader
-from protocol.hooks import ChangeRule, Job, Jobs, NewRule, Release, Rule, RuleRun, Rules, Withdrawn
+from protocol.hooks import Blocks, ChangeRule, Job, Jobs, NewRule, Release, Rule, RuleRun, Rules, Withdrawn
 from protocol.ids import CHUNK_ID_BYTES
 from protocol.limits import (
     MAX_ANSWER_BYTES,
@@ -286,6 +286,9 @@ class ServerApi:
 
     async def rules(self, view: UUID, after: str = "") -> Rules:
         return await self._ask("GET", f"/views/{view}/rules", Rules, query={"after": after})
+
+    async def blocks(self, view: UUID) -> Blocks:
+        return await self._ask("GET", f"/views/{view}/blocks", Blocks)
 
     async def add_rule(self, view: UUID, asked: NewRule) -> Rule:
         """Never repeated by itself: each would make another rule."""

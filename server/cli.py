@@ -12,7 +12,18 @@ import sys
 import click
 
 from protocol.errors import MedicalBlocksError
-from server.commands import audit, blocks, care, checking, hooks, serving, sharing, users
+from server.commands import (
+    audit,
+    blocks,
+    care,
+    checking,
+    labels,
+    reviewing,
+    rules,
+    serving,
+    sharing,
+    users,
+)
 from server.commands.words import EXIT_CODES
 
 
@@ -56,6 +67,8 @@ for subcommand in (
     *care.COMMANDS,
     *audit.COMMANDS,
     *blocks.COMMANDS,
-    *hooks.COMMANDS,
+    *rules.COMMANDS,
+    *reviewing.COMMANDS,
+    *labels.COMMANDS,
 ):
     commands.add_command(subcommand)

@@ -13,12 +13,13 @@ import json
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from protocol.errors import BadRequest, LocalProblem
+from protocol.errors import LocalProblem
 from protocol.names import shown
+from protocol.parameters import read_parameters
 from server.commands.words import command, json_option
 
 if TYPE_CHECKING:
@@ -66,12 +67,7 @@ def try_(name: str, files: tuple[Path, ...], parameters: str, keep: Path | None,
     """
     from server.hooks.authors import try_block
 
-    try:
-        values: Any = json.loads(parameters)
-    except ValueError as error:
-        raise BadRequest("--parameters is not JSON", hint='Say {"name": "value"}.') from error
-    if not isinstance(values, dict):
-        raise BadRequest("--parameters is no object", hint='Say {"name": "value"}.')
+    values = read_parameters(parameters)
     with tempfile.TemporaryDirectory(prefix="mb-block-") as scratch:
         folder = _kept(keep) if keep is not None else Path(scratch)
         tried = asyncio.run(try_block(name, files, values, job_folder=folder))

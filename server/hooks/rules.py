@@ -267,8 +267,12 @@ def change_rule(
     parameters: Mapping[str, Any] | None = None,
     priority: int | None = None,
     enabled: bool | None = None,
+    batch: int | None = None,
+    at_once: int | None = None,
 ) -> None:
     """What is None stays.  From now on: what was done stays as it is until `run_again`.
+
+    batch, at_once: 0: as many as the block and the machine allow.
 
     A rule that is off makes no jobs and begins none; what came meanwhile is done when it is on again.  Raises
     BadRequest: parameters that the block does not take.
@@ -278,7 +282,10 @@ def change_rule(
         manifest, _ = find_block(rule.block)
         complete = with_defaults(manifest.parameters, dict(parameters))
         values["parameters"] = json.dumps(complete, sort_keys=True)
-    if values := {name: value for name, value in values.items() if value is not None}:
+    values = {name: value for name, value in values.items() if value is not None}
+    limits = {"batch": batch, "at_once": at_once}
+    values |= {name: value or None for name, value in limits.items() if value is not None}
+    if values:
         session.execute(update(RuleRow).where(RuleRow.id == rule.id.bytes).values(**values))
 
 

@@ -9,17 +9,19 @@ right to manage rules there.  Of any other rule nothing is told, not even that i
 
 from __future__ import annotations
 
-import json
-from typing import Any
+from contextlib import suppress
 from uuid import UUID
 
 from sqlalchemy.orm import Session
 
 from blocks.contract.block import known_blocks
-from protocol.errors import BadRequest, NotFound
+from blocks.contract.manifest import Manifest
+from blocks.runners.trying import find_block
+from protocol.errors import NotFound
+from protocol.hooks import Block
 from protocol.ids import NodeId
-from protocol.limits import MAX_MESSAGE_DEPTH
 from protocol.messages import Kind
+from protocol.parameters import read_parameters
 from server.access.ancestry import folders_above, is_live
 from server.access.rights import ReadableView
 from server.hooks import rules
@@ -50,6 +52,8 @@ def add_rule(
     now_ms: int,
     new_only: bool,
     priority: int,
+    batch: int | None,
+    at_once: int | None,
 ) -> Rule:
     """Between two folders of this view, by a block that this server offers: nobody names a folder of the server here.
 
@@ -63,10 +67,12 @@ def add_rule(
         block,
         _folder(session, view, source),
         _folder(session, view, target),
-        as_json(parameters),
+        read_parameters(parameters, what="parameters"),
         now_ms=now_ms,
         new_only=new_only,
         priority=priority,
+        batch=batch,
+        at_once=at_once,
     )
     return rule_of(session, view, made.id)
 
@@ -81,33 +87,26 @@ def path_in(session: Session, view: ReadableView, folder: Folder) -> str:
     return ""
 
 
-def as_json(parameters: str) -> dict[str, Any]:
-    """As they are kept.  Raises BadRequest: no JSON object, or a deeper one than any message may be."""
-    try:
-        values: Any = json.loads(parameters, parse_constant=_no_number)
-    except (ValueError, RecursionError) as error:
-        raise BadRequest("These parameters are not JSON", hint="See the block's manifest.") from error
-    if not isinstance(values, dict) or _is_too_deep(values):
-        raise BadRequest(
-            "These parameters are no JSON object of a few levels", hint="See the block's manifest."
-        )
-    return values
+def known() -> list[Block]:
+    """The blocks that may be chosen, by name."""
+    found = []
+    for name in sorted(known_blocks()):
+        with suppress(NotFound):  # one that is installed beside us and has no manifest here
+            found.append(_block(find_block(name)[0]))
+    return found
 
 
-def _no_number(word: str) -> Any:
-    raise ValueError(word)  # NaN and the infinities are no JSON
-
-
-def _is_too_deep(values: Any) -> bool:
-    level = [values]
-    for _ in range(MAX_MESSAGE_DEPTH):
-        level = [
-            below
-            for one in level
-            if isinstance(one, dict | list)
-            for below in (one.values() if isinstance(one, dict) else one)
-        ]
-    return bool(level)
+def _block(manifest: Manifest) -> Block:
+    takes_all = any(not one.types for one in manifest.accepts)
+    return Block(
+        block=manifest.name,
+        version=manifest.version,
+        summary=manifest.summary,
+        produces=[one.value for one in manifest.produces],
+        kinds=[] if takes_all else sorted({kind for one in manifest.accepts for kind in one.types}),
+        parameters=manifest.parameters,
+        batch_files=manifest.resources.batch_files,
+    )
 
 
 def _folder(session: Session, view: ReadableView, node: UUID) -> Folder:

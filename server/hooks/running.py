@@ -24,6 +24,7 @@ from blocks.contract.manifest import Unit
 from blocks.runners.trying import find_block
 from protocol.errors import MedicalBlocksError
 from protocol.ids import SpaceId
+from protocol.limits import MAX_BATCH_FILES
 from server.access.cursors import Cursors
 from server.chunks.store import ChunkStore
 from server.database.session import Database
@@ -37,7 +38,6 @@ log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 0.25  # how often we look whether somebody changed something
 IDLE_SECONDS = 1.0
-MOST_IN_A_BATCH = 32  # more gains nothing, and a single file in another folder would wait for longer
 
 
 class Hooks:
@@ -185,4 +185,4 @@ def _most_at_once(rule: Rule) -> int:
         return 1
     if manifest.unit is Unit.FOLDER:  # a run is about one
         return 1
-    return min(MOST_IN_A_BATCH, manifest.resources.batch_files, rule.batch or MOST_IN_A_BATCH)
+    return min(MAX_BATCH_FILES, manifest.resources.batch_files, rule.batch or MAX_BATCH_FILES)

@@ -1,11 +1,12 @@
 """Which blocks work on the files of a view.
 
-Owns: `rules` of a view.
+Owns: `blocks` and `rules` of a view.
 May import: aiohttp, sqlalchemy, protocol, server.access, server.audit, server.hooks, server.http.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from uuid import UUID
 
@@ -13,17 +14,25 @@ from aiohttp import web
 from sqlalchemy.orm import Session
 
 from protocol.errors import BadRequest
-from protocol.hooks import ChangeRule, NewRule, Rule, RuleRun, Rules
+from protocol.hooks import Blocks, ChangeRule, NewRule, Rule, RuleRun, Rules
 from protocol.ids import parse_node_id
+from protocol.parameters import read_parameters
 from server.access.rights import Action
 from server.audit.rows import Did, pack_nodes, record
 from server.hooks import rules, ruling
 from server.hooks.choosing import run_chosen
+from server.hooks.progress import pace_of, progress_of
 from server.http.routes import Call, On, Query, route
 
 PAGE = 200
 _ALL = "/views/{view}/rules"
 _ONE = _ALL + "/{rule}"
+
+
+@route("GET", "/views/{view}/blocks", on=On.VIEW, action=Action.RULES, answer=Blocks)
+async def get_blocks(_: Call) -> Blocks:
+    """The blocks that a rule here may name, each with the schema of its parameters."""
+    return Blocks(blocks=await asyncio.to_thread(ruling.known))
 
 
 @route(
@@ -71,6 +80,8 @@ async def post_rule(call: Call, asked: NewRule) -> Rule:
             now_ms=call.service.clock(),
             new_only=asked.new_only,
             priority=asked.priority,
+            batch=asked.batch or None,
+            at_once=asked.at_once or None,
         )
 
     return await _noted(call, f"add {asked.block}", add)
@@ -78,15 +89,23 @@ async def post_rule(call: Call, asked: NewRule) -> Rule:
 
 @route("POST", _ONE, on=On.VIEW, action=Action.RULES, request=ChangeRule, answer=Rule)
 async def post_rule_change(call: Call, asked: ChangeRule) -> Rule:
-    """Give a rule other parameters or another priority, or switch it off or on.
+    """Give a rule other parameters, another priority or other limits, or switch it off or on.
 
     What it made already stays as it is until it is run again.
     """
 
     def change(session: Session) -> rules.Rule:
         rule = _found(session, call)
-        given = None if asked.parameters is None else ruling.as_json(asked.parameters)
-        rules.change_rule(session, rule, parameters=given, priority=asked.priority, enabled=asked.enabled)
+        text = asked.parameters
+        rules.change_rule(
+            session,
+            rule,
+            parameters=None if text is None else read_parameters(text, what="parameters"),
+            priority=asked.priority,
+            enabled=asked.enabled,
+            batch=asked.batch,
+            at_once=asked.at_once,
+        )
         return _found(session, call)
 
     return await _noted(call, "change", change)
@@ -159,6 +178,7 @@ def _rule_id(text: str) -> UUID:
 
 
 def _message(session: Session, call: Call, rule: rules.Rule) -> Rule:
+    now_ms = call.service.clock()
     target = ruling.path_in(session, call.view, rule.target)
     return Rule(
         rule=rule.id,
@@ -172,4 +192,7 @@ def _message(session: Session, call: Call, rule: rules.Rule) -> Rule:
         enabled=rule.enabled,
         priority=rule.priority,
         jobs=dict(rule.jobs or {}),
+        batch=rule.batch,
+        at_once=rule.at_once,
+        progress=progress_of(rule.jobs or {}, pace_of(session, rule.id.bytes, now_ms=now_ms), now_ms=now_ms),
     )

@@ -73,6 +73,7 @@ ROUTES = (
     jobs.post_release,
     jobs.post_reject,
     jobs.post_withdraw,
+    rules.get_blocks,
     rules.get_rules,
     rules.get_rule,
     rules.post_rule,

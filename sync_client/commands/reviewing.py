@@ -56,7 +56,7 @@ def quarantine_list(home: ClientHome, remote: str | None, *, as_json: bool) -> N
     _list(home, remote, HELD, "Nothing waits for you.", json_wanted=as_json)
 
 
-@quarantine.command("show", epilog=help_end("mb-sync quarantine show 17"))
+@quarantine.command("show", epilog=help_end("mb-sync quarantine show 482913007"))
 @_job
 @as_json
 @pass_home
@@ -67,7 +67,7 @@ def quarantine_show(home: ClientHome, job: int, *, as_json: bool) -> None:
     tell(_facts(found) | {"report": found.report}, words, json_wanted=as_json)
 
 
-@quarantine.command("fetch", epilog=help_end("mb-sync quarantine fetch 17 held.dcm"))
+@quarantine.command("fetch", epilog=help_end("mb-sync quarantine fetch 482913007 held.dcm"))
 @_job
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--output", default="", metavar="WORD", help="Which one, where the block made several.")
@@ -88,7 +88,7 @@ def quarantine_fetch(home: ClientHome, job: int, file: Path, *, output: str, as_
     )
 
 
-@quarantine.command("release", epilog=help_end("mb-sync quarantine release 17"))
+@quarantine.command("release", epilog=help_end("mb-sync quarantine release 482913007"))
 @_job
 @as_json
 @pass_home
@@ -113,7 +113,7 @@ def quarantine_release(home: ClientHome, job: int, *, as_json: bool) -> None:
     tell(_facts(done), f"Job {job} is released: its cleaned output appears in a moment.", json_wanted=as_json)
 
 
-@quarantine.command("reject", epilog=help_end("mb-sync quarantine reject 17"))
+@quarantine.command("reject", epilog=help_end("mb-sync quarantine reject 482913007"))
 @_job
 @as_json
 @pass_home
@@ -142,7 +142,7 @@ def job_list(home: ClientHome, remote: str | None, *, states: tuple[str, ...], a
     _list(home, remote, ",".join(states), "There are no such jobs.", json_wanted=as_json)
 
 
-@job_group.command("retry", epilog=help_end("mb-sync job retry 17"))
+@job_group.command("retry", epilog=help_end("mb-sync job retry 482913007"))
 @_job
 @as_json
 @pass_home

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from protocol.errors import BadRequest, NotFound
+from protocol.limits import MAX_BATCH_FILES, MAX_RUNS
 from protocol.names import shown
+from protocol.parameters import read_parameters
 from sync_client import screens
 from sync_client.commands.folders import view_of
 from sync_client.commands.places import node_at, remote_at
@@ -22,7 +24,7 @@ from sync_client.home import ClientHome, read_account
 from sync_client.operations import parse_remote
 
 if TYPE_CHECKING:
-    from protocol.hooks import ChangeRule, Rule
+    from protocol.hooks import Block, ChangeRule, Rule
     from protocol.http import ServerApi
     from protocol.messages import View
     from sync_client.engine.account import Account
@@ -31,6 +33,18 @@ RULES = "rules"  # the right, as the server names it
 _rule = click.argument("rule", metavar="RULE")
 _parameters = click.option("--parameters", metavar="JSON", help="What the block is told; see its manifest.")
 _priority = click.option("--priority", type=click.IntRange(0, 9), help="The highest goes first; usually 5.")
+_batch = click.option(
+    "--batch",
+    type=click.IntRange(0, MAX_BATCH_FILES),
+    metavar="N",
+    help="At most N files in one run; 0: as many as the block takes.",
+)
+_at_once = click.option(
+    "--at-once",
+    type=click.IntRange(0, MAX_RUNS),
+    metavar="N",
+    help="At most N runs beside each other; 0: as many as the server allows.",
+)
 
 
 @click.group("rule", epilog=help_end("mb-sync rule list"))
@@ -47,6 +61,29 @@ def rule_list(home: ClientHome, remote: str | None, *, as_json: bool) -> None:
     found = asyncio.run(_listed(read_account(home), parse_remote(remote) if remote else None))
     lines = [line for one in found for line in _lines(one)]
     tell([_facts(one) for one in found], "\n".join(lines) or "There are no rules.", json_wanted=as_json)
+
+
+@rule_group.command("blocks", epilog=help_end("mb-sync rule blocks /Projects/Nerves"))
+@click.argument("remote")
+@as_json
+@pass_home
+def rule_blocks(home: ClientHome, remote: str, *, as_json: bool) -> None:
+    """List the blocks that a rule there may name, with what each may be told."""
+    found = asyncio.run(_blocks(read_account(home), parse_remote(remote)))
+    lines = [line for one in found for line in _described(one)]
+    facts = [
+        {
+            "block": one.block,
+            "version": one.version,
+            "summary": one.summary,
+            "produces": one.produces,
+            "kinds": one.kinds,
+            "parameters": one.parameters,
+            "batch_files": one.batch_files,
+        }
+        for one in found
+    ]
+    tell(facts, "\n".join(lines), json_wanted=as_json)
 
 
 @rule_group.command("show", epilog=help_end("mb-sync rule show 3f9a21c0"))
@@ -68,6 +105,8 @@ def rule_show(home: ClientHome, rule: str, *, as_json: bool) -> None:
 @click.argument("target", metavar="TO")
 @_parameters
 @_priority
+@_batch
+@_at_once
 @click.option("--new-only", is_flag=True, help="Leave alone what is there already.")
 @as_json
 @pass_home
@@ -79,18 +118,27 @@ def rule_add(
     *,
     parameters: str | None,
     priority: int | None,
+    batch: int | None,
+    at_once: int | None,
     new_only: bool,
     as_json: bool,
 ) -> None:
     """Have BLOCK work on every file in FROM; its results appear in TO, a folder of the same place."""
-    told = _told(parameters) or "{}"
+    if parameters is not None:
+        read_parameters(parameters)
     places = parse_remote(source), parse_remote(target)
     made = asyncio.run(
         _added(
             read_account(home),
             block,
             places,
-            {"parameters": told, "new_only": new_only, "priority": 5 if priority is None else priority},
+            {
+                "parameters": parameters or "{}",
+                "new_only": new_only,
+                "priority": 5 if priority is None else priority,
+                "batch": batch or 0,
+                "at_once": at_once or 0,
+            },
         )
     )
     tell(_facts(made), "\n".join(_lines(made)), json_wanted=as_json)
@@ -102,6 +150,8 @@ def rule_add(
 @_rule
 @_parameters
 @_priority
+@_batch
+@_at_once
 @click.option("--on/--off", "enabled", default=None, help="Switch it on, or off for a while.")
 @as_json
 @pass_home
@@ -111,15 +161,21 @@ def rule_change(
     *,
     parameters: str | None,
     priority: int | None,
+    batch: int | None,
+    at_once: int | None,
     enabled: bool | None,
     as_json: bool,
 ) -> None:
     """Change a rule from now on. What it did stays as it is until `rule run`."""
     from protocol.hooks import ChangeRule  # noqa: PLC0415 - msgspec: the --help of all commands reads this file
 
-    if parameters is None and priority is None and enabled is None:
-        raise click.UsageError("Say --parameters, --priority, --on or --off.")
-    asked = ChangeRule(parameters=_told(parameters), priority=priority, enabled=enabled)
+    if all(one is None for one in (parameters, priority, batch, at_once, enabled)):
+        raise click.UsageError("Say --parameters, --priority, --batch, --at-once, --on or --off.")
+    if parameters is not None:
+        read_parameters(parameters)
+    asked = ChangeRule(
+        parameters=parameters, priority=priority, enabled=enabled, batch=batch, at_once=at_once
+    )
     changed = asyncio.run(_changed(read_account(home), rule, asked))
     tell(_facts(changed), "\n".join(_lines(changed)), json_wanted=as_json)
 
@@ -168,6 +224,12 @@ async def _listed(account: Account, remote: str | None) -> list[Rule]:
         views = [view_of(views, remote)[0]] if remote else [view for view in views if RULES in view.rights]
         listed = [one for view in views for one in await _rules(api, view)]
         return list({one.rule: one for one in listed}.values())
+
+
+async def _blocks(account: Account, remote: str) -> list[Block]:
+    async with server_api(account.server, account.token, trust=account.trust) as api:
+        view = view_of((await api.views()).views, remote)[0]
+        return (await api.blocks(view.view)).blocks
 
 
 async def _found(api: ServerApi, rule: str) -> tuple[View, Rule]:
@@ -226,26 +288,33 @@ async def _run(account: Account, rule: str, remote: str | None) -> int:
 # ---- what a person sees ------------------------------------------------------------------------------------
 
 
-def _told(parameters: str | None) -> str | None:
-    if parameters is None:
-        return None
-    try:
-        values: Any = json.loads(parameters)
-    except (ValueError, RecursionError) as error:
-        raise BadRequest("--parameters is not JSON", hint='Say {"name": "value"}.') from error
-    if not isinstance(values, dict):
-        raise BadRequest("--parameters is no object", hint='Say {"name": "value"}.')
-    return parameters
-
-
 def _lines(rule: Rule) -> list[str]:
     target = screens.shown_remote(rule.target) if rule.target else "elsewhere"
     counts = ", ".join(f"{count} {state}" for state, count in sorted(rule.jobs.items()))
+    far = "" if rule.progress is None or not counts else f"{rule.progress.words} "
+    limits = [f"{rule.batch} files in a run"] * bool(rule.batch)
+    limits += [f"{rule.at_once} {'run' if rule.at_once == 1 else 'runs'} at once"] * bool(rule.at_once)
     return [
         f"{rule.short}  {shown(rule.block)}{'' if rule.enabled else '  (off)'}",
         f"          {screens.shown_remote(rule.source)} → {target}",
-        f"          {counts or 'no file yet'}",
+        f"          {far}({counts})" if counts else "          no file yet",
+        *([f"          at most {', '.join(limits)}"] if limits else []),
     ]
+
+
+def _described(block: Block) -> list[str]:
+    """What it does, which files it takes, and each parameter with what may stand there."""
+    lines = [f"{shown(block.block)} {shown(block.version)}", f"    {shown(block.summary)}"]
+    lines.append(f"    takes {shown(', '.join(block.kinds)) or 'every kind of file'}")
+    for name, schema in dict(block.parameters.get("properties", {})).items():
+        told = schema if isinstance(schema, dict) else {}
+        allowed = " | ".join(map(str, told.get("enum", []))) or str(told.get("type", "anything"))
+        usual = f", usually {json.dumps(told['default'])}" if "default" in told else ""
+        words = (
+            f": {told.get('title') or told['description']}" if {"title", "description"} & told.keys() else ""
+        )
+        lines.append(f"    {shown(name)}  {shown(allowed + usual + words)}")
+    return lines
 
 
 def _facts(rule: Rule) -> dict[str, Any]:
@@ -257,6 +326,18 @@ def _facts(rule: Rule) -> dict[str, Any]:
         "parameters": rule.parameters,
         "enabled": rule.enabled,
         "priority": rule.priority,
+        "batch": rule.batch,
+        "at_once": rule.at_once,
+        "progress": None
+        if rule.progress is None
+        else {
+            "done": rule.progress.done,
+            "total": rule.progress.total,
+            "running": rule.progress.running,
+            "failed": rule.progress.failed,
+            "a_minute": rule.progress.a_minute,
+            "seconds_left": rule.progress.seconds_left,
+        },
         "jobs": rule.jobs,
     }
 

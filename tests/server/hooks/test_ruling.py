@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select
 
 from protocol.errors import AccessDenied, BadRequest, NotFound, Refused
-from protocol.hooks import ChangeRule, NewRule, Rule, RuleRun, Rules
+from protocol.hooks import Blocks, ChangeRule, NewRule, Rule, RuleRun, Rules
 from server.access.projects import give_role
 from server.access.rights import Role
 from server.database.tables import AuditRow, RuleRow
@@ -131,6 +131,43 @@ async def test_a_rule_that_cannot_be_is_refused_with_what_would_do(tmp_path: Pat
         with pytest.raises(BadRequest, match="no id of a rule"):
             await ask(owner, "GET", "/17", Rule)
         assert (await ask(owner, "GET", "", Rules)).rules == []
+
+
+async def test_a_rule_has_limits_and_tells_how_far_it_is(tmp_path: Path) -> None:
+    async with an_imaging_project(tmp_path / "data") as imaging:
+        owner = await an_owner(imaging)
+        raw, clean = await owner.folder("Raw"), await owner.folder("Clean")
+        for number in range(3):
+            await owner.file(f"{number}.dcm", a_slice(number), raw)
+        asked = NewRule(block="dicom-deidentify", source=raw, target=clean, batch=2, at_once=1)
+        made = await ask(owner, "POST", "", Rule, asked)
+        assert (made.batch, made.at_once) == (2, 1)
+        assert made.progress is not None
+        assert made.progress.words == "no file yet"
+        await imaging.ended(3)
+        done = await ask(owner, "GET", f"/{made.rule}", Rule)
+        assert (done.progress.words, done.progress.done, done.progress.failed) == ("3 of 3 done", 3, 0)
+        free = await ask(owner, "POST", f"/{made.rule}", Rule, ChangeRule(batch=0))
+        assert (free.batch, free.at_once) == (None, 1)
+        for limits in ({"batch": 33}, {"at_once": 257}, {"batch": -1}):
+            status, body, _ = await owner.caller.raw(
+                "POST", f"{owner.caller.at}/rules/{made.rule}", body=limits
+            )
+            assert (status, b"bad-request" in body) == (400, True)
+
+
+async def test_who_is_in_charge_sees_which_blocks_there_are_and_what_they_may_be_told(tmp_path: Path) -> None:
+    async with an_imaging_project(tmp_path / "data", working=False) as imaging:
+        owner = await an_owner(imaging)
+        found: Blocks = await owner.caller.ask("GET", f"{owner.caller.at}/blocks", answer=Blocks)
+        blocks = {block.block: block for block in found.blocks}
+        assert {"classify", "deidentify", "dicom-deidentify"} <= blocks.keys()
+        dicom = blocks["dicom-deidentify"]
+        assert dicom.kinds == ["dicom", "dicom-without-header"]
+        assert "research" in dicom.parameters["properties"]["preset"]["enum"]
+        assert {"derived", "verdict"} <= set(dicom.produces)
+        with pytest.raises(AccessDenied):
+            await imaging.clinician.caller.ask("GET", f"{imaging.clinician.caller.at}/blocks", answer=Blocks)
 
 
 async def test_many_rules_come_in_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -56,6 +56,7 @@ EXPECTED = {  # what each route acts on, and the right it asks for
     "POST /api/v1/views/{view}/jobs/{job}/reject": "view review",
     "POST /api/v1/views/{view}/jobs/{job}/release": "view release",
     "POST /api/v1/views/{view}/nodes/{node}/withdraw": "view withdraw",
+    "GET /api/v1/views/{view}/blocks": "view rules",
     "GET /api/v1/views/{view}/rules": "view rules",
     "GET /api/v1/views/{view}/rules/{rule}": "view rules",
     "POST /api/v1/views/{view}/rules": "view rules",
