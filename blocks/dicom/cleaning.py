@@ -44,6 +44,7 @@ OLDEST_AGE_YEARS = 89
 _DELIMITERS = {"PN": {0x5C, 0x5E, 0x3D}}
 _DEFAULT_DELIMITERS = {0x5C, 0x0D, 0x0A, 0x09, 0x0C}
 _AGE = re.compile(rb"(\d{3})Y")
+_OFFSET = re.compile(rb"[+-](0\d|1[0-4])[0-5]\d ?")  # PS3.3 C.12.1.1.8
 _CODE_KEYWORDS = {0x00080100: b"REMOVED", 0x00080102: b"99MB", 0x00080104: b"Removed"}
 _MAIL = re.compile(r"[\w.+-]@[\w-]")
 _KEPT = frozenset({Act.KEEP, Act.RECURSE})
@@ -193,6 +194,9 @@ class Cleaner:
             case Act.KEEP_NUMBER:
                 if vr not in NUMBERS_AS_TEXT or not is_valid(vr, raw_bytes(dataset, tag)):
                     self._set(dataset, tag, vr, b"", path, "emptied", "value is not of its VR")
+            case Act.KEEP_OFFSET:
+                if not _OFFSET.fullmatch(raw_bytes(dataset, tag)):
+                    self._remove(dataset, tag, path, "value is no offset from UTC")
             case Act.KEEP_TEXT if vr == "UI" and not is_valid(vr, raw_bytes(dataset, tag)):
                 self._set(dataset, tag, vr, b"", path, "emptied", "value is not of its VR")
             case Act.KEEP_TEXT | Act.KEEP_CODE:

@@ -25,6 +25,7 @@ CONTENT_VALUES = frozenset(
     {0x0040A120, 0x0040A121, 0x0040A122, 0x0040A123, 0x0040A124, 0x0040A160, 0x00700006, 0x0040A13A}
 )
 PATIENT_NAME, PATIENT_ID, PATIENT_AGE = 0x00100010, 0x00100020, 0x00101010
+TIMEZONE_OFFSET = 0x00080201
 CHARACTER_SET, PIXEL_DATA = 0x00080005, 0x7FE00010
 
 # Words that the standard itself puts there: a patient called Text does not make a report invalid
@@ -64,6 +65,7 @@ class Act(Enum):
     KEEP_TEXT = auto()  # searched for identifiers
     KEEP_CODE = auto()  # a coded word, searched likewise
     KEEP_NUMBER = auto()  # a number, time or date written as text: must look like one
+    KEEP_OFFSET = auto()  # from UTC: a sign and four digits
     REMOVE = auto()
     EMPTY = auto()
     DUMMY = auto()
@@ -140,6 +142,8 @@ class Decisions:
             return Act.PATIENT_NAME, why
         if tag == PATIENT_ID:
             return Act.PATIENT_ID, why
+        if tag == TIMEZONE_OFFSET and action in {"K", "C"}:  # times mean nothing without its sign
+            return Act.KEEP_OFFSET, why
         if action == "K":
             return (Act.AGE if tag == PATIENT_AGE else _kept(vr)), why
         if action == "C":

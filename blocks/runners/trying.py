@@ -46,12 +46,20 @@ _SHIPPED_MANIFESTS = {
 
 
 @dataclass(frozen=True, slots=True)
+class Compared:
+    """changes: one for each attribute that is another one.  same: how many are as they were."""
+
+    changes: list[dict[str, str]] = field(default_factory=list)
+    same: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Tried:
-    """What became of it; `compared` has lines "tag, keyword, before, after" for each file that can be compared."""
+    """What became of it.  compared: of each DICOM file what `blocks.dicom.compare` tells, by its place in the job."""
 
     ran: Ran
     finished: Finished | None
-    compared: dict[int, list[dict[str, str]]] = field(default_factory=dict)
+    compared: dict[int, Compared] = field(default_factory=dict)
 
 
 def find_block(name: str) -> tuple[Manifest, Path]:
@@ -135,7 +143,7 @@ async def _run(manifest: Manifest, block: Path, folder: Path, isolation: Isolati
             return await container.run_in_container(program, folder, manifest.resources)
 
 
-async def _compare(job: Job, finished: Finished, folder: Path) -> dict[int, list[dict[str, str]]]:
+async def _compare(job: Job, finished: Finished, folder: Path) -> dict[int, Compared]:
     """For DICOM in and DICOM out: in a process of its own, since it parses what a stranger wrote."""
     compared = {}
     for file in finished.result.files:
@@ -148,5 +156,5 @@ async def _compare(job: Job, finished: Finished, folder: Path) -> dict[int, list
             stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
         )  # fmt: skip
         lines, _ = await process.communicate()
-        compared[file.source] = list(json.loads(lines or b"[]"))
+        compared[file.source] = Compared(**json.loads(lines or b"{}"))
     return compared

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -20,6 +21,7 @@ import click
 from protocol.errors import LocalProblem
 from protocol.names import shown
 from protocol.parameters import read_parameters
+from server.commands.compared import lines_of
 from server.commands.words import command, json_option
 
 if TYPE_CHECKING:
@@ -96,6 +98,8 @@ def _kept(folder: Path) -> Path:
 def _facts(tried: Tried, files: tuple[Path, ...]) -> dict[str, object]:
     import msgspec
 
+    from server.hooks.authors import Compared
+
     results = tried.finished.result.files if tried.finished is not None else []
     return {
         "ended": tried.ran.ended.value,
@@ -105,9 +109,11 @@ def _facts(tried: Tried, files: tuple[Path, ...]) -> dict[str, object]:
             {
                 "file": str(files[result.source]),
                 **msgspec.to_builtins(result),
-                "changes": tried.compared.get(result.source, []),
+                "changes": compared.changes,
+                "same": compared.same,
             }
             for result in results
+            for compared in [tried.compared.get(result.source) or Compared()]
         ],
     }
 
@@ -124,8 +130,10 @@ def _show(tried: Tried, files: tuple[Path, ...]) -> None:
         for output in result.outputs:
             place = "/".join(output.path) or output.file
             click.echo(f"  {output.kind.value:9} {shown(place)}")
-        for change in tried.compared.get(result.source, []):
-            click.echo(f"  {change['at']} {change['keyword']}: {change['before']} → {change['after']}")
+        if (compared := tried.compared.get(result.source)) is not None:
+            width = shutil.get_terminal_size((100, 24)).columns
+            for line in lines_of(compared.changes, compared.same, width=width):
+                click.echo(line)
 
 
 block.add_command(new)

@@ -5,6 +5,6 @@ May import: blocks.contract, blocks.runners.
 """
 
 from blocks.contract.skeleton import write_skeleton
-from blocks.runners.trying import Tried, try_block
+from blocks.runners.trying import Compared, Tried, try_block
 
-__all__ = ["Tried", "try_block", "write_skeleton"]
+__all__ = ["Compared", "Tried", "try_block", "write_skeleton"]

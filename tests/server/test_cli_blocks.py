@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 
+from server.commands.compared import lines_of
 from tests.support.dicom_studies import an_image, file_bytes
 
 MB_SERVER = Path(sys.executable).with_name("mb-server")
@@ -62,8 +65,42 @@ def test_a_shipped_block_shows_each_attribute_before_and_after(tmp_path: Path) -
     assert changes["PatientName"]["before"] == "Zweistein^Jane"
     assert changes["PatientName"]["after"] == changes["PatientID"]["after"] == file["outputs"][0]["path"][0]
     assert "PixelSpacing" not in changes
+    assert {change["what"] for change in file["changes"]} <= {"changed", "emptied", "removed", "added"}
+    assert file["same"] > 20
     people = mb_server("block", "try", "dicom-deidentify", tmp_path / "scan.dcm").stdout
-    assert "00100010 PatientName: Zweistein^Jane →" in people
+    assert re.search(r"^    PatientName +Zweistein\^Jane +→ P[A-Z0-9]{12}$", people, re.MULTILINE)
+    assert re.search(rf"^  as it was \({file['same']}\)$", people, re.MULTILINE)
+
+
+def test_what_changed_is_told_in_groups_that_fit_the_screen() -> None:
+    changes = [
+        {"at": "00100010", "where": "PatientName", "what": "changed", "before": "A" * 90, "after": "B" * 90},
+        {
+            "at": "00080080",
+            "where": "InstitutionName",
+            "what": "removed",
+            "before": "JFK\x1b[2J",
+            "after": "",
+        },
+        {"at": "0040A730[0].0040A160", "where": "S" * 60 + "[0].TextValue", "what": "emptied", "before": "x"},
+        {"at": "00120062", "where": "PatientIdentityRemoved", "what": "added", "after": "YES"},
+        *[
+            {"at": f"001910{n:02X}", "where": f"001910{n:02X}", "what": "removed", "creator": "GEMS"}
+            for n in range(3)
+        ],
+        {"at": "00190010", "where": "00190010", "what": "removed"},
+    ]
+    whole = [{"before": "", "after": "", "creator": "", "keyword": "", **change} for change in changes]
+    for width in (40, 80, 200):
+        lines = [click.unstyle(line) for line in lines_of(whole, 66, width=width)]
+        assert max(map(len, lines)) <= width, lines
+        groups = [line.strip() for line in lines if not line.startswith("    ")]
+        assert groups == ["changed (1)", "emptied (1)", "removed (5)", "added (1)", "as it was (66)"]
+        assert any(re.fullmatch(r"    private, GEMS +3 attributes", line) for line in lines)
+        assert any(re.fullmatch(r"    private +1 attribute", line) for line in lines)
+        assert not any("\x1b" in line for line in lines)
+        assert any(line.strip().startswith("…") and "TextValue" in line for line in lines)
+    assert list(lines_of([], 3, width=80)) == ["  as it was (3)"]
 
 
 @pytest.mark.parametrize(

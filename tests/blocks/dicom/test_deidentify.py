@@ -221,3 +221,16 @@ def test_a_patient_without_an_id_is_known_by_name_and_birth_date() -> None:
 def test_a_short_key_is_refused() -> None:
     with pytest.raises(Refused, match="key"):
         Pseudonyms(b"short")
+
+
+@pytest.mark.parametrize(
+    ("offset", "stays"), [("-0500", True), ("+0130", True), ("0500", False), ("-5", False), ("Zurich", False)]
+)
+def test_an_offset_from_utc_keeps_its_sign_or_goes(tmp_path: Path, offset: str, stays: bool) -> None:
+    image = an_image(TimezoneOffsetFromUTC=offset)
+    for preset in ("research", "paper"):
+        after = reread(cleaned(tmp_path, image, preset))
+        assert after.get("TimezoneOffsetFromUTC") == (offset if stays else None)
+    assert "TimezoneOffsetFromUTC" not in reread(
+        cleaned(tmp_path, image, "basic")
+    )  # the Basic Profile keeps no time
