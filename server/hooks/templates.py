@@ -99,7 +99,7 @@ def _again_without_cleaner(session: Session, rule: Rule, now_ms: int) -> int:
 
 def _originals_are_labelled(session: Session, project: str, rules: Sequence[Rule], now_ms: int) -> str:
     """Since there is a block that classifies."""
-    if any(rule.block == CLASSIFY for rule in rules):
+    if any(rule.block == CLASSIFY and not rule.shadow for rule in rules):
         return ""
     made = classify_intake(session, project, now_ms=now_ms)
     return f"Rule {made.short} is new: what comes into the intake is labelled, and so is what is made of it."
