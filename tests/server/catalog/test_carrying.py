@@ -10,9 +10,11 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from protocol.ids import NodeId, SpaceId
+from protocol.messages import Revision
 from server.catalog import carrying
 from server.catalog.labels import Label, Source, Version, labels_of, set_labels
-from server.database.tables import LabelRow, RuleRow
+from server.database.session import insert_rows
+from server.database.tables import LabelRow, ProvenanceRow, RuleRow
 from server.hooks.rules import Rule, add_rule, folder_at, list_rules
 from server.retention import parse_versions
 from server.upkeep.thinning import Thinning
@@ -142,3 +144,47 @@ async def test_labels_of_what_was_withdrawn_go_when_the_trash_does(tmp_path: Pat
         await asyncio.to_thread(thinning.run)
         with service.database.reading() as session:
             assert session.scalars(select(LabelRow)).all() == []
+
+
+async def test_what_is_made_of_many_files_has_what_is_said_of_any_but_not_their_own_counts(
+    tmp_path: Path,
+) -> None:
+    async with an_imaging_project(tmp_path / "data", working=False) as imaging:
+        first = Revision(1, 1)
+        with imaging.server.service.database.writing() as session:
+            rule = the_first(session)
+            space = rule.target.space
+            slices = [Version(space, NodeId(UUID(int=number)), first) for number in (1, 2)]
+            volume = Version(space, NodeId(UUID(int=3)), first)
+            made = [
+                (
+                    space,
+                    volume.node.bytes,
+                    1,
+                    1,
+                    bytes(16),
+                    space,
+                    one.node.bytes,
+                    1,
+                    1,
+                    "convert",
+                    "1",
+                    bytes(32),
+                    1,
+                )
+                for one in slices
+            ]
+            insert_rows(session, ProvenanceRow, made)
+            for number, one in enumerate(slices):
+                said_of_it = [
+                    *FOUND,
+                    Label("b-value", str(number * 800), "header", 1.0, "DiffusionBValue"),
+                    Label("frames", "1", "header", 1.0, "Rows"),
+                ]
+                say(session, one, rule.id, said_of_it)
+            carrying.bring_along(session, [(space, volume.node.bytes, 1, 1)])
+        expected = {("region", "knee"), ("b-value", "0"), ("b-value", "800")}
+        assert said(imaging, volume) == expected
+        with imaging.server.service.database.writing() as session:
+            say(session, slices[1], rule.id, FOUND)
+        assert said(imaging, volume) == expected - {("b-value", "800")}

@@ -23,6 +23,7 @@ from server.access.rights import Role
 from server.hooks import rules
 from server.hooks.jobs import State
 from tests.server.hooks.test_intake import a_slice, put
+from tests.server.http.test_search import find
 from tests.server.http.test_sharing import Person
 from tests.support.intake import Imaging, an_imaging_project
 from tests.support.server import mb_server
@@ -124,6 +125,7 @@ async def test_for_every_role_only_the_study_team_learns_what_the_block_says(tmp
             assert "a.dcm.labels.json" not in await files_of(person), name
             if name not in {"clinician", "reviewer"}:
                 assert await labels_of(person, study.node) == {}, name
+                assert (await find(person, "region=knee", level="file")).items == [], name
             if name == "owner":
                 found = await person.caller.ask("GET", f"{person.caller.at}/rules", answer=Rules)
                 assert found.rules == []
@@ -141,6 +143,8 @@ async def test_for_every_role_only_the_study_team_learns_what_the_block_says(tmp
             node = files["a.dcm.labels.json"]
             found = await labels_of(person, node)
             assert (found["modality"], found["region"]) == (["MR"], ["knee"]), name
+            [item] = (await find(person, "region=knee", level="file")).items
+            assert item.path.endswith("a.dcm.labels.json"), name
             revision = person.known[node].content_revision
             wanted = WantedContent(parts=[Part(node=node, revision=revision)])
             told = json.loads(b"".join(await person.caller.fetch(wanted)))
