@@ -240,6 +240,24 @@ def test_the_frames_of_an_enhanced_image_are_slices(tmp_path: Path) -> None:
     assert np.allclose(one.affine, other.affine)
 
 
+def test_where_positions_are_rounded_no_slice_lies_far_from_where_its_file_says(tmp_path: Path) -> None:
+    places = [7.0 * n + 0.06 * (n % 3 - 1) for n in range(20)]  # the first step is 7.06
+    files = a_series(slices=20, places=places)
+    _, made = converted(tmp_path, files)
+    [theirs] = by_dcm2niix(tmp_path, files)
+    ours = nibabel.load(made["series 3.nii.gz"])
+    assert np.array_equal(np.asanyarray(ours.dataobj), np.asanyarray(theirs.dataobj))
+    assert np.allclose(ours.affine[:, [0, 1, 3]], theirs.affine[:, [0, 1, 3]], atol=1e-4)
+    assert np.allclose(ours.affine[:3, 2], theirs.affine[:3, 2], rtol=0.02)
+
+    def farthest(affine: np.ndarray) -> float:
+        return max(
+            abs(float((affine @ [0, 0, n, 1])[2]) - CORNER[2] - place) for n, place in enumerate(places)
+        )
+
+    assert farthest(ours.affine) < 0.13 < farthest(theirs.affine)
+
+
 DIRECTIONS = [(0, 0, 0), (1, 0, 0), (0, 1, 0), (0.6, 0, 0.8)]
 
 
