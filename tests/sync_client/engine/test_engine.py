@@ -16,6 +16,7 @@ from protocol.ids import NodeId
 from protocol.messages import Commit, Content, Kind, Make, to_msgpack
 from sync_client.engine import looking
 from tests.support.one_engine import SOON_SECONDS, Setting, names, shown, soon
+from tests.sync_client.engine.test_names_on_disk import another_computer
 
 FOLDER = Content(kind=Kind.FOLDER)
 
@@ -52,6 +53,23 @@ async def test_edited_after_a_lost_answer_a_file_is_no_conflict_and_goes_up_once
     assert {name: size for name, (_, size) in after.items()} == {"known.txt": 5, "new.txt": 6, "notes.txt": 5}
     assert after["notes.txt"][0] == held["notes.txt"][0]
     assert (setting.proxy.count("/chunks"), setting.proxy.count("/commit")) == (1, 2)
+
+
+async def test_a_thousand_small_files_go_up_and_come_down_in_a_few_requests(setting: Setting) -> None:
+    """A request for each would make them slow whatever each costs."""
+    async with another_computer(setting) as there, setting.engine() as here:
+        study = await setting.follow(here, "study")
+        await there.add_folder("/Home/study", setting.base / "b", create=False)
+        for folder in range(10):
+            (study / f"{folder}").mkdir()
+            for image in range(100):
+                (study / f"{folder}" / f"{image}.dcm").write_bytes(b"DICM %d %d" % (folder, image))
+        setting.proxy.requests.clear()
+        assert await here.once()
+        sent = len(setting.proxy.requests)
+        assert await there.once()
+        assert len(list((setting.base / "b").rglob("*.dcm"))) == 1_000
+        assert (sent < 60, len(setting.proxy.requests) - sent < 60) == (True, True), setting.proxy.requests
 
 
 async def test_a_batch_that_the_server_refuses_stops_its_folder_only_until_the_next_try(
