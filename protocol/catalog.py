@@ -12,7 +12,7 @@ from uuid import UUID
 from msgspec import Meta, field
 
 from protocol import limits
-from protocol.messages import Answer, Request
+from protocol.messages import Answer, Name, Request
 
 LABEL_NAME = r"^[a-z0-9]+(-[a-z0-9]+)*$"
 LabelName = Annotated[str, Meta(pattern=LABEL_NAME, max_length=limits.MAX_LABEL_NAME)]
@@ -150,3 +150,35 @@ class Counts(Answer):
     series: int
     files: int
     by: list[Counted]
+
+
+# ---- cohorts -----------------------------------------------------------------------------------------------
+
+
+class NewCohort(Request):
+    """path: folders from the view's root, the last one is made for it; the others where they are missing."""
+
+    path: Annotated[list[Name], Meta(min_length=1, max_length=limits.MAX_DEPTH - 8)]
+    query: Annotated[str, Meta(min_length=1, max_length=limits.MAX_QUERY)]
+
+
+class Cohort(Answer):
+    """A folder that fills itself.
+
+    node, path: of the folder.  query: for who may read.  files: that it put there and keeps.  state: "open",
+    "stopped" (its maker may not write there any more), "gone" (the folder is in the trash) or "full".
+    """
+
+    cohort: UUID
+    name: str
+    query: str
+    node: UUID
+    path: str
+    files: int
+    state: str
+    who: str
+    made_at_ms: int
+
+
+class Cohorts(Answer):
+    cohorts: list[Cohort]

@@ -31,7 +31,18 @@ import aiohttp
 import msgspec
 
 from protocol.bodies import PLAIN, ZSTD, expanded, shrunk
-from protocol.catalog import Counts, Found, LabelKinds, Labels, LabelsChanged, SetLabel, SetLabelKind
+from protocol.catalog import (
+    Cohort,
+    Cohorts,
+    Counts,
+    Found,
+    LabelKinds,
+    Labels,
+    LabelsChanged,
+    NewCohort,
+    SetLabel,
+    SetLabelKind,
+)
 from protocol.errors import (
     BadRequest,
     LocalProblem,
@@ -328,6 +339,16 @@ class ServerApi:
                 return await self._read_all(response, MAX_ANSWER_BYTES)
 
         return await self._patiently(once)
+
+    async def cohorts(self, view: UUID) -> Cohorts:
+        return await self._ask("GET", f"/views/{view}/cohorts", Cohorts)
+
+    async def make_cohort(self, view: UUID, asked: NewCohort) -> Cohort:
+        """Never repeated by itself: the second would find the first one's folder."""
+        return await self._ask("POST", f"/views/{view}/cohorts", Cohort, asked, repeat=False)
+
+    async def remove_cohort(self, view: UUID, cohort: UUID) -> None:
+        await self._tell("DELETE", f"/views/{view}/cohorts/{cohort}")
 
     async def labels(self, view: UUID, node: UUID) -> Labels:
         return await self._ask("GET", f"/views/{view}/nodes/{node}/labels", Labels)

@@ -74,4 +74,6 @@ MAX_QUERY_CONDITIONS = 50
 MAX_QUERY_DEPTH = 10
 MAX_COUNTED_VALUES = 100  # of one label, in counts
 MAX_EXPORTED = 100_000  # lines of a table
+MAX_COHORTS = 200  # of a project, or a home
+MAX_COHORT_FILES = 100_000  # of one
 MAX_FOUND = 500  # of a page of a search

@@ -43,6 +43,7 @@ from server.database.facts import keep_store_key, kept_store_key, rights_number,
 from server.database.session import Database
 from server.downloads import FOLDER as DOWNLOADS
 from server.downloads import Downloads
+from server.hooks.filling import Filling
 from server.hooks.looking import Looking
 from server.hooks.running import Hooks
 from server.http.connections import READ_BUFFER_BYTES, GuardedSite, connection_limit
@@ -330,13 +331,26 @@ async def worked(folder: DataFolder, service: Service, *, at_once: int | None = 
         default_quota=service.default_quota,
         at_once=at_once,
     )
-    working = asyncio.create_task(hooks.run(), name="work on what is new")
+    filling = Filling(
+        service.database,
+        service.store,
+        service.cursors,
+        notify=service.wakeups.notify,
+        clock=service.clock,
+        default_quota=service.default_quota,
+    )
+    tasks = (
+        asyncio.create_task(hooks.run(), name="work on what is new"),
+        asyncio.create_task(filling.run(), name="fill the cohorts"),
+    )
     try:
         yield
     finally:
-        working.cancel()
-        with suppress(asyncio.CancelledError):
-            await working
+        for task in tasks:
+            task.cancel()
+        for task in tasks:
+            with suppress(asyncio.CancelledError):
+                await task
 
 
 async def _keep_revocations_again(folder: DataFolder, service: Service) -> None:

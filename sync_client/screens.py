@@ -289,6 +289,7 @@ _DEEDS = {
     "reject": "rejected",
     "retry": "had tried again",
     "label": "labelled",
+    "cohort": "made or ended a cohort",
     "share": "shared",
     "unshare": "ended sharing",
     "code": "sync code",

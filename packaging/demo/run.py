@@ -20,6 +20,7 @@ from io import TextIOWrapper
 from pathlib import Path
 from types import FrameType
 
+import cohort
 import intake
 import labels
 import story
@@ -94,6 +95,7 @@ def _tell(cast: Cast, screen: Screen, scratch: Path) -> None:
     identified = intake.studies_are_deidentified(cast, screen, scratch)
     intake.what_waits_is_judged(cast, screen, identified)
     labels.what_the_files_show(cast, screen, identified)
+    cohort.a_cohort_fills_itself(cast, screen, identified)
     story.how_it_stands(cast, screen)
 
 

@@ -30,6 +30,8 @@ from server.database.tables import DeviceRow, UserRow
 
 # Whatever blocks make is committed, and was uploaded, by this device; nobody can sign in as it.
 HOOKS = DeviceId(UUID("6d622d68-6f6f-8b73-8000-000000000001"))
+# The same for what cohorts put into their folders; apart, since what HOOKS deletes was withdrawn.
+COHORTS = DeviceId(UUID("6d622d68-6f6f-8b73-8000-000000000002"))
 SEEN_EVERY_MS = 60_000
 _BULK = 500
 _SPEAKS_FOR = (

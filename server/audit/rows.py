@@ -49,6 +49,7 @@ class Did(StrEnum):
     RETRY = "retry"
     WITHDRAW = "withdraw"
     RULE = "rule"  # which blocks work on a folder
+    COHORT = "cohort"  # folders that fill themselves
     LABEL = "label"  # what people say of files, and what they may say
     LOGIN = "login"
     LOGOUT = "logout"

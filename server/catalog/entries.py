@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from uuid import UUID
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -24,7 +25,7 @@ from server.access.rights import INTAKE
 from server.catalog.labels import counting
 from server.catalog.query import TEXT, Facts, folded, number_of, words_in
 from server.database.session import insert_rows, rows_in, rows_of_sql
-from server.database.tables import CatalogEntryRow, CatalogFileRow, CatalogTermRow, SpaceRow
+from server.database.tables import CatalogChangeRow, CatalogEntryRow, CatalogFileRow, CatalogTermRow, SpaceRow
 
 _MOST_TERM = 200  # characters of a value that the index holds
 _OF_ONE_FILE = frozenset({"InstanceNumber"})  # says nothing of a series
@@ -44,8 +45,11 @@ def describe(
     described: Mapping[NodeId, tuple[Revision, Mapping[str, Values]]],
 ) -> None:
     """The attributes of these versions, whatever was known of their files before.  Nothing is taken of an intake."""
+    linked = _links(session, space, described)
+    described = {node: told for node, told in described.items() if node not in linked}
     if not described or _is_intake(session, space):
         return
+    _count_change(session, space)
     shown = labels_shown(session, space, [node.bytes for node in described])
     for node, (revision, attributes) in described.items():
         _put(session, space, node.bytes, revision, attributes, shown.get(node.bytes, {}))
@@ -53,8 +57,11 @@ def describe(
 
 def relabel(session: Session, space: SpaceId, nodes: Collection[bytes]) -> None:
     """Blocks or people said something of these files: they can be found by it from now on."""
+    linked = _links(session, space, [NodeId(UUID(bytes=node)) for node in nodes])
+    nodes = [node for node in nodes if NodeId(UUID(bytes=node)) not in linked]
     if not nodes or _is_intake(session, space):
         return
+    _count_change(session, space)
     shown = labels_shown(session, space, nodes)
     known = {
         row.node: row.entry
@@ -207,6 +214,23 @@ def _drop_if_empty(session: Session, space: int, entry: int, attributes: Facts) 
             "DELETE FROM catalog_terms WHERE space = ? AND name = ? AND value = ? AND entry = ?", terms
         )
     connection.exec_driver_sql("DELETE FROM catalog_entries WHERE id = ?", (entry,))
+
+
+def changes_in(session: Session, space: int) -> int:
+    """A number that is another one when anything else is said of a file of this space."""
+    found: int | None = session.scalar(select(CatalogChangeRow.number).where(CatalogChangeRow.space == space))
+    return found or 0
+
+
+def _count_change(session: Session, space: SpaceId) -> None:
+    insert_rows(session, CatalogChangeRow, [(space, changes_in(session, space) + 1)], renew=True)
+
+
+def _links(session: Session, space: SpaceId, nodes: Iterable[NodeId]) -> set[NodeId]:
+    """Those of these that a cohort put where they are: they are found by the file that they are of."""
+    sql = "SELECT node FROM cohort_links WHERE space = ? AND node IN"
+    rows = rows_in(session, sql, space, among=[node.bytes for node in nodes])
+    return {NodeId(UUID(bytes=row.node)) for row in rows}
 
 
 def _first(attributes: Mapping[str, Values], keyword: str) -> str:

@@ -583,6 +583,56 @@ class CatalogTermRow(Base):
     )
 
 
+class CatalogChangeRow(Base):
+    """Counts the changes of what the catalog knows of a space, which the space's own stamp does not."""
+
+    __tablename__ = "catalog_changes"
+    space: Mapped[int] = mapped_column(ForeignKey("spaces.id"), primary_key=True, autoincrement=False)
+    number: Mapped[int] = mapped_column(BigInteger)
+
+
+class CohortRow(Base):
+    """A query that was given a folder.  scope: the root of the view through which it was made.
+
+    state: see server.catalog.cohorts.  seen_stamp, seen_changes: of its space, when it was as it should be.  told: its
+    definition was put beside what it is of.
+    """
+
+    __tablename__ = "cohorts"
+    id: Mapped[bytes] = mapped_column(Id, primary_key=True)
+    space: Mapped[int] = mapped_column(ForeignKey("spaces.id"), index=True)
+    scope: Mapped[bytes] = mapped_column(Id)
+    folder: Mapped[bytes] = mapped_column(Id)
+    name: Mapped[str] = mapped_column(String(255))
+    query: Mapped[str] = mapped_column(String(2_000))
+    user: Mapped[bytes] = mapped_column(Id)
+    state: Mapped[str] = mapped_column(String(16))
+    seen_stamp: Mapped[int] = mapped_column(BigInteger)
+    seen_changes: Mapped[int] = mapped_column(BigInteger)
+    told: Mapped[bool] = mapped_column(Boolean)
+    made_at_ms: Mapped[int] = mapped_column(BigInteger)
+
+
+class CohortLinkRow(Base):
+    """The node that a file became in the folder of a cohort.
+
+    epoch, number: of the version that was put there last; another current one is a person's.  source_epoch,
+    source_number: of what it was.  is_ours: no person edited, deleted or took it out of the folder.
+    """
+
+    __tablename__ = "cohort_links"
+    cohort: Mapped[bytes] = mapped_column(Id, ForeignKey("cohorts.id"), primary_key=True)
+    source: Mapped[bytes] = mapped_column(Id, primary_key=True)
+    space: Mapped[int] = mapped_column(ForeignKey("spaces.id"))
+    node: Mapped[bytes] = mapped_column(Id)
+    epoch: Mapped[int] = mapped_column(Integer)
+    number: Mapped[int] = mapped_column(BigInteger)
+    source_epoch: Mapped[int] = mapped_column(Integer)
+    source_number: Mapped[int] = mapped_column(BigInteger)
+    is_ours: Mapped[bool] = mapped_column(Boolean)
+    __table_args__ = (Index("ix_cohort_links_node", "space", "node"), {"sqlite_with_rowid": False})
+
+
 # ---- audit -----------------------------------------------------------------------------------------------
 
 

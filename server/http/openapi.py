@@ -26,6 +26,7 @@ _PATH_MEANINGS = {
     "job": "number of a job",
     "rule": "id of a rule",
     "label": "name of a label",
+    "cohort": "id of a cohort",
 }
 _TEXTS = ("code", "revision", "job", "label")
 

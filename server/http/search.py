@@ -89,6 +89,11 @@ async def _noted(call: Call, detail: str) -> None:
     await call.service.database.write(lambda session: record(session, [told]))
 
 
+def asked_for_text(text: str) -> str:
+    """As `asked_for`.  Raises BadRequest."""
+    return asked_for(parse(text))
+
+
 def asked_for(query: Query) -> str:
     """For the log: under which names; never a value, which may be somebody's."""
     names = sorted({name for condition in conditions_in(query) for name in condition.names})

@@ -33,7 +33,7 @@ TOGETHER_MS = 10 * 60 * 1_000
 
 _CHANGES = frozenset(
     {Did.IMPORT, Did.CHANGE, Did.MOVE, Did.DELETE, Did.RESTORE, Did.COPY, Did.PUT_BACK, Did.RESOLVE}
-    | {Did.RELEASE, Did.REJECT, Did.RETRY, Did.LABEL}
+    | {Did.RELEASE, Did.REJECT, Did.RETRY, Did.LABEL, Did.COHORT}
 )
 _FOR_OWNERS = {
     "reads": frozenset({Did.READ, Did.DOWNLOAD, Did.LOOK, Did.FIND}),

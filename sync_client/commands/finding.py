@@ -31,7 +31,27 @@ _PAGE = 200
 _INTAKE = "intake"
 _WORDS = frozenset({"(", ")", "and", "or", "not"})
 _VALUE = re.compile(r'([A-Za-z][A-Za-z0-9-]*!?=)([^"]*\s[^"]*)', re.DOTALL)
-_NO_COLUMN = frozenset({"modality"})  # a label that says what the column of modalities does
+_FIRST = ("region", "side", "pathology", "sequence")
+_LAST = ("focus", "plane", "weighting", "contrast", "fat-saturation", "dimension")
+_NOT_SHOWN = frozenset(  # but in --json: a column says it already, or it is a number of the file
+    [
+        "modality",
+        "derived",
+        "frames",
+        "slices",
+        "time-points",
+        "b-value",
+        "echo-number",
+        "temporal-position",
+        "channel",
+        "channels",
+        "sampling-rate-hertz",
+        "duration-seconds",
+        "annotations",
+        "gaps",
+    ]
+)
+_MOST_LABELS = 60  # characters of a line
 
 
 @command("find", "mb-sync find region=knee EchoTime=20..80 --in /Projects/Nerves")
@@ -166,20 +186,25 @@ def _screen(rows: Sequence[dict[str, Any]]) -> str:
     table = [("PATIENT", "DATE", "WHAT", "LABELS", "FILES", "WHERE")]
     for row in rows:
         description = [str(one) for one in row["attributes"].get("SeriesDescription", ())]
-        labels = [
-            f"{name} {', '.join(values)}" for name, values in row["labels"].items() if name not in _NO_COLUMN
-        ]
         table.append(
             (
                 shown(row["patient"]) or "-",
                 _date(row["date"]),
                 shown(" ".join([*row["modalities"], *description])) or "-",
-                shown("; ".join(labels)) or "-",
+                shown(_labels(row["labels"])) or "-",
                 f"{row['files']:,}",
                 screens.shown_remote(row["path"] or row["view"]),
             )
         )
     return "\n".join(screens.table(table, indent=""))
+
+
+def _labels(labels: dict[str, list[str]]) -> str:
+    """The telling ones first, as many as there is room for."""
+    own = [name for name in labels if name not in (*_FIRST, *_LAST) and name not in _NOT_SHOWN]
+    names = [name for name in (*_FIRST, *own, *_LAST) if name in labels]
+    words = "; ".join(f"{name} {', '.join(labels[name])}" for name in names)
+    return words if len(words) <= _MOST_LABELS else f"{words[: _MOST_LABELS - 1]}…"
 
 
 def _date(text: str) -> str:

@@ -13,6 +13,7 @@ from sync_client import quick
 from sync_client.commands import (
     account,
     codes,
+    cohorts,
     desktop,
     doctor,
     files,
@@ -96,6 +97,7 @@ _ALL = (
     rules,
     labels,
     finding,
+    cohorts,
     reviewing,
 )
 for _command in [command for module in _ALL for command in module.COMMANDS]:

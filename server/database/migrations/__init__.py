@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection
 
-HEAD = "0022"
+HEAD = "0023"
 
 
 def upgrade(connection: Connection) -> None:

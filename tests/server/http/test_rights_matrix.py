@@ -14,7 +14,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from protocol.catalog import SetLabel, SetLabelKind
+from protocol.catalog import NewCohort, SetLabel, SetLabelKind
 from protocol.errors import NotFound
 from protocol.frames import HEAD, end_of_stream
 from protocol.hooks import ChangeRule, NewRule, Release
@@ -92,6 +92,9 @@ NEEDS = {  # each route: open to all, to whoever is signed in, to a user alone, 
     "POST /api/v1/views/{view}/rules/{rule}": "rules",
     "DELETE /api/v1/views/{view}/rules/{rule}": "rules",
     "POST /api/v1/views/{view}/rules/{rule}/run": "rules",
+    "GET /api/v1/views/{view}/cohorts": "metadata",
+    "POST /api/v1/views/{view}/cohorts": "write",
+    "DELETE /api/v1/views/{view}/cohorts/{cohort}": "write",
     "GET /api/v1/views/{view}/search": "metadata",
     "GET /api/v1/views/{view}/search.csv": "read",
     "GET /api/v1/views/{view}/counts": "metadata",
@@ -102,6 +105,7 @@ NEEDS = {  # each route: open to all, to whoever is signed in, to a user alone, 
     "PUT /api/v1/views/{view}/label-kinds/{label}": "write",
     "DELETE /api/v1/views/{view}/label-kinds/{label}": "write",
 }
+MAKES_A_COHORT = "POST /api/v1/views/{view}/cohorts"  # of an intake there are none
 ON_THE_WHOLE = {name for name in NEEDS if "label-kinds/" in name}  # denied to all in a shared folder
 NOTHING: set[str] = set()
 NAMES = {"metadata"}
@@ -186,6 +190,8 @@ def ask_for(route: str, thing: Thing, numbers: Callable[[], int]) -> dict[str, o
             return {"body": SetLabel(values=["knee"])}
         case "PUT /api/v1/views/{view}/label-kinds/{label}":
             return {"body": SetLabelKind()}
+        case "POST /api/v1/views/{view}/cohorts":
+            return {"body": NewCohort(path=[uuid4().hex], query="region=knee")}
         case "POST /api/v1/codes/look":
             return {"body": LookAtCode(code=OPEN_CODE[0])}
         case "POST /api/v1/redeem":
@@ -210,6 +216,7 @@ def filled(route: str, thing: Thing) -> tuple[str, str]:
         "job": 999_999,
         "rule": uuid4(),
         "label": "region",
+        "cohort": uuid4(),
     }
     return method, path.format(**names).removeprefix("/api/v1")
 
@@ -239,6 +246,8 @@ def expected(route: str, name: str, thing: int) -> str:
         return "not signed in"
     if needs == PERSON:
         return "denied" if name in CODES else "done"
+    if route == MAKES_A_COHORT and OBJECTS[thing] == "intake":
+        return "denied" if rights[thing] else "not there"
     if route in ON_THE_WHOLE and OBJECTS[thing] == "shared":
         return "denied" if rights[thing] else "not there"
     if needs == SIGNED_IN or needs in rights[thing]:

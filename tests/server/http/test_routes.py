@@ -63,6 +63,9 @@ EXPECTED = {  # what each route acts on, and the right it asks for
     "POST /api/v1/views/{view}/rules/{rule}": "view rules",
     "DELETE /api/v1/views/{view}/rules/{rule}": "view rules",
     "POST /api/v1/views/{view}/rules/{rule}/run": "view rules",
+    "GET /api/v1/views/{view}/cohorts": "view metadata",
+    "POST /api/v1/views/{view}/cohorts": "view write",
+    "DELETE /api/v1/views/{view}/cohorts/{cohort}": "view write",
     "GET /api/v1/views/{view}/search": "view metadata",
     "GET /api/v1/views/{view}/search.csv": "view read",
     "GET /api/v1/views/{view}/counts": "view metadata",
@@ -157,5 +160,6 @@ def _filled(path: str, view: str) -> str:
         "job": "999999",
         "rule": str(uuid4()),
         "label": "region",
+        "cohort": str(uuid4()),
     }
     return path.format(**known).removeprefix("/api/v1")
