@@ -186,9 +186,9 @@ def work_on_intake(session: Session, project: str, *, now_ms: int) -> list[Rule]
 
 
 def classify_intake(session: Session, project: str, *, now_ms: int) -> Rule:
-    """Labels of what lies in the intake, which what is made of it will have too."""
+    """Labels of what lies in the intake, which what is made of it will have too; people wait for the files more."""
     intake = folder_at(session, f"/Projects/{project}/{INTAKE_NAME}")
-    return add_rule(session, CLASSIFY, intake, intake, {}, now_ms=now_ms)
+    return add_rule(session, CLASSIFY, intake, intake, {}, now_ms=now_ms, priority=4)
 
 
 def deidentify_intake(session: Session, project: str, *, now_ms: int) -> Rule:
