@@ -333,8 +333,8 @@ class Looker:
                 waiting = self._still_known(root, postponed, given)
                 known = known + await in_thread(list_folders, root, waiting, self.ignoring)
                 postponed = []
-            elif new and sum(len(listing.entries) for listing in listings) < ENOUGH_ENTRIES:
-                found += await in_thread(list_folders, root, new[:FOLDERS_AT_ONCE], self.ignoring)
+            elif new and (lacking := ENOUGH_ENTRIES - _count(listings)) > 0:
+                found += await in_thread(_list_some, root, new, lacking, self.ignoring)
             else:
                 return listings, bound, [*postponed, *(parts for _, parts in new)]
 
@@ -342,7 +342,7 @@ class Looker:
         self, root: FollowedRoot, listings: list[FolderListing], postponed: list[Parts]
     ) -> tuple[list[FolderListing], list[Parts]]:
         """New folders of an earlier look, until it is enough."""
-        while postponed and sum(len(listing.entries) for listing in listings) < ENOUGH_ENTRIES:
+        while postponed and _count(listings) < ENOUGH_ENTRIES:
             some, postponed = postponed[:FOLDERS_AT_ONCE], postponed[FOLDERS_AT_ONCE:]
             given = {listing.parts for listing in listings}
             waiting = self._still_known(root, some, given)
@@ -510,6 +510,22 @@ class Looker:
 
 def _buries(page: Changes) -> bool:
     return bool(page.gone) or any(state.deleted for state in page.nodes)
+
+
+def _count(listings: Sequence[FolderListing]) -> int:
+    return sum(len(listing.entries) for listing in listings)
+
+
+def _list_some(
+    root: FollowedRoot, folders: Sequence[tuple[NodeId, Parts]], entries: int, ignoring: Ignoring
+) -> list[FolderListing]:
+    """The first of these folders, until about so many entries are found."""
+    listings: list[FolderListing] = []
+    for start in range(0, len(folders), FOLDERS_AT_ONCE):
+        listings += list_folders(root, folders[start : start + FOLDERS_AT_ONCE], ignoring)
+        if _count(listings) >= entries:
+            break
+    return listings
 
 
 def _list_trees(

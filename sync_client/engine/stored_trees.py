@@ -428,6 +428,9 @@ class StoredTrees:
     def _folder_path(self, side: Side, folder: NodeId) -> tuple[str, ...] | None:
         """Remembered until something on this side leaves its place: files ask for that of their folder one by one."""
         known = self._paths[side]
+        found = known.get(folder.int)
+        if found is not None:
+            return found
         names: list[str] = []
         at, root = folder, self.root.int
         while at.int != root and at.int not in known:

@@ -181,9 +181,9 @@ class Window:
         if self._whole:
             return [], []
         states = {state.node.int: state for state in (*self._take_fresh(), *told)}
-        nodes = [NodeId(state.node) for state in states.values() if state.node != self._root]
+        nodes = [NodeId(state.node) for node, state in states.items() if node != self._root.int]
         self._trees.load(nodes)
-        ways = _Ways(self._state_of, states)
+        ways = _Ways(self._state_of, states, self._root)
         coming: dict[int, NodeState] = {}
         leaving: list[NodeId] = []
         for node in nodes:
@@ -237,7 +237,7 @@ class Window:
     ) -> None:
         above: list[NodeState] = []
         parent = ways.state_of(state.parent)
-        while parent is not None and parent.node != self._root and parent.node.int not in coming:
+        while parent is not None and parent.node.int != self._root.int and parent.node.int not in coming:
             above.append(parent)
             parent = ways.state_of(parent.parent)
         for one in (*reversed(above), state):
@@ -256,30 +256,34 @@ class Window:
                 (self._folder, pending.pop().bytes),
             ).fetchall():
                 below = ways.states.get(int.from_bytes(node)) or self._decode(packed)
-                if below.node in self._excluded:
+                if self._is_excluded(below.node):
                     continue
                 coming.setdefault(below.node.int, below)
                 if not below.deleted and below.content is not None and below.content.kind is Kind.FOLDER:
                     pending.append(below.node)
 
     def _is_inside(self, state: NodeState, ways: _Ways) -> bool:
-        return state.node not in self._excluded and self._leads_inside(state.parent, ways)
+        return self._leads_inside(state.parent, ways) and not self._is_excluded(state.node)
 
     def _leads_inside(self, folder: UUID, ways: _Ways) -> bool:
         """Whether what lies in this folder is inside."""
         passed: list[int] = []
         found = False
         while len(passed) < _DEEPEST:
-            if folder == self._root or folder.int in ways.inside:
-                found = folder == self._root or ways.inside[folder.int]
+            known = ways.inside.get(folder.int)
+            if known is not None:
+                found = known
                 break
             passed.append(folder.int)
             above = ways.state_of(folder)
-            if above is None or folder in self._excluded:
+            if above is None or self._is_excluded(folder):
                 break
             folder = above.parent
         ways.inside.update(dict.fromkeys(passed, found))
         return found
+
+    def _is_excluded(self, node: UUID) -> bool:
+        return bool(self._excluded) and node in self._excluded
 
     def _state_of(self, node: NodeId) -> NodeState | None:
         found = self._db.execute(
@@ -298,9 +302,11 @@ class _Ways:
     states: by `NodeId.int`; None: not told of.  inside: whether what lies in a folder is.
     """
 
-    def __init__(self, look_up: Callable[[NodeId], NodeState | None], states: dict[int, NodeState]) -> None:
+    def __init__(
+        self, look_up: Callable[[NodeId], NodeState | None], states: dict[int, NodeState], root: NodeId
+    ) -> None:
         self.states: dict[int, NodeState | None] = dict(states)
-        self.inside: dict[int, bool] = {}
+        self.inside = {root.int: True}
         self._look_up = look_up
 
     def state_of(self, node: UUID) -> NodeState | None:
