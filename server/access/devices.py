@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from uuid import UUID
 
-from sqlalchemy import bindparam, or_, select, update
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.orm import Session
 
 from protocol.errors import NotFound, NotSignedIn, Refused, WrongPassword
@@ -25,7 +25,7 @@ from server.access.rights import Principal
 from server.access.throttle import count_try, take_back
 from server.access.tokens import fresh_token, hash_token
 from server.audit.rows import NOWHERE, Came, Did, Entry, record
-from server.database.session import Database
+from server.database.session import Database, rows_in
 from server.database.tables import DeviceRow, UserRow
 
 # Whatever blocks make is committed, and was uploaded, by this device; nobody can sign in as it.
@@ -33,7 +33,6 @@ HOOKS = DeviceId(UUID("6d622d68-6f6f-8b73-8000-000000000001"))
 # The same for what cohorts put into their folders; apart, since what HOOKS deletes was withdrawn.
 COHORTS = DeviceId(UUID("6d622d68-6f6f-8b73-8000-000000000002"))
 SEEN_EVERY_MS = 60_000
-_BULK = 500
 _SPEAKS_FOR = (
     select(
         DeviceRow.id,
@@ -179,16 +178,9 @@ def sign_out(session: Session, principal: Principal, *, now_ms: int) -> None:
 
 def dead_among(session: Session, devices: Collection[DeviceId]) -> set[DeviceId]:
     """Those whose tokens no longer open anything: what has a request under way for one ends it."""
+    sql = (
+        'SELECT devices.id FROM devices JOIN users ON users.id = devices."user"'
+        " WHERE (devices.revoked_at_ms IS NOT NULL OR users.disabled_at_ms IS NOT NULL) AND devices.id IN"
+    )
     ids = [device.bytes for device in devices]
-    dead: set[DeviceId] = set()
-    for at in range(0, len(ids), _BULK):
-        rows = session.scalars(
-            select(DeviceRow.id)
-            .join(UserRow, UserRow.id == DeviceRow.user)
-            .where(
-                DeviceRow.id.in_(ids[at : at + _BULK]),
-                or_(DeviceRow.revoked_at_ms.is_not(None), UserRow.disabled_at_ms.is_not(None)),
-            )
-        )
-        dead.update(DeviceId(UUID(bytes=found)) for found in rows)
-    return dead
+    return {DeviceId(UUID(bytes=found)) for (found,) in rows_in(session, sql, among=ids)}

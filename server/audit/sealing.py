@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from server.audit.chain import START, Head, canonical, linked, read_head, row_facts, seal_facts
@@ -42,15 +42,14 @@ class Sealed:
 
 
 def last_seal(session: Session) -> Sealed:
-    row = session.execute(
-        select(AuditSealRow.number, AuditSealRow.last, AuditSealRow.hash).order_by(AuditSealRow.number.desc())
-    ).first()
-    return Sealed(0, 0, START) if row is None else Sealed(row.number, row.last, row.hash)
+    sql = "SELECT number, last, hash FROM audit_seals ORDER BY number DESC LIMIT 1"
+    return next((Sealed(*row) for row in rows_of_sql(session, sql)), Sealed(0, 0, START))
 
 
 def is_due(session: Session) -> bool:
     """Whether there are rows without a seal."""
-    return (session.scalar(select(func.max(AuditRow.sequence))) or 0) > last_seal(session).last
+    [(newest,)] = rows_of_sql(session, "SELECT max(sequence) FROM audit_rows")
+    return (newest or 0) > last_seal(session).last
 
 
 def seal(session: Session, *, now_ms: int) -> Sealed:

@@ -95,13 +95,11 @@ class Leased:
 
 def behind(session: Session) -> list[bytes]:
     """The rules whose folder has news."""
-    return list(
-        session.scalars(
-            select(RuleRow.id)
-            .join(SpaceRow, SpaceRow.id == RuleRow.space)
-            .where(RuleRow.enabled, SpaceRow.stamp > RuleRow.seen_stamp)
-        )
+    sql = (
+        "SELECT rules.id FROM rules JOIN spaces ON spaces.id = rules.space"
+        " WHERE rules.enabled AND spaces.stamp > rules.seen_stamp"
     )
+    return [rule for (rule,) in rows_of_sql(session, sql)]
 
 
 def follow(session: Session, rule: bytes, *, now_ms: int) -> bool:

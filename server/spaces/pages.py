@@ -100,12 +100,8 @@ class Page:
 
     def next_arrival(self, after: int) -> int | None:
         """The stamp of the next folder that came back as a whole."""
-        found: int | None = self.session.scalar(
-            select(ArrivalRow.stamp)
-            .where(ArrivalRow.space == self.view.space, ArrivalRow.stamp > after)
-            .order_by(ArrivalRow.stamp)
-            .limit(1)
-        )
+        sql = "SELECT min(stamp) FROM arrivals WHERE space = ? AND stamp > ?"
+        found: int | None = rows_of_sql(self.session, sql, self.view.space, after)[0][0]
         return found
 
     def arrived_at(self, stamp: int) -> bytes | None:

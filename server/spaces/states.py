@@ -11,14 +11,12 @@ from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from protocol.limits import MAX_PAGE_MANIFEST_BYTES
 from protocol.messages import Content, Kind, NodeState, Revision
 from protocol.names import unportable
-from server.database.session import in_groups, rows_of_sql
-from server.database.tables import DeviceRow, UserRow
+from server.database.session import rows_in, rows_of_sql
 from server.spaces.rows import content_value, kind_of
 
 _FOLDER = Content(kind=Kind.FOLDER)
@@ -153,13 +151,9 @@ def node_states(
 
 def _device_names(session: Session, devices: Collection[bytes]) -> dict[bytes, str]:
     """ "ada on laptop", for people."""
-    found: dict[bytes, str] = {}
-    for group in in_groups(devices):
-        query = (
-            select(DeviceRow.id, UserRow.name, DeviceRow.name)
-            .join(UserRow, UserRow.id == DeviceRow.user)
-            .where(DeviceRow.id.in_(group))
-        )
-        for device, user_name, device_name in session.execute(query):
-            found[device] = f"{user_name} on {device_name}"
-    return found
+    sql = (
+        'SELECT devices.id, users.name, devices.name FROM devices JOIN users ON users.id = devices."user"'
+        " WHERE devices.id IN"
+    )
+    rows = rows_in(session, sql, among=devices)
+    return {device: f"{user_name} on {device_name}" for device, user_name, device_name in rows}

@@ -19,6 +19,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from server.database.facts import epoch_of
+from server.database.session import rows_of_sql
 from server.database.tables import CodeRow, DeviceRow, UserRow
 
 FILE = "revoked.json"
@@ -45,14 +46,14 @@ class Revocations:
 
 def revocations_of(session: Session) -> Revocations:
     """As the database has them now."""
-    devices = session.scalars(select(DeviceRow.id).where(DeviceRow.revoked_at_ms.is_not(None)))
-    users = session.scalars(select(UserRow.id).where(UserRow.disabled_at_ms.is_not(None)))
-    codes = session.scalars(select(CodeRow.id).where(CodeRow.revoked_at_ms.is_not(None)))
+    devices = rows_of_sql(session, "SELECT id FROM devices WHERE revoked_at_ms IS NOT NULL")
+    users = rows_of_sql(session, "SELECT id FROM users WHERE disabled_at_ms IS NOT NULL")
+    codes = rows_of_sql(session, "SELECT id FROM codes WHERE revoked_at_ms IS NOT NULL")
     return Revocations(
         epoch_of(session),
-        frozenset(device.hex() for device in devices),
-        frozenset(user.hex() for user in users),
-        frozenset(code.hex() for code in codes),
+        frozenset(device.hex() for (device,) in devices),
+        frozenset(user.hex() for (user,) in users),
+        frozenset(code.hex() for (code,) in codes),
     )
 
 
