@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 from uuid import UUID
 
 from msgspec import msgpack
@@ -151,6 +152,22 @@ class Followed:
     generation: int
 
 
+class RowsInMemory(Protocol):
+    """Rows of a folder that wait to be written (engine.stored_trees): a part of every transaction."""
+
+    def begin(self) -> None:
+        """What comes now may be undone."""
+        ...
+
+    def write(self) -> None:
+        """It is to last."""
+        ...
+
+    def undo(self) -> None:
+        """Be as at `begin`; the tables are."""
+        ...
+
+
 class StateDatabase:
     """One connection; all of the engine's memory."""
 
@@ -165,6 +182,7 @@ class StateDatabase:
             raise state_trouble(error) from error
         self._depth = 0
         self._lasting = False
+        self._waiting: dict[int, RowsInMemory] = {}  # by folder
         try:
             for pragma in (
                 "journal_mode=WAL",
@@ -221,10 +239,11 @@ class StateDatabase:
     def close(self) -> None:
         """What was only observed is lost if the disk fails now: it is observed again."""
         try:
-            if self._db.in_transaction:
-                self._db.execute("COMMIT")
+            with self.transaction():
+                pass
         except sqlite3.Error as error:
-            log.warning("state.db: the last observations were not written code=%s", error.sqlite_errorname)
+            code = getattr(error, "sqlite_errorname", "")
+            log.warning("state.db: the last observations were not written code=%s", code)
         finally:
             self._seal.closing()
             self._db.close()
@@ -233,6 +252,10 @@ class StateDatabase:
     @property
     def connection(self) -> sqlite3.Connection:
         return self._db
+
+    def keep_in_memory(self, folder: int, rows: RowsInMemory) -> None:
+        """From now on these are a part of every transaction."""
+        self._waiting[folder] = rows
 
     @property
     def in_transaction(self) -> bool:
@@ -257,12 +280,19 @@ class StateDatabase:
             self._db.execute("BEGIN IMMEDIATE")
         self._db.execute("SAVEPOINT block")
         self._depth, self._lasting = 1, lasting
+        for rows in self._waiting.values():
+            rows.begin()
         try:
             yield
+            if self._lasting:
+                for rows in self._waiting.values():
+                    rows.write()
         except BaseException:
             if self._db.in_transaction:  # a full or failing disk ends the whole transaction by itself
                 self._db.execute("ROLLBACK TO block")
                 self._db.execute("RELEASE block")
+            for rows in self._waiting.values():
+                rows.undo()
             raise
         else:
             self._db.execute("RELEASE block")
@@ -333,6 +363,8 @@ class StateDatabase:
 
     def totals(self, folder: int) -> tuple[int, int]:
         """Files on the disk, and their bytes."""
+        if folder in self._waiting:
+            self._waiting[folder].write()
         found = self._db.execute("SELECT files, bytes FROM folders WHERE id = ?", (folder,)).fetchone()
         return (int(found[0]), int(found[1])) if found else (0, 0)
 
@@ -349,6 +381,7 @@ class StateDatabase:
         )
 
     def remove_folder(self, folder: Followed) -> None:
+        self._waiting.pop(folder.id, None)
         with self.transaction():
             for table in ("nodes", "batches", "intents", "activity", "seen_states", "unportable", "excluded"):
                 self._db.execute(f"DELETE FROM {table} WHERE folder = ?", (folder.id,))  # noqa: S608 - our own names

@@ -462,7 +462,7 @@ class Looker:
         """Contents of files, as they were read; equal ones change nothing but the fingerprint."""
         changes: list[tuple[NodeId, Local | None]] = []
         young: set[Parts] = set()
-        with self._trees.transaction(lasting=False, deferred=True):
+        with self._trees.transaction(lasting=False):
             for result in results:
                 row = self._trees.row(result.node)
                 if row is None or row.local is None:

@@ -4,15 +4,17 @@ Owns: how a row is stored and found again, what of it is kept in memory.
 May import: msgspec, protocol.names, engine.trees, engine.database.
 
 Only what was asked for lately is in memory, so a folder of a million nodes costs an idle client little.  Rows are
-written in bulk: at the end of a transaction, or before a question that only the database can answer.
+written in bulk: when something is to last, or before a question that only the database can answer.  Most rows change
+a few times until then: what was observed is planned and done in the same transaction.
 """
 
 from __future__ import annotations
 
-import contextlib
 import stat
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from itertools import islice
+from operator import itemgetter
 from typing import NamedTuple, TypeVar
 from uuid import UUID
 
@@ -45,13 +47,10 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (folder, node) DO UPDATE SET
     r_parent = excluded.r_parent, r_key = excluded.r_key, conflict_of = excluded.conflict_of,
     l_parent = excluded.l_parent, l_key = excluded.l_key, inode = excluded.inode, size = excluded.size,
-    digest = excluded.digest,
-    dirty = CASE WHEN excluded.dirty IS NULL THEN NULL ELSE coalesce(dirty, excluded.dirty) END, row = excluded.row
+    digest = excluded.digest, dirty = excluded.dirty, row = excluded.row
 """
 # Touching a column costs a visit to each index it stands in, changed or not: so only what changed is named.
-_MARK_AND_ROW = """
-    dirty = CASE WHEN ?3 IS NULL THEN NULL ELSE coalesce(dirty, ?3) END, row = ?4 WHERE folder = ?1 AND node = ?2
-"""
+_MARK_AND_ROW = " dirty = ?3, row = ?4 WHERE folder = ?1 AND node = ?2"
 _SAVE_ROW = "UPDATE nodes SET" + _MARK_AND_ROW
 _SAVE_REMOTE = "UPDATE nodes SET r_parent = ?5, r_key = ?6, conflict_of = ?7," + _MARK_AND_ROW  # noqa: S608 - our own text
 _SAVE_LOCAL = (
@@ -72,7 +71,16 @@ class _LocalColumns(NamedTuple):
     digest: bytes | None
 
 
+class _Stored(NamedTuple):
+    """What stands in the columns of a row, as far as anything is found by them."""
+
+    remote: _RemoteColumns
+    local: _LocalColumns
+    dirty: int | None
+
+
 _Names = dict[str, list[NodeId]]  # name key → the children of one folder that have it
+_Waiting = tuple[Row, int | None]  # a row that is to be written, and since when it is dirty
 
 
 class StoredTrees:
@@ -84,10 +92,10 @@ class StoredTrees:
         self._db = state.connection
         self._folder = folder
         self._rows: dict[int, Row | None] = {}
-        self._stored: dict[
-            int, tuple[_RemoteColumns, _LocalColumns]
-        ] = {}  # what stands in the columns of these rows
-        self._unwritten: dict[int, tuple[Row, int | None]] = {}
+        self._stored: dict[int, _Stored] = {}  # of the rows in memory those that the database has
+        self._unwritten: dict[int, _Waiting] = {}
+        self._before: dict[int, _Waiting] = {}  # as `_unwritten` was when the transaction began
+        self._unwritten_below: dict[Side, dict[int, list[Row]]] | None = None  # None: to be made anew
         self._names: dict[Side, dict[int, _Names | None]] = {
             Side.REMOTE: {},
             Side.LOCAL: {},
@@ -95,6 +103,7 @@ class StoredTrees:
         self._paths: dict[Side, dict[int, tuple[str, ...]]] = {Side.REMOTE: {}, Side.LOCAL: {}}  # of folders
         found = self._db.execute("SELECT max(dirty) FROM nodes WHERE folder = ?", (folder,)).fetchone()
         self._sequence = int(found[0] or 0)
+        state.keep_in_memory(folder, self)
 
     # ---- Trees -------------------------------------------------------------------------------------------
 
@@ -104,9 +113,9 @@ class StoredTrees:
         except KeyError:
             pass
         found = self._db.execute(
-            "SELECT row FROM nodes WHERE folder = ? AND node = ?", (self._folder, node.bytes)
+            "SELECT row, dirty FROM nodes WHERE folder = ? AND node = ?", (self._folder, node.bytes)
         ).fetchone()
-        return self._take(node, found[0] if found else None)
+        return self._take(node, found)
 
     def named(self, side: Side, parent: NodeId, name_key: str) -> list[NodeId]:
         names = self._names_in(side, parent)
@@ -130,19 +139,16 @@ class StoredTrees:
         node = row.node
         empty = _is_empty(row)
         self._rename(self.row(node), row)
-        sequence = None
+        since = None
         if dirty and not empty:
-            self._sequence = sequence = self._sequence + 1
-            earlier = self._unwritten.get(node.int)
-            if earlier is not None and earlier[1] is not None:
-                sequence = earlier[1]
-            elif earlier is not None:
-                self._write()  # it was clean meanwhile, so it is marked anew
+            since = self._dirty_since(node)
+            if since is None:
+                self._sequence = since = self._sequence + 1
         self._remember(node, None if empty else row)
-        self._unwritten[node.int] = (row, sequence)
+        self._keep(row, since)
         if not self._state.in_transaction:
             with self._state.transaction():
-                self._write()
+                pass
 
     def dirty(self) -> Iterator[NodeId]:
         after = 0
@@ -150,13 +156,25 @@ class StoredTrees:
             for after, node in slice_:  # noqa: B007 - `after` is where the next slice begins
                 yield node
 
-    def _take(self, node: NodeId, data: bytes | None) -> Row | None:
+    def _take(self, node: NodeId, found: tuple[bytes, int | None] | None) -> Row | None:
         """A row as the database has it, or that it has none."""
-        row = unpack(node, data) if data is not None else None
+        row = unpack(node, found[0]) if found is not None else None
         self._remember(node, row)
-        if row is not None:
-            self._stored[node.int] = (_remote_columns(row.remote), _local_columns(row.local))
+        if row is not None and found is not None:
+            self._stored[node.int] = _Stored(_remote_columns(row.remote), _local_columns(row.local), found[1])
         return row
+
+    def _dirty_since(self, node: NodeId) -> int | None:
+        """Of a row in memory."""
+        waiting = self._unwritten.get(node.int)
+        if waiting is not None:
+            return waiting[1]
+        stored = self._stored.get(node.int)
+        return None if stored is None else stored.dirty
+
+    def _keep(self, row: Row, since: int | None) -> None:
+        self._unwritten[row.node.int] = (row, since)
+        self._unwritten_below = None
 
     # ---- memory ------------------------------------------------------------------------------------------
 
@@ -187,13 +205,37 @@ class StoredTrees:
         return names
 
     def _children(self, side: Side, parent: NodeId, *, limit: int) -> list[tuple[NodeId, str]]:
-        self._write()
+        """limit: about so many; -1: all."""
+        if (
+            self._state.in_transaction
+        ):  # rows change one by one: to overlook what waits would cost more each time
+            self._write()
         parent_column, key_column = _COLUMNS[side]
         found = self._db.execute(
             f"SELECT node, {key_column} FROM nodes WHERE folder = ? AND {parent_column} = ? LIMIT ?",  # noqa: S608 - our own column names
-            (self._folder, parent.bytes, limit),
+            (self._folder, parent.bytes, limit if limit < 0 else limit + len(self._unwritten)),
         ).fetchall()
-        return [(NodeId(UUID(bytes=node)), key) for node, key in found]
+        waiting = self._unwritten
+        children = [
+            (NodeId(UUID(bytes=node)), key) for node, key in found if int.from_bytes(node) not in waiting
+        ]
+        for row in self._waiting_below(side, parent):
+            seen = row.remote if side is Side.REMOTE else row.local
+            if seen is not None:
+                children.append((row.node, name_key(seen.place.name)))
+        return children
+
+    def _waiting_below(self, side: Side, parent: NodeId) -> list[Row]:
+        """Rows that are not written yet, of what lies in this folder."""
+        if self._unwritten_below is None:
+            self._unwritten_below = {Side.REMOTE: {}, Side.LOCAL: {}}
+            remote, local = self._unwritten_below[Side.REMOTE], self._unwritten_below[Side.LOCAL]
+            for row, _ in self._unwritten.values():
+                if row.remote is not None:
+                    remote.setdefault(row.remote.place.parent.int, []).append(row)
+                if row.local is not None:
+                    local.setdefault(row.local.place.parent.int, []).append(row)
+        return self._unwritten_below[side].get(parent.int, [])
 
     def _rename(self, old: Row | None, new: Row) -> None:
         """Keep the names in memory true."""
@@ -228,36 +270,35 @@ class StoredTrees:
         """All that was saved and not written yet, in one go."""
         if not self._unwritten:
             return
-        if not self._state.in_transaction:  # deferred: as a whole, and not each row with a sync of its own
+        if not self._state.in_transaction:  # as a whole, and not each row with a sync of its own
             with self._state.transaction(lasting=False):
                 self._write()
             return
         unwritten, self._unwritten = self._unwritten, {}
+        self._unwritten_below = None
         gone: list[tuple[int, bytes]] = []
         batches: dict[str, list[tuple[object, ...]]] = {}
         files = size = 0
-        for row, sequence in unwritten.values():
-            stored = self._stored.pop(
-                row.node.int, None
-            )  # None: there is no such row, as `save` asked for it
-            had = None if stored is None else stored[1].size
+        for row, since in unwritten.values():
+            stored = self._stored.pop(row.node.int, None)  # None: there is none, as `save` asked for it
+            had = None if stored is None else stored.local.size
             key = (self._folder, row.node.bytes)
             if _is_empty(row):
                 gone.append(key)
                 files, size = files - (had is not None), size - (had or 0)
                 continue
             remote, local = _remote_columns(row.remote), _local_columns(row.local)
-            self._stored[row.node.int] = (remote, local)
+            self._stored[row.node.int] = _Stored(remote, local, since)
             has = local.size
             files, size = files + (has is not None) - (had is not None), size + (has or 0) - (had or 0)
-            if stored is None or (stored[0] != remote and stored[1] != local):
-                batches.setdefault(_SAVE, []).append((*key, *remote, *local, sequence, pack(row)))
-            elif stored[0] != remote:
-                batches.setdefault(_SAVE_REMOTE, []).append((*key, sequence, pack(row), *remote))
-            elif stored[1] != local:
-                batches.setdefault(_SAVE_LOCAL, []).append((*key, sequence, pack(row), *local))
+            if stored is None or (stored.remote != remote and stored.local != local):
+                batches.setdefault(_SAVE, []).append((*key, *remote, *local, since, pack(row)))
+            elif stored.remote != remote:
+                batches.setdefault(_SAVE_REMOTE, []).append((*key, since, pack(row), *remote))
+            elif stored.local != local:
+                batches.setdefault(_SAVE_LOCAL, []).append((*key, since, pack(row), *local))
             else:
-                batches.setdefault(_SAVE_ROW, []).append((*key, sequence, pack(row)))
+                batches.setdefault(_SAVE_ROW, []).append((*key, since, pack(row)))
         if gone:
             self._db.executemany("DELETE FROM nodes WHERE folder = ? AND node = ?", gone)
         for statement, values in batches.items():
@@ -265,27 +306,31 @@ class StoredTrees:
         if files or size:
             self._state.count(self._folder, files=files, size=size)
 
-    @contextlib.contextmanager
-    def transaction(self, *, lasting: bool = True, deferred: bool = False) -> Iterator[None]:
-        """All effects or none.  lasting: on the disk when this ends; else with the next one that is.
+    # ---- transactions ------------------------------------------------------------------------------------
 
-        deferred: not even written before the next transaction that is not.  Only for what is observed again if it
-        is lost, since a roll-back of that one takes it along.
-        """
-        try:
-            with self._state.transaction(lasting=lasting):
-                yield
-                if not deferred:
-                    self._write()
-        except BaseException:
-            self._unwritten.clear()
-            self._rows.clear()
-            self._stored.clear()
-            for folders in self._names.values():
-                folders.clear()
-            for paths in self._paths.values():
-                paths.clear()
-            raise
+    def transaction(self, *, lasting: bool = True) -> AbstractContextManager[None]:
+        """All effects or none.  lasting: on the disk when this ends; else with the next one that is."""
+        return self._state.transaction(lasting=lasting)
+
+    def begin(self) -> None:
+        self._before = dict(self._unwritten)
+
+    def write(self) -> None:
+        self._write()
+
+    def undo(self) -> None:
+        self._unwritten.clear()
+        self._rows.clear()
+        self._stored.clear()
+        for folders in self._names.values():
+            folders.clear()
+        for paths in self._paths.values():
+            paths.clear()
+        self.load(row.node for row, _ in self._before.values())  # what the database has of them
+        for row, since in self._before.values():
+            self._rows[row.node.int] = None if _is_empty(row) else row
+            self._keep(row, since)
+        self._unwritten_below = None
 
     def load(self, nodes: Iterable[NodeId]) -> None:
         """Have the rows of these in memory, also that there is none: one question for hundreds."""
@@ -293,12 +338,11 @@ class StoredTrees:
         for start in range(0, len(missing), LOADED_AT_ONCE):
             group = missing[start : start + LOADED_AT_ONCE]
             marks = ", ".join("?" * len(group))
-            found = dict(
-                self._db.execute(
-                    f"SELECT node, row FROM nodes WHERE folder = ? AND node IN ({marks})",  # noqa: S608 - marks only
-                    (self._folder, *(node.bytes for node in group)),
-                ).fetchall()
-            )
+            rows = self._db.execute(
+                f"SELECT node, row, dirty FROM nodes WHERE folder = ? AND node IN ({marks})",  # noqa: S608 - marks only
+                (self._folder, *(node.bytes for node in group)),
+            ).fetchall()
+            found = {node: (row, dirty) for node, row, dirty in rows}
             for node in group:
                 self._take(node, found.get(node.bytes))
 
@@ -313,34 +357,34 @@ class StoredTrees:
         self.save(row, dirty=self.is_dirty(row.node))
 
     def dirty_slice(self, after: int, limit: int) -> list[tuple[int, NodeId]]:
-        self._write()
         found = self._db.execute(
             "SELECT dirty, node FROM nodes WHERE folder = ? AND dirty > ? ORDER BY dirty LIMIT ?",
-            (self._folder, after, limit),
+            (self._folder, after, limit + len(self._unwritten)),
         ).fetchall()
-        return [(number, NodeId(UUID(bytes=node))) for number, node in found]
+        waiting = self._unwritten
+        dirty = [
+            (since, NodeId(UUID(bytes=node))) for since, node in found if int.from_bytes(node) not in waiting
+        ]
+        if waiting:
+            dirty += [
+                (since, row.node) for row, since in waiting.values() if since is not None and since > after
+            ]
+            dirty.sort(key=itemgetter(0))
+        return dirty[:limit]
 
     def last_dirty(self) -> int:
         return self._sequence
 
     def settle(self, nodes: Iterable[NodeId]) -> None:
         """These were planned and there was nothing to do."""
-        self._write()
-        self._db.executemany(
-            "UPDATE nodes SET dirty = NULL WHERE folder = ? AND node = ?",
-            [(self._folder, node.bytes) for node in nodes],
-        )
+        for node in nodes:
+            row = self.row(node)
+            if row is not None and self._dirty_since(node) is not None:
+                self._keep(row, None)
 
     def is_dirty(self, node: NodeId) -> bool:
-        unwritten = self._unwritten.get(node.int)
-        if unwritten is not None and unwritten[1] is None:
-            return False
-        if unwritten is not None:
-            return True
-        found = self._db.execute(
-            "SELECT dirty FROM nodes WHERE folder = ? AND node = ?", (self._folder, node.bytes)
-        ).fetchone()
-        return bool(found and found[0] is not None)
+        self.row(node)
+        return self._dirty_since(node) is not None
 
     def is_empty(self) -> bool:
         """Nothing is known but the root."""
@@ -351,11 +395,14 @@ class StoredTrees:
         return bool(found[0] < 2)
 
     def count_dirty(self) -> int:
-        self._write()
         found = self._db.execute(
             "SELECT count(*) FROM nodes WHERE folder = ? AND dirty IS NOT NULL", (self._folder,)
         ).fetchone()
-        return int(found[0])
+        change = 0
+        for node, (_, since) in self._unwritten.items():
+            stored = self._stored.get(node)
+            change += (since is not None) - (stored is not None and stored.dirty is not None)
+        return int(found[0]) + change
 
     def count_own(self) -> int:
         """Files on this disk that the server does not have."""
@@ -381,15 +428,20 @@ class StoredTrees:
 
     def has_dirty(self, *, missing: Side) -> bool:
         """Whether something is to be planned that this side lacks and the other has."""
-        self._write()
-        here, there = ("l_parent", "r_parent") if missing is Side.LOCAL else ("r_parent", "l_parent")
+        for row, since in self._unwritten.values():
+            here, there = (row.local, row.remote) if missing is Side.LOCAL else (row.remote, row.local)
+            if since is not None and here is None and there is not None:
+                return True
+        here_column, there_column = (
+            ("l_parent", "r_parent") if missing is Side.LOCAL else ("r_parent", "l_parent")
+        )
         found = self._db.execute(
             # Left to itself SQLite goes over all nodes of the folder, at each change.
-            "SELECT 1 FROM nodes INDEXED BY nodes_dirty WHERE folder = ? AND dirty IS NOT NULL"  # noqa: S608 - our own column names
-            f" AND {here} IS NULL AND {there} IS NOT NULL LIMIT 1",
-            (self._folder,),
-        ).fetchone()
-        return found is not None
+            "SELECT node FROM nodes INDEXED BY nodes_dirty WHERE folder = ? AND dirty IS NOT NULL"  # noqa: S608 - our own column names
+            f" AND {here_column} IS NULL AND {there_column} IS NOT NULL LIMIT ?",
+            (self._folder, 1 + len(self._unwritten)),
+        ).fetchall()
+        return any(int.from_bytes(node) not in self._unwritten for (node,) in found)
 
     def count_on(self, side: Side) -> int:
         """How many nodes this side has, without the root."""
