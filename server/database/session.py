@@ -52,7 +52,7 @@ _DISK_TROUBLE = (
 # The log grows to some 32 MiB before it is written back: chunks come in the order of their hashes, so each transaction
 # touches the same pages as the one before it.
 _PRAGMAS = (
-    *("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "cache_size=-65536"),
+    *("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "cache_size=-32768"),
     "wal_autocheckpoint=8000",
 )
 
