@@ -24,9 +24,9 @@ _UNFINISHED = (
     "SELECT coalesce(sum(growing_bytes), 0), coalesce(sum(replacing_bytes), 0) FROM possessions"
     " WHERE space = ? AND leased_until_ms > ?"
 )
-_UNFINISHED_HERE = (
+_UNFINISHED_HERE = (  # the plus keeps SQLite from walking all of the space instead of the key
     "SELECT chunk, growing_bytes FROM possessions"
-    " WHERE device = ? AND space = ? AND leased_until_ms > ? AND chunk IN"
+    " WHERE device = ? AND +space = ? AND leased_until_ms > ? AND chunk IN"
 )
 
 
