@@ -82,8 +82,10 @@ def project_update(name: str, data: Path, *, dry_run: bool) -> None:
     from server.hooks.templates import bring_up_to_date
 
     if dry_run:
-        with open_database(data) as database, database.reading() as session:  # what it writes is undone
+        with open_database(data) as database, database.writing() as session:
+            trial = session.begin_nested()
             said = bring_up_to_date(session, name, now_ms=now_ms())
+            trial.rollback()
     else:
         with changing(data, f"project update {name}") as session:
             said = bring_up_to_date(session, name, now_ms=now_ms())
