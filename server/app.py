@@ -33,6 +33,7 @@ from server.access.throttle import forget_old_tries
 from server.access.views import readable_view
 from server.audit.chain import HEADS_KEY_INFO, Head
 from server.audit.sealing import Heads, head_of, is_due, last_seal, seal
+from server.catalog.counts import Remembered
 from server.chunks.keys import open_keys, wrapped_store_key
 from server.chunks.packs import FolderPacks
 from server.chunks.possession import forget_old_leases
@@ -162,6 +163,7 @@ async def opened(folder: DataFolder, settings: Settings) -> AsyncIterator[Servic
             retention=told(settings.keep_versions, settings.keep_trash),
             default_quota=default_quota,
             downloads=Downloads(folder.root / DOWNLOADS),
+            counted=Remembered(),
         )
     finally:
         await closing.aclose()

@@ -9,23 +9,27 @@ the role *metadata* is for: no name, place or attribute of a single file is told
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from protocol.catalog import Counted, CountedValue, Counts
 from protocol.errors import AccessDenied
 from protocol.limits import MAX_COUNTED_VALUES
 from server.access.rights import Action, Principal, ReadableView, authorise, rights_of
-from server.catalog.entries import labels_shown
+from server.catalog.entries import changes_in, labels_shown
 from server.catalog.query import EVERYTHING, Query, of_labels_alone
 from server.catalog.searching import matching
 from server.database.session import AnyRow
+from server.database.tables import SpaceRow
 from server.spaces.rows import LIVE_BELOW
 
 _MODALITY = "Modality"
 _AT_ONCE = 2_000
+_REMEMBERED = 100
 _SEEN = (  # a modality counts where it was read of the bytes of now
     f"{LIVE_BELOW} SELECT catalog_files.node, catalog_files.entry, catalog_entries.patient, catalog_entries.study,"  # noqa: S608 - constants
     " CASE WHEN nodes.content_epoch = catalog_files.epoch AND nodes.content_number = catalog_files.number"
@@ -34,6 +38,22 @@ _SEEN = (  # a modality counts where it was read of the bytes of now
     " JOIN nodes ON nodes.space = below.space AND nodes.id = below.id"
     " JOIN catalog_entries ON catalog_entries.id = catalog_files.entry"
 )
+
+
+class Remembered:
+    """Counts of before, for as long as nothing changed in their space: 300,000 files take 14 s of a processor."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[tuple[object, ...], Counts] = OrderedDict()
+
+    def find(self, key: tuple[object, ...]) -> Counts | None:
+        return self._known.get(key)
+
+    def keep(self, key: tuple[object, ...], made: Counts) -> None:
+        """From any thread; of what two put at once, one stays."""
+        self._known[key] = made
+        while len(self._known) > _REMEMBERED:
+            self._known.popitem(last=False)
 
 
 @dataclass(slots=True)
@@ -74,7 +94,13 @@ class _Seen:
     labels: Mapping[str, Sequence[str]]
 
 
-def counts(session: Session, principal: Principal, view: ReadableView, query: Query = EVERYTHING) -> Counts:
+def counts(
+    session: Session,
+    principal: Principal,
+    view: ReadableView,
+    query: Query = EVERYTHING,
+    remembered: Remembered | None = None,
+) -> Counts:
     """Of the files that fit; files that belong to no study or patient count as series and files alone.
 
     Raises AccessDenied: it asks for attributes, and who asks may see labels alone.  Raises NotFound.
@@ -86,15 +112,23 @@ def counts(session: Session, principal: Principal, view: ReadableView, query: Qu
         raise AccessDenied(
             "You may count by labels here, and not by attributes (read)", hint="Ask for the right."
         )
+    if remembered is None:
+        return _count(session, view, allowed, may_read=may_read)
+    stamp = session.scalar(select(SpaceRow.stamp).where(SpaceRow.id == view.space))
+    key = (view.space, view.root, allowed, may_read, stamp, changes_in(session, view.space))
+    made = remembered.find(key)
+    if made is None:
+        made = _count(session, view, allowed, may_read=may_read)
+        remembered.keep(key, made)
+    return made
+
+
+def _count(session: Session, view: ReadableView, query: Query, *, may_read: bool) -> Counts:
     whole = _Tally()
     by: dict[str, dict[str, _Tally]] = {}
     if not view.is_restricted:
-        some = (
-            _all(session, view)
-            if allowed == EVERYTHING
-            else _fitting(session, view, allowed, may_read=may_read)
-        )
-        for one in some:
+        is_all = query == EVERYTHING
+        for one in _all(session, view) if is_all else _fitting(session, view, query, may_read=may_read):
             whole.add(one)
             said = [(_MODALITY, one.modality)] if one.modality else []
             said += [(name, value) for name, values in one.labels.items() for value in values]

@@ -145,7 +145,7 @@ class Filling:
         for cohort in await self._database.read(_behind):
             try:
                 some = await self._fill(cohort) or some
-            except Unavailable as error:  # no room, or not now
+            except MedicalBlocksError as error:  # no room, or not now; the others go on
                 log.warning("cohort=%s waits: %s", cohort.id.hex[-8:], error.what)
                 await self._database.write(partial(_is_full, cohort=cohort))
         return some

@@ -64,7 +64,10 @@ async def get_search(call: Call) -> Found:
 async def get_counts(call: Call) -> Counts:
     """How many patients, studies, series and files there are, by modality and label."""
     query = parse(call.text("q"))
-    made = await call.service.database.read(lambda session: counts(session, call.principal, call.view, query))
+    remembered = call.service.counted
+    made = await call.service.database.read(
+        lambda session: counts(session, call.principal, call.view, query, remembered)
+    )
     await _noted(call, f"counts by {asked_for(query)}")
     return made
 

@@ -19,6 +19,7 @@ from server.access.code_use import CodeUse
 from server.access.cursors import Cursors
 from server.access.passwords import Passwords
 from server.audit.sealing import Heads
+from server.catalog.counts import Remembered
 from server.chunks.store import ChunkStore
 from server.database.session import Database
 from server.downloads import Downloads
@@ -57,6 +58,7 @@ class Service:
     retention: Retention
     default_quota: int | None
     downloads: Downloads
+    counted: Remembered
 
 
 SERVICE = web.AppKey("service", Service)
