@@ -17,6 +17,7 @@ from server.commands import (
     blocks,
     care,
     checking,
+    completion,
     labels,
     reviewing,
     rules,
@@ -70,5 +71,6 @@ for subcommand in (
     *rules.COMMANDS,
     *reviewing.COMMANDS,
     *labels.COMMANDS,
+    *completion.COMMANDS,
 ):
     commands.add_command(subcommand)

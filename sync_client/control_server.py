@@ -35,7 +35,9 @@ log = logging.getLogger(__name__)
 Handle = Callable[[str, dict[str, Json]], Awaitable[Json]]
 QUESTION_SECONDS = 10.0  # a caller sends its line at once or is shown the door
 GRACE_SECONDS = 0.5  # for answers on their way out when the client ends
-ENDS_WITH_ITS_CALLER = frozenset({"wait"})  # nothing else stops half-way because somebody pressed Ctrl-C
+ENDS_WITH_ITS_CALLER = frozenset(
+    {"wait", "watch"}
+)  # nothing else stops half-way because somebody pressed Ctrl-C
 
 
 class ControlServer:

@@ -1,7 +1,8 @@
 """The running client: an engine that is kept alive, and the socket that answers for it.
 
 Owns: start and end of both, what `status` says while there is no engine, the back-off after a fault.
-May import: the standard library, protocol, engine, control, control_server, home, operations.
+May import: the standard library, protocol, engine, changes, control, control_server, home,
+operations.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ import sqlite3
 import time
 from typing import TYPE_CHECKING
 
-from protocol.errors import MedicalBlocksError, NotSignedIn, Unavailable
+from protocol.errors import BadRequest, MedicalBlocksError, NotSignedIn, Unavailable
+from sync_client.changes import Changes
 from sync_client.control import Json
 from sync_client.control_server import ControlServer
 from sync_client.home import (
@@ -35,6 +37,9 @@ log = logging.getLogger(__name__)
 
 FIRST_RETRY_SECONDS = 1.0
 LAST_RETRY_SECONDS = 300.0
+MAX_WATCH_SECONDS = 50.0
+WATCH_LOOK_SECONDS = 0.25
+RENEW_SECONDS = 2.0  # while too much is on its way to name it
 STEADY_SECONDS = 60.0  # an engine that ran this long is well: its next fault is a first one
 
 
@@ -47,6 +52,7 @@ class Daemon:
         self._trouble: str | None = None  # why there is no engine; None: it is being opened
         self._stop = asyncio.Event()
         self._reload = asyncio.Event()
+        self._changes = Changes(time.time_ns() // 1_000_000)
         self._known = asyncio.Event()  # set while there is an engine, or a reason why not
 
     async def run(self) -> None:
@@ -82,6 +88,8 @@ class Daemon:
                 return {"pid": os.getpid()}
             case "status":
                 return self._status() | {"pid": os.getpid()}
+            case "watch" if self._engine is not None:
+                return await self._watch(arguments)
             case "wait":
                 self._hurry()
                 await self._engine_there()
@@ -90,6 +98,37 @@ class Daemon:
                 "MB-Sync cannot do that now", hint=self._trouble or "It is starting: try again in a moment."
             )
         return await perform(self._engine, do, arguments)
+
+    async def _watch(self, arguments: dict[str, Json]) -> Json:
+        """Answer when the state of a file has changed after the number that is given, or when time is up.
+
+        The engine is looked at only while somebody waits.
+        """
+        from sync_client.engine.marks import picture  # noqa: PLC0415 - with the engine
+
+        after, seconds = arguments.get("after", 0), arguments.get("for_seconds", MAX_WATCH_SECONDS)
+        if not isinstance(after, int) or not isinstance(seconds, int | float):
+            raise BadRequest("'after' and 'for_seconds' are numbers", hint="See docs/explorer.md.")
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        ends = began + max(0.0, min(seconds, MAX_WATCH_SECONDS))
+        while True:
+            self._changes.take(
+                picture(self._engine) if self._engine else None, renew=loop.time() - began > RENEW_SECONDS
+            )
+            if self._changes.number != after or loop.time() >= ends:
+                changed = self._changes.since(after)
+                return {
+                    "change": self._changes.number,
+                    "paths": None if changed is None else sorted(changed),
+                    "folders": [] if self._engine is None else self._followed(self._engine),
+                }
+            await asyncio.sleep(WATCH_LOOK_SECONDS)
+
+    def _followed(self, engine: Engine) -> Json:
+        return [
+            {"local": str(sync.folder.local), "remote": sync.folder.remote} for sync in engine.syncs.values()
+        ]
 
     def _hurry(self) -> None:
         """Whoever waits wants the next try now, not when it is due."""

@@ -156,10 +156,11 @@ async def _limit(engine: Engine, asked: Arguments) -> Json:
 
 
 async def _filestatus(engine: Engine, asked: Arguments) -> Json:
-    paths = asked.get("paths", [])
-    if not isinstance(paths, list) or not all(isinstance(path, str) for path in paths):
-        raise BadRequest("'paths' is no list of paths", hint="See `mb-sync --help`.")
-    return engine.file_status([Path(text) for text in paths])
+    return engine.file_status(_paths(asked))
+
+
+async def _marks(engine: Engine, asked: Arguments) -> Json:
+    return engine.marks(_paths(asked))
 
 
 async def _activity(engine: Engine, asked: Arguments) -> Json:
@@ -230,6 +231,7 @@ _OPERATIONS: dict[str, Callable[[Engine, Arguments], Awaitable[Json]]] = {
     "pause": _pause,
     "limit": _limit,
     "filestatus": _filestatus,
+    "marks": _marks,
     "activity": _activity,
     "ignore-test": _ignore_test,
     "guard": _guard,
@@ -267,6 +269,13 @@ def _nodes(texts: Json) -> list[NodeId]:
         return [NodeId(UUID(text)) for text in texts[:MAX_WITHOUT]]
     except (ValueError, TypeError, AttributeError) as error:
         raise BadRequest("These are no items of a folder", hint="See `mb-sync --help`.") from error
+
+
+def _paths(arguments: Arguments) -> list[Path]:
+    paths = arguments.get("paths", [])
+    if not isinstance(paths, list) or not all(isinstance(path, str) for path in paths):
+        raise BadRequest("'paths' is no list of paths", hint="See `mb-sync --help`.")
+    return [Path(text) for text in paths]
 
 
 def _path(arguments: Arguments, key: str) -> Path:

@@ -1,7 +1,7 @@
 """`mb-synclight`: the first look at the command line.
 
 Owns: which words mean what, how an error becomes a sentence and an exit code.
-May import: the standard library, protocol.errors, synclight.hiding; the commands when one was chosen.
+May import: the standard library, protocol.errors, synclight.{completion,hiding}; the commands when one was chosen.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from protocol.errors import MedicalBlocksError
+from synclight.completion import SHELLS, script
 from synclight.hiding import is_hidden, replace_self
 
 DONE, ERROR, USAGE, ITEMS_IN_ERROR = 0, 1, 2, 3
@@ -29,7 +30,8 @@ nothing of yours in the folder is overwritten or deleted.
   mb-synclight --window             the same in your browser: paste the link, choose the place, start
   mb-synclight                      goes on with the folders it follows
 
-Other commands: list · verify FOLDER · apply FOLDER · remove FOLDER · tray · autostart on|off   (each has --help)"""
+Other commands: list · verify FOLDER · apply FOLDER · remove FOLDER · tray · autostart on|off
+  · completion bash|zsh|fish   (each has --help)"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -54,6 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(given: list[str]) -> int:
     word = next((one for one in _without_home(given) if not one.startswith("-") or one == "-"), "")
+    if word == "completion":
+        return _print_completion(given)
     if word in _PARSERS:
         asked = _PARSERS[word]().parse_args(given)
         from synclight.commands import COMMANDS  # noqa: PLC0415 - `--help` need not load the engine
@@ -182,6 +186,21 @@ def _tray_parser() -> _Parser:
     parser = _parser("tray", about, "mb-synclight tray")
     parser.add_argument("--quiet", action="store_true", help="no notices, only the icon")
     return parser
+
+
+def _completion_parser() -> _Parser:
+    about = "Print what makes your shell complete mb-synclight with the Tab key, for its start-up file."
+    parser = _parser("completion", about, 'eval "$(mb-synclight completion bash)"')
+    parser.add_argument("shell", choices=SHELLS)
+    return parser
+
+
+def _print_completion(given: list[str]) -> int:
+    asked = _completion_parser().parse_args(given)
+    parsers = [_follow_parser(), *(make() for make in _PARSERS.values())]
+    options = {option for parser in parsers for option in parser._option_string_actions}
+    print(script(asked.shell, [*_PARSERS, "completion"], options), end="")
+    return DONE
 
 
 _PARSERS: dict[str, Callable[[], _Parser]] = {

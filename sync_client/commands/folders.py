@@ -52,6 +52,7 @@ def add(home: ClientHome, remote: str, local: str, *, create: bool, take_over: b
         take_over=take_over,
         client_home=str(home.path.resolve()),
     )
+    _tell_explorer(home, made["local"])
     tell(made, f"{made['remote']} is followed in {screens.path(made['local'])}.", json_wanted=as_json)
     if not is_running(home.path):
         notice("Start syncing with `mb-sync start`.")
@@ -65,6 +66,7 @@ def remove(home: ClientHome, local: str, *, as_json: bool) -> None:
     """Stop following the folder LOCAL. Nothing is deleted, here or on the server."""
     folder = os.path.realpath(_whole(local))
     reach(home, "remove", local=folder)
+    _tell_explorer(home, folder, gone=True)
     tell(
         {"local": folder},
         f"{screens.path(folder)} is not followed any more. Its files stay.",
@@ -82,6 +84,12 @@ def ls(home: ClientHome, remote: str, *, as_json: bool) -> None:
     asked = "/" if remote == "/" else parse_remote(remote)
     items = asyncio.run(_listed(account, asked))
     tell(items, screens.listing_screen(items), json_wanted=as_json)
+
+
+def _tell_explorer(home: ClientHome, local: str, *, gone: bool = False) -> None:
+    from sync_client.commands.explorer import followed_now  # noqa: PLC0415 - it imports what asks a server, too
+
+    followed_now(home, local, gone=gone)
 
 
 def _whole(local: str) -> str:

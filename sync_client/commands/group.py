@@ -14,8 +14,10 @@ from sync_client.commands import (
     account,
     codes,
     cohorts,
+    completion,
     desktop,
     doctor,
+    explorer,
     files,
     finding,
     folders,
@@ -70,10 +72,10 @@ def _quick_command(name: str, about: quick.Quick) -> click.Command:
     def run(home: ClientHome, rest: tuple[str, ...]) -> int:
         return quick.run(name, rest, home)
 
-    return click.Command(
+    return completion.QuickCommand(
         name,
         callback=run,
-        params=[click.Argument(["rest"], nargs=-1, type=click.UNPROCESSED)],
+        params=[click.Argument(["rest"], nargs=-1, type=click.UNPROCESSED, shell_complete=completion.files)],
         help=about.sentence,
         add_help_option=False,
         context_settings={"ignore_unknown_options": True},
@@ -90,6 +92,7 @@ _ALL = (
     desktop,
     doctor,
     settings,
+    explorer,
     files,
     guard,
     sharing,
@@ -99,6 +102,8 @@ _ALL = (
     finding,
     cohorts,
     reviewing,
+    completion,
 )
 for _command in [command for module in _ALL for command in module.COMMANDS]:
     mb_sync.add_command(_command)
+completion.complete_places(mb_sync)

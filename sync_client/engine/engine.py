@@ -31,7 +31,7 @@ from protocol.errors import (
 from protocol.http import ServerApi
 from protocol.ids import Cursor, NodeId, ViewId
 from protocol.messages import WAIT_SECONDS, Hello, Moved, Retention, Wait, Watched
-from sync_client.engine import conflicts, exclusion, history, reporting
+from sync_client.engine import conflicts, exclusion, history, marks, reporting
 from sync_client.engine.account import Account
 from sync_client.engine.batches import is_cloned, note_device
 from sync_client.engine.claiming import claim, let_go, refuse_others
@@ -571,6 +571,9 @@ class Engine:
 
     def file_status(self, paths: list[Path]) -> list[dict[str, Any]]:
         return reporting.file_status(self, paths)
+
+    def marks(self, paths: list[Path]) -> list[dict[str, Any]]:
+        return marks.marks(self, paths)
 
     def activity(self, limit: int) -> list[dict[str, Any]]:
         return reporting.activity(self, limit)

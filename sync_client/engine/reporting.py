@@ -26,6 +26,7 @@ from sync_client.engine.trash_care import KEEP_DAYS, SHARE
 from sync_client.engine.trees import Side
 
 if TYPE_CHECKING:
+    from protocol.ids import NodeId
     from sync_client.engine.engine import Engine
     from sync_client.engine.round import FolderSync
 
@@ -45,6 +46,7 @@ RETENTION = (
     f" or a day where they are more than {SHARE:.0%} of the folder: mb-sync trash."
 )
 LARGE_FOLDER = "large-folder"
+MAX_UNSETTLED = 200  # of one folder are told one by one
 _WORST_FIRST = ("error", "offline", "paused", "starting", "syncing", "attention", "synced")
 _WATCH_NOTES = {
     "overflow": "Changes came faster than they could be watched; the folder is scanned.",
@@ -105,7 +107,7 @@ def _overall(engine: Engine, states: list[str]) -> str:
     return min(states, key=_WORST_FIRST.index, default="synced")
 
 
-def _folder_state(engine: Engine, sync: FolderSync) -> str:
+def folder_state(engine: Engine, sync: FolderSync) -> str:
     if engine.signed_out is not None or sync.stopped is not None:
         return "error"
     if engine.paused or not sync.resumed.is_set():
@@ -118,7 +120,7 @@ def _folder_state(engine: Engine, sync: FolderSync) -> str:
 
 
 def _folder(engine: Engine, sync: FolderSync) -> Answer:
-    state = _folder_state(engine, sync)
+    state = folder_state(engine, sync)
     files, size = engine.state.totals(sync.folder.id)
     return {
         "remote": sync.folder.remote,
@@ -266,41 +268,76 @@ def followed_at(engine: Engine, path: Path) -> FolderSync:
     raise LocalProblem(f"{path} is not a followed folder", hint="`mb-sync status` lists them.")
 
 
-def file_status(engine: Engine, paths: list[Path]) -> list[Answer]:
-    return [_file_status(engine, path) for path in paths]
+def file_status(engine: Engine, paths: Sequence[Path]) -> list[Answer]:
+    """Of many paths at once: what is asked of a folder as a whole is looked up once."""
+    seen: dict[int, _Seen] = {}
+    return [_file_status(engine, path, seen) for path in paths]
 
 
-def _file_status(engine: Engine, path: Path) -> Answer:
+class _Seen:
+    """One followed folder at one moment, as the state of each file in it is told from it."""
+
+    def __init__(self, engine: Engine, sync: FolderSync) -> None:
+        self.state = folder_state(engine, sync)
+        self.problems: dict[str, str] = {}  # path → message; of a folder the first that lies in it
+        for problem in problems(sync):
+            if problem["path"] and problem["code"] != LARGE_FOLDER:  # that is not here
+                for path in _with_parents(problem["path"]):
+                    self.problems.setdefault(path, problem["message"])
+        self.busy = unsettled(sync)
+
+    def is_busy(self, sync: FolderSync, shown: str, node: NodeId, *, is_folder: bool) -> bool:
+        if self.busy is None:  # too many to know each
+            return sync.trees.is_dirty(node) or (is_folder and not sync.is_quiet)
+        return shown in self.busy
+
+
+def unsettled(sync: FolderSync) -> frozenset[str] | None:
+    """The paths of what is on its way, each with the folders above it; None: too many for that."""
+    found: set[str] = set()
+    dirty = sync.trees.dirty_slice(0, MAX_UNSETTLED + 1)
+    if len(dirty) > MAX_UNSETTLED:
+        return None
+    for _, node in dirty:
+        path = sync.trees.path(Side.LOCAL, node) or sync.trees.path(Side.REMOTE, node)
+        if path:
+            found.update(_with_parents("/".join(path)))
+    return frozenset(found)
+
+
+def _with_parents(path: str) -> list[str]:
+    parts = path.split("/")
+    return ["/".join(parts[:count]) for count in range(len(parts), 0, -1)]
+
+
+def _file_status(engine: Engine, path: Path, known: dict[int, _Seen]) -> Answer:
     try:
         sync = sync_at(engine, path)
     except LocalProblem as error:
         return {"path": str(path), "state": "unknown", "reason": str(error)}
+    seen = known.get(sync.folder.id) or known.setdefault(sync.folder.id, _Seen(engine, sync))
     parts = sync.parts_of(path)
     shown = "/".join(parts)
-    for problem in problems(sync):
-        if problem["code"] == LARGE_FOLDER:
-            continue  # it is not here
-        if problem["path"] and (problem["path"] == shown or problem["path"].startswith(shown + "/")):
-            return {"path": str(path), "state": "error", "reason": problem["message"]}
+    if shown in seen.problems:
+        return {"path": str(path), "state": "error", "reason": seen.problems[shown]}
     if parts and sync.looker.ignoring.ignores(parts, folder=path.is_dir()):
         return {
             "path": str(path),
             "state": "excluded",
             "reason": f"It is ignored. Which rule: mb-sync ignore test {shown}",
         }
-    whole = _folder_state(engine, sync)
     if not parts:
-        return {"path": str(path), "state": whole, "reason": ""}
+        return {"path": str(path), "state": seen.state, "reason": ""}
     node = sync.trees.at_path(Side.LOCAL, parts)
     if node is None and _is_excluded(engine, sync, parts):
         return {"path": str(path), "state": "excluded", "reason": "It is excluded from this computer."}
     if node is None:
         return {"path": str(path), "state": "unknown", "reason": "It was not seen there yet."}
-    if whole in ("error", "paused", "offline"):
-        return {"path": str(path), "state": whole, "reason": WORDS[whole]}
+    if seen.state in ("error", "paused", "offline"):
+        return {"path": str(path), "state": seen.state, "reason": WORDS[seen.state]}
     row = sync.trees.row(node)
     is_folder = bool(row and row.local and row.local.content and row.local.content.kind is Kind.FOLDER)
-    busy = sync.trees.is_dirty(node) or (is_folder and not sync.is_quiet)
+    busy = seen.is_busy(sync, shown, node, is_folder=is_folder)
     return {"path": str(path), "state": "syncing" if busy else "synced", "reason": ""}
 
 

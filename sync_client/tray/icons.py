@@ -9,7 +9,7 @@ badge carries its own ground (WCAG 2.2, 1.4.11).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import cos, radians, sin
@@ -106,6 +106,16 @@ _BADGES: dict[str, tuple[Shape, ...]] = {
     "starting": _badge(GREY, *(Disc((x, 16.5), 1.2, WHITE) for x in (13.1, 16.5, 19.9))),
 }
 STATES = tuple(_BADGES)
+EXCLUDED = _badge(
+    GREY, _stroke((13.3, 16.5), (19.7, 16.5), width=2.2)
+)  # of a file alone: no state of MB-Sync
+_FOLDER: tuple[Shape, ...] = (
+    Area(((1.5, 4), (9, 4), (11, 6.5), (22.5, 6.5), (22.5, 20.5), (1.5, 20.5)), "#57606a"),
+    Area(((1.5, 8.5), (22.5, 8.5), (22.5, 20.5), (1.5, 20.5)), MARK),
+    Area(((12, 10), (17.5, 12.7), (12, 15.4), (6.5, 12.7)), WHITE),
+    Area(((6.5, 13.9), (11.4, 16.4), (11.4, 19.6), (6.5, 17.2)), WHITE),
+    Area(((17.5, 13.9), (12.6, 16.4), (12.6, 19.6), (17.5, 17.2)), WHITE),
+)
 
 
 def shapes(state: str) -> tuple[Shape, ...]:
@@ -113,20 +123,31 @@ def shapes(state: str) -> tuple[Shape, ...]:
     return _BLOCKS + _BADGES[state]
 
 
+def emblem(state: str) -> str:
+    """The badge alone, for the corner of a file's picture.  state: one of STATES, or "excluded"."""
+    return drawing(EXCLUDED if state == "excluded" else _BADGES[state], corner=9, side=15)
+
+
+def folder() -> str:
+    """A folder that is followed."""
+    return drawing(_FOLDER)
+
+
 def svg(state: str) -> str:
     """The picture as a document of its own."""
-    return _document(shapes(state))
+    return drawing(shapes(state))
 
 
 def mark() -> str:
     """The program's own picture, for menus of programs: no state, and in colour."""
-    return _document(replace(shape, colour=BLUE) if shape.colour == MARK else shape for shape in _BLOCKS)
+    return drawing([replace(shape, colour=BLUE) if shape.colour == MARK else shape for shape in _BLOCKS])
 
 
-def _document(drawn: Iterable[Shape]) -> str:
+def drawing(those: Sequence[Shape], *, corner: float = 0, side: float = GRID) -> str:
+    """Shapes as a document: of the grid the square that begins at (corner, corner)."""
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {GRID} {GRID}">\n'
-        + "".join(f"  {_element(shape)}\n" for shape in drawn)
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{corner:g} {corner:g} {side:g} {side:g}">\n'
+        + "".join(f"  {_element(shape)}\n" for shape in those)
         + "</svg>\n"
     )
 

@@ -9,8 +9,9 @@ Owns: the watcher of StatusNotifierItem, the reading of an item and its menu, th
 
 # No `from __future__ import annotations`: dbus-fast reads the annotations of its methods.
 import asyncio
+import os
 import subprocess
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,13 +30,15 @@ Names = Annotated[list[str], DBusSignature("as")]
 
 
 @contextmanager
-def a_session_bus(folder: Path) -> Iterator[str]:
-    """A bus of our own; its address."""
+def a_session_bus(folder: Path, variables: Mapping[str, str] | None = None) -> Iterator[str]:
+    """A bus of our own; its address.  variables: what else the services that it starts have in their environment."""
     address = f"unix:path={folder}/bus"
     process = subprocess.Popen(
         ["dbus-daemon", "--session", "--nofork", "--print-address=1", f"--address={address}"],
         stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
         text=True,
+        env=os.environ | dict(variables or {}),
     )
     try:
         assert process.stdout is not None

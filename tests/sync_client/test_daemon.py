@@ -17,6 +17,8 @@ from pathlib import Path
 
 import pytest
 
+from protocol.errors import BadRequest
+from sync_client.control import ask
 from sync_client.lock import is_held
 from tests.support.mb_sync import MbSync
 from tests.support.server import PASSWORD, RunningServer
@@ -181,3 +183,31 @@ def test_signing_out_stops_following_and_deletes_nothing(ana: MbSync, tmp_path: 
     status = ana.json("status")
     assert (status["running"], status["user"]) == (False, None)
     assert not (ana.home / "token").exists()
+
+
+def test_whoever_shows_files_hears_of_what_changes(ana: MbSync, tmp_path: Path) -> None:
+    study = tmp_path / "study"
+    study.mkdir()
+    (study / "a.txt").write_text("a")
+    ana.done("add", "/Home/watched", study, "--create")
+    with ana.running():
+        ana.done("wait", "--timeout", "90")
+        ana.comes_to("synced")
+        first = ask(ana.home, "watch", after=0)
+        assert first["paths"] is None
+        assert first["folders"] == [{"local": str(study), "remote": "/Home/watched"}]
+        quiet = ask(ana.home, "watch", after=first["change"], for_seconds=0)
+        while quiet["paths"] != []:  # what came of its start
+            quiet = ask(ana.home, "watch", after=quiet["change"], for_seconds=0)
+        (study / "b.txt").write_text("b")
+        heard: set[str] = set()
+        change = quiet["change"]
+        while str(study / "b.txt") not in heard:
+            news = ask(ana.home, "watch", after=change, seconds=60, for_seconds=20)
+            change = news["change"]
+            heard |= set(news["paths"] or [str(study / "b.txt")])
+        [mark, stranger] = ask(ana.home, "marks", paths=[str(study / "a.txt"), str(tmp_path)])
+        assert (mark["state"], mark["remote"], mark["conflict"]) == ("synced", "/Home/watched/a.txt", None)
+        assert stranger["remote"] is None
+        with pytest.raises(BadRequest, match="are numbers"):
+            ask(ana.home, "watch", after="soon")

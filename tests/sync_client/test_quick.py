@@ -112,6 +112,7 @@ ALL = [
         "doctor",
         "support-bundle",
         "settings",
+        "explorer",
     ),
 ]
 
