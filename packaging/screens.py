@@ -10,10 +10,14 @@ from __future__ import annotations
 
 import argparse
 import io
+import os
+import signal
+import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,11 +27,14 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
+from sync_client.lock import holder
 from tests.support.browser import Window, a_browser
+from tests.support.codes import CodeMaker
 from tests.support.computers import Computer
 from tests.support.desk import Desk, a_desk
 from tests.support.server import PASSWORD, RunningServer
 
+PROGRAMS = Path(sys.executable).parent
 USER = "ana"
 WIDE, NARROW = {"width": 960, "height": 640}, {"width": 320, "height": 700}
 COLOURS = 128  # a page needs no more, and the file is a third
@@ -166,6 +173,27 @@ def shoot(browser: Browser, folder: Path, camera: Camera, locale: str) -> None:
         assert window.complaints == [], window.complaints
 
 
+def receiving(browser: Browser, folder: Path, camera: Camera, locale: str) -> None:
+    """MB-SyncLight's window, with a folder that was received."""
+    with the_rig(folder) as (_, desk, lab), ThreadPoolExecutor(1) as apart:  # beside the browser's event loop
+        link = apart.submit(CodeMaker(lab).make, "/Home/Knee study", label="Jo, Basel").result().link
+        light = folder / "light"
+        command = [str(PROGRAMS / "mb-synclight"), "--home", str(light), "--window", "--no-browser"]
+        ran = subprocess.run(  # noqa: S603 - our own program
+            command, env=os.environ | {"HOME": str(desk.mine)}, capture_output=True, text=True, check=True
+        )
+        window = Window(browser, locale=locale, viewport=WIDE)
+        page = window.page
+        page.goto(ran.stdout.strip())
+        page.wait_for_selector("form")
+        page.fill("input >> nth=0", link)
+        page.click("button[type=submit]")
+        page.wait_for_selector(".is-synced")
+        camera.take(page, "light")
+        for lock in (light / "window" / "lock", light / "lock"):
+            os.kill(int(holder(lock)), signal.SIGTERM)
+
+
 def open_list(page: Page) -> None:
     page.click(".sample summary")
 
@@ -194,9 +222,13 @@ def main() -> None:
     parser.add_argument("--all", action="store_true", help="also in the dark, narrow, and in German")
     asked = parser.parse_args()
     with a_browser() as browser, tempfile.TemporaryDirectory() as folder:
-        shoot(browser, Path(folder) / "en", Camera(asked.folder, every=asked.all), "en-GB")
+        camera = Camera(asked.folder, every=asked.all)
+        shoot(browser, Path(folder) / "en", camera, "en-GB")
+        receiving(browser, Path(folder) / "light", camera, "en-GB")
         if asked.all:
-            shoot(browser, Path(folder) / "de", Camera(asked.folder / "de", every=False), "de-DE")
+            german = Camera(asked.folder / "de", every=False)
+            shoot(browser, Path(folder) / "de", german, "de-DE")
+            receiving(browser, Path(folder) / "light-de", german, "de-DE")
 
 
 if __name__ == "__main__":

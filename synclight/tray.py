@@ -1,7 +1,8 @@
 """MB-SyncLight's icon in the tray: what it says, its menu and notices, what a click does.
 
 Owns: the words and the order of the menu, starting and ending the process that works in this home.
-May import: the standard library, protocol, synclight.{home,words}, sync_client.{lock,own_program,screens,showing,tray}.
+May import: the standard library, protocol, synclight.{home,window,words}, and of sync_client lock, own_program,
+screens, showing and tray.
 
 It reads what that process writes for `list`, so neither needs the other to answer.
 """
@@ -23,7 +24,19 @@ from sync_client import screens
 from sync_client.lock import holder, is_held
 from sync_client.own_program import own_environment, own_program
 from sync_client.showing import nearest, show
-from sync_client.tray.menu import MAX_LABEL, MAX_LISTED, SEPARATOR, Action, Ask, Face, Item, Open, Quit, Start
+from sync_client.tray.menu import (
+    MAX_LABEL,
+    MAX_LISTED,
+    SEPARATOR,
+    Action,
+    Ask,
+    Face,
+    Item,
+    Open,
+    Page,
+    Quit,
+    Start,
+)
 from sync_client.tray.notices import Notice
 from sync_client.tray.program import Look
 from synclight.home import LightHome
@@ -54,7 +67,7 @@ def _words(
     answers: Sequence[Answer], live: Sequence[Answer], state: str, *, running: bool
 ) -> tuple[str, str]:
     if not answers:
-        return "No folder is followed yet", "Begin with `mb-synclight - FOLDER`"
+        return "No folder is followed yet", ""
     if not live:
         return "Nothing is shared with you any more", _short(answers[-1]["words"])
     if not running:
@@ -82,6 +95,7 @@ def _menu(
     yield SEPARATOR
     if live and not running:
         yield Item("Start MB-SyncLight", Start())
+    yield Item("Receive a folder…", Page())
     yield Item("Quit MB-SyncLight", Quit())
 
 
@@ -200,6 +214,10 @@ class MbSyncLight:
                 show(nearest(Path(path), inside=inside))
             case Ask(do=do, arguments=(("folder", folder),)):
                 self._run(do, str(folder))
+            case Page():
+                from synclight.window import window_address  # noqa: PLC0415 - it is made of this module
+
+                show(window_address(self._home))
             case Start():
                 self.start()
             case Quit():

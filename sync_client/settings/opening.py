@@ -1,7 +1,7 @@
 """The way to the page: its server is found, or started, and asked for an address.
 
 Owns: the process of the page server, one per home.
-May import: protocol.errors, sync_client.{autostart,control,home,lock,logs}.
+May import: protocol.errors, sync_client.{autostart,control,home,own_program}.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from protocol.errors import LocalProblem
 from sync_client.autostart import Program, own_command
 from sync_client.control import NotRunning, ask
 from sync_client.home import ClientHome
+from sync_client.own_program import own_environment
 
 START_SECONDS = 30.0
 LOOK_SECONDS = 0.03
@@ -44,6 +45,7 @@ def address_from(folder: Path, command: Sequence[str], place: str, *, said: Path
     with said.open("wb") as output:
         process = subprocess.Popen(  # noqa: S603 - this program itself
             command,
+            env=own_environment(),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,

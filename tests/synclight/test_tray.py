@@ -37,14 +37,14 @@ def labels(items: tuple[Item, ...]) -> list[str]:
 def test_without_a_folder_it_says_how_to_begin() -> None:
     face = face_of([], running=False)
     assert (face.state, face.title) == ("offline", "No folder is followed yet")
-    assert labels(face.menu) == [face.title, "Begin with `mb-synclight - FOLDER`", "Quit MB-SyncLight"]
+    assert labels(face.menu) == [face.title, "Receive a folder…", "Quit MB-SyncLight"]
 
 
 def test_all_is_well() -> None:
     face = face_of([a_folder("Study"), a_folder("Scans")], running=True)
     assert (face.state, face.title) == ("synced", "All that is shared is here")
     assert face.detail == "6 files in 2 folders"
-    assert labels(face.menu)[2:] == ["Open folder", "Quit MB-SyncLight"]
+    assert labels(face.menu)[2:] == ["Open folder", "Receive a folder…", "Quit MB-SyncLight"]
 
 
 @pytest.mark.parametrize(

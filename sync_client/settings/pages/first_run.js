@@ -5,7 +5,7 @@ import { button, field, fill, h, mark, picture, say, uid } from "./dom.js";
 import { progressWords, signInAgain } from "./home.js";
 import { choosePlace } from "./places.js";
 import { Choice, Tree } from "./tree.js";
-import { nameOf, shown, size, t, troubleWords } from "./words.js";
+import { nameOf, placeOf, shown, size, t, troubleWords } from "./words.js";
 
 const STEPS = ["server", "sign_in", "folders", "place"];
 const WORKS_MS = 20_000;
@@ -252,7 +252,7 @@ export class FirstRun {
   async fillPlaces() {
     const { local, separator } = await ask("usual");
     for (const { item } of this.choice.folders()) {
-      if (!this.places.has(item.path)) this.places.set(item.path, `${local}${separator}${safeName(item)}`);
+      if (!this.places.has(item.path)) this.places.set(item.path, `${placeOf(local)}${separator}${safeName(item)}`);
     }
   }
 

@@ -24,8 +24,9 @@ class Window {
   async begin() {
     try {
       if (!(await comeIn())) throw new Ended("no-session");
-      const { local, separator } = await ask("usual");
-      this.usual = `${local}${separator}`;
+      const { local, own, separator } = await ask("usual");
+      knowOwn(own);
+      this.usual = `${placeOf(local)}${separator}`;
       this.make();
       document.addEventListener("visibilitychange", () => this.look());
       await this.look();
@@ -122,8 +123,8 @@ class Window {
         const authority = file.files.length ? await file.files[0].text() : "";
         const done = await ask("follow", { link: link.value, local: place.value, pin: pin.value, proxy: proxy.value, authority });
         waits.textContent = done.waits ? t("light.waits") : "";
-        if (!done.waits) this.begun();
         await this.look();
+        if (!done.waits) this.begun();
       } catch (error) {
         if (!(error instanceof Refusal)) throw error;
         if (error.code === "pin-needed" && pinField.hidden) {
