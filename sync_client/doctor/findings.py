@@ -117,7 +117,7 @@ def file_system(place: str, kind: str, **facts: Fact) -> Finding:
         return warning(
             "file-system",
             f"{place} lies on a network file system ({kind})",
-            "What other computers change there is not told to this one: it is found by a scan every few minutes."
+            "What other computers change there is not told to this one: a scan finds it, every quarter of an hour."
             " Let one computer alone follow it.",
             kind=kind,
             **facts,
