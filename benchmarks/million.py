@@ -283,6 +283,14 @@ class Space:
             percent_of_a_core=100 * used / seconds,
             memory_mib=resident(self.pid),
         )
+        before, began = cpu_seconds(self.pid), time.monotonic()
+        await asyncio.to_thread(ask, self.mb_sync.home, "wait", seconds=LIMIT_SECONDS)
+        say(
+            f"{self.name} looked at",
+            seconds=time.monotonic() - began,
+            client_cpu=cpu_seconds(self.pid) - before,
+            peak_mib=peak(self.pid),
+        )
 
 
 @dataclass
