@@ -57,7 +57,14 @@ class Quit:
     """End the client and this icon."""
 
 
-Action = Open | Ask | Page | Start | Quit
+@dataclass(frozen=True, slots=True)
+class Snooze:
+    """No notices for so long."""
+
+    seconds: float
+
+
+Action = Open | Ask | Page | Start | Snooze | Quit
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +160,7 @@ def _menu(seen: Seen, detail: str) -> Iterator[Item]:
     yield Item("Sync now", Ask("wait"))
     yield from _pausing(status)
     yield SEPARATOR
+    yield Item("No notices for 1 hour", Snooze(3_600))
     yield Item("Settings…", Page())
     yield Item("Quit MB-Sync", Quit())
 
