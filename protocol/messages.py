@@ -403,7 +403,9 @@ class Status(StrEnum):
     OVER_QUOTA = "over-quota"
     MISSING_CHUNKS = "missing-chunks"
     CONTENT_REFUSED = "content-refused"  # it contradicts itself, the store or the kind of the node
-    OVERTAKEN = "overtaken"  # put back, as a version: the current content was given since, without knowing it
+    # Put back, as a version: the current content was given since, without knowing it.  Or, of a node that was deleted
+    # without knowing this content, not put back at all.
+    OVERTAKEN = "overtaken"
     GROUP_FAILED = "group-failed"  # another operation of its group was refused
 
 

@@ -385,6 +385,11 @@ class _Batch:
             return refused
         back.place(row)
         if row.kind is not Kind.FOLDER:
+            if op.content_revision > row.content and tree.depth(row.id) == GONE:
+                # Deleted by somebody who never saw this content, and an edit beats a delete: it is not put into the
+                # trash, where its holder would follow it, but stays with them and comes as something new.
+                self._overtaken.add(row.id)
+                return None
             # The same answer each time: whoever asks again may have died before it could note the first one.
             is_late = is_new or holding.is_late
             if is_late and op.content_revision.epoch < row.content.epoch and not row.is_deleted:

@@ -5,7 +5,8 @@ Pure: no clock, disk or database.  May import: protocol, server.spaces.staging.
 
 A backup knows less than the computers that went on after it.  Each of them puts back what it held, in any order
 and at any time, under the revisions that the server once gave for it.  Since no revision ever names two things,
-the outcome is the same in every order.
+the outcome is the same in every order.  A content that whoever deleted its node never saw is not put back: an edit
+beats a delete, and it comes as something new (server.spaces.deciding).
 """
 
 from __future__ import annotations

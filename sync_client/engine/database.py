@@ -184,13 +184,7 @@ class StateDatabase:
         self._lasting = False
         self._waiting: dict[int, RowsInMemory] = {}  # by folder
         try:
-            for pragma in (
-                "journal_mode=WAL",
-                "synchronous=FULL",
-                "cache_size=-32768",
-                "temp_store=MEMORY",
-                "wal_autocheckpoint=4000",
-            ):
+            for pragma in _PRAGMAS:
                 self._db.execute("PRAGMA " + pragma)
             version = self._db.execute("PRAGMA user_version").fetchone()[0]
         except sqlite3.OperationalError as error:
