@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from protocol.catalog import Cohort, NewCohort, SetLabel, SetLabelKind
 from protocol.messages import Content, Delete, Kind, Login, Make, Part, Revision, WantedContent
 from protocol.sharing import CodeMade, Codes, NewCode, Redeem, Share
 from server.http.table import ROUTES
@@ -61,6 +62,19 @@ LEAVES = {  # each route: the word of its row, or None for what changes nothing 
     "POST /api/v1/views/{view}/rules/{rule}": "rule",
     "DELETE /api/v1/views/{view}/rules/{rule}": "rule",
     "POST /api/v1/views/{view}/rules/{rule}/run": "rule",
+    "GET /api/v1/views/{view}/blocks": None,
+    "GET /api/v1/views/{view}/cohorts": None,
+    "POST /api/v1/views/{view}/cohorts": "cohort",
+    "DELETE /api/v1/views/{view}/cohorts/{cohort}": "cohort",
+    "GET /api/v1/views/{view}/search": "find",
+    "GET /api/v1/views/{view}/search.csv": "find",
+    "GET /api/v1/views/{view}/counts": "find",
+    "GET /api/v1/views/{view}/nodes/{node}/labels": None,
+    "PUT /api/v1/views/{view}/nodes/{node}/labels/{label}": "label",
+    "DELETE /api/v1/views/{view}/nodes/{node}/labels/{label}": "label",
+    "GET /api/v1/views/{view}/label-kinds": None,
+    "PUT /api/v1/views/{view}/label-kinds/{label}": "label",
+    "DELETE /api/v1/views/{view}/label-kinds/{label}": "label",
 }
 ON_JOBS = {
     route for route in LEAVES if "{job}" in route or "withdraw" in route or "/rules" in route
@@ -140,6 +154,23 @@ async def test_each_of_them_leaves_it(tmp_path: Path) -> None:
         await leaves("DELETE /api/v1/codes/{code}")
         await done(ada, "DELETE", f"/devices/{other.signed_in.device}")
         await leaves("DELETE /api/v1/devices/{device}")
+        of_file, kind = f"{ada.at}/nodes/{file}/labels/region", f"{ada.at}/label-kinds/region"
+        for method, path, route, more in (
+            ("PUT", of_file, "nodes/{node}/labels/{label}", {"body": SetLabel(values=["knee"])}),
+            ("DELETE", of_file, "nodes/{node}/labels/{label}", {}),
+            ("PUT", kind, "label-kinds/{label}", {"body": SetLabelKind(values=["knee"])}),
+            ("DELETE", kind, "label-kinds/{label}", {}),
+            ("GET", f"{ada.at}/search?q=region%3Dknee", "search", {}),
+            ("GET", f"{ada.at}/search.csv?q=region%3Dknee", "search.csv", {}),
+            ("GET", f"{ada.at}/counts", "counts", {}),
+        ):
+            await done(ada, method, path, **more)
+            await leaves(f"{method} /api/v1/views/{{view}}/{route}")
+        wanted = NewCohort(path=["Knees"], query="region=knee")
+        cohort = await ada.ask("POST", f"{ada.at}/cohorts", answer=Cohort, body=wanted)
+        await leaves("POST /api/v1/views/{view}/cohorts")
+        await done(ada, "DELETE", f"{ada.at}/cohorts/{cohort.cohort}")
+        await leaves("DELETE /api/v1/views/{view}/cohorts/{cohort}")
         await ada.commit(Delete(node=file, place_revision=FIRST, content_revision=FIRST))
         path = "ada/Home/Study/scan.dcm"
         who = await asyncio.to_thread(mb_server, "audit", "who-read", path, "--json", "--data", server.data)
@@ -169,6 +200,8 @@ async def test_every_denial_leaves_a_row_that_says_who_asked(tmp_path: Path) -> 
                 "principal": uuid4(),
                 "job": 999_999,
                 "rule": uuid4(),
+                "cohort": uuid4(),
+                "label": "region",
             }
             path = route.path.format(**names).removeprefix("/api/v1")
             status, _, _ = await ben.raw(route.method, path)

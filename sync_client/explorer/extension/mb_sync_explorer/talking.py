@@ -12,6 +12,7 @@ import errno
 import json
 import os
 import socket
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Optional, Protocol
@@ -161,6 +162,7 @@ class Talk:
         self._wanted: dict[str, None] = {}  # in the order in which they were asked for
         self._asking = False  # about files
         self._timer: Any = None  # until the next question about files
+        self._due = 0.0  # when it goes off
         self._change = 0
 
     def start(self) -> None:
@@ -211,8 +213,13 @@ class Talk:
             self._ask_in(GATHER_SECONDS)
 
     def _ask_in(self, seconds: float) -> None:
+        """In that time at the latest: who asks on and on does not put it off."""
+        due = time.monotonic() + seconds
         if self._timer is not None:
+            if self._due <= due:
+                return
             self._loop.cancel(self._timer)
+        self._due = due
         self._timer = self._loop.later(seconds, self._ask_about_files)
 
     def _ask_about_files(self) -> None:
