@@ -26,7 +26,8 @@ from pydicom.uid import UID, generate_uid
 
 T = TypeVar("T")
 
-PATIENT, PATIENT_ID, BORN = "Zweistein^Jane", "PID-4711-X", "19610314"
+# No part of a name is so short that it turns up by chance in a key or a hash: they are looked for in every byte.
+PATIENT, PATIENT_ID, BORN = "Zweistein^Wilma", "PID-4711-X", "19610314"
 DOCTOR, ACCESSION = "Quacksalver^Hubert", "ACC-7731-Q"
 PLACED_BY = ("PatientID", "StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
 

@@ -46,7 +46,7 @@ def a_clinic_joins(cast: Cast, screen: Screen) -> None:
 def studies_are_deidentified(cast: Cast, screen: Screen, scratch: Path) -> Identified:
     """They go in as a hospital has them; a researcher and a holder of a code get them without the patient."""
     made = lay_out_identified(scratch / "identified")
-    screen.heading("Iris drops studies of Jane Zweistein into the intake")
+    screen.heading("Iris drops studies of Wilma Zweistein into the intake")
     with screen.busy("waiting for ada and clara"):
         watch = Stopwatch()
         shutil.copytree(scratch / "identified", cast.clinic.folder, dirs_exist_ok=True)

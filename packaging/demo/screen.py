@@ -70,7 +70,7 @@ class Screen:
         if problem is None:
             self.console.print(f"  [green]✓[/] {escape(claim)}")
         else:
-            self.failures.append(claim)
+            self.failures.append(f"{claim}: {problem}")
             self.console.print(f"  [red]✗ {escape(claim)}[/]: {escape(problem)}")
 
     @contextmanager
