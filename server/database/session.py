@@ -51,10 +51,10 @@ _DISK_TROUBLE = (
 )
 # The log grows to some 32 MiB before it is written back: chunks come in the order of their hashes, so each transaction
 # touches the same pages as the one before it.
-_PRAGMAS = (
-    *("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "cache_size=-32768"),
-    "wal_autocheckpoint=8000",
-)
+_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "wal_autocheckpoint=8000")
+# Of pages, for each connection.  A commit empties the caches of all connections but the one that made it: all writing
+# goes through one, so its pages stay; what readers need again soon the system keeps for them.
+_WRITER_KIB, _READER_KIB = 32_768, 4_096
 
 
 # The driver looks for an adapter of each value that is no number or text, and raises and drops an error inside
@@ -68,12 +68,11 @@ class Database:
     """Opened by `Database.open`; `path` is the file it lives in."""
 
     def __init__(self, path: Path, engine: Engine) -> None:
+        """engine: the one that writes."""
         self.path = path
-        self._engine = engine
+        self._engines = engine, _engine(path, writes=False)
         self._writing = sessionmaker(engine, expire_on_commit=False)
-        self._reading = sessionmaker(
-            engine.execution_options(read_only=True), expire_on_commit=False, autoflush=False
-        )
+        self._reading = sessionmaker(self._engines[1], expire_on_commit=False, autoflush=False)
         self._turn = Lock()  # writers of this process queue here, not in SQLite's polling wait
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="read")
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="write")
@@ -87,14 +86,7 @@ class Database:
         """
         if not migrate and not path.is_file():
             raise LocalProblem(f"There is no database {path.name}", hint="Run `mb-server init` first.")
-        engine = create_engine(
-            f"sqlite:///{path}",
-            connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
-            pool_size=READERS + 2,
-            max_overflow=-1,
-        )
-        event.listen(engine, "connect", _prepare)
-        event.listen(engine, "begin", _begin)
+        engine = _engine(path, writes=True)
         try:
             with engine.connect() as connection:  # IMMEDIATE: of two processes the second one waits
                 _bring_to_head(connection, migrate=migrate)
@@ -149,7 +141,8 @@ class Database:
         self._readers.shutdown()
         self._writer.shutdown()
         self._watch.close()
-        self._engine.dispose()
+        for engine in self._engines:
+            engine.dispose()
 
     def _read(self, work: Callable[[Session], _T]) -> _T:
         with self.reading() as session:
@@ -222,17 +215,27 @@ def _names(columns: Sequence[str]) -> str:
     return ", ".join(f'"{name}"' for name in columns)
 
 
-def _prepare(connection: Any, _record: object) -> None:
-    connection.isolation_level = None  # the driver opens no transaction of its own: `_begin` does
-    cursor = connection.cursor()
-    for pragma in _PRAGMAS:
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
+def _engine(path: Path, *, writes: bool) -> Engine:
+    """writes: each transaction takes the write lock at its beginning, on the one connection there is for that."""
+    engine = create_engine(
+        f"sqlite:///{path}",
+        connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
+        pool_size=1 if writes else READERS + 1,
+        max_overflow=-1,
+    )
+    pragmas = (*_PRAGMAS, f"cache_size=-{_WRITER_KIB if writes else _READER_KIB}")
 
+    def prepare(connection: Any, _record: object) -> None:
+        connection.isolation_level = None  # the driver opens no transaction of its own: `begin` does
+        for pragma in pragmas:
+            connection.execute(f"PRAGMA {pragma}").close()
 
-def _begin(connection: Connection) -> None:
-    reads = connection.get_execution_options().get("read_only")
-    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+    def begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    event.listen(engine, "connect", prepare)
+    event.listen(engine, "begin", begin)
+    return engine
 
 
 def _bring_to_head(connection: Connection, *, migrate: bool) -> None:
