@@ -65,8 +65,8 @@ def main() -> int:
         lock.close()
     if screen.failures:
         print(f"\n{len(screen.failures)} of the claims above did not hold:", file=sys.stderr)
-        for failure in screen.failures:  # again, for who sees only the end of a log
-            print(f"  {failure}", file=sys.stderr)
+        for claim in screen.failures:  # again, for who sees only the end of a log
+            print(f"  {claim}", file=sys.stderr)
         return 1
     screen.heading(
         "Everything held. All programs are stopped." if arguments.once else "All programs are stopped."
