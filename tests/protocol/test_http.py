@@ -549,7 +549,7 @@ async def test_a_redirect_is_refused_and_gets_no_token() -> None:
 
 
 async def test_an_endless_answer_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("protocol.http.MAX_ANSWER_BYTES", 1_000_000)
+    monkeypatch.setattr("protocol.exchange.MAX_ANSWER_BYTES", 1_000_000)
 
     async def handler(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": MSGPACK})

@@ -9,7 +9,7 @@ from pathlib import Path
 import protocol
 
 MODULES = sorted(path.stem for path in Path(protocol.__path__[0]).glob("*.py"))
-PURE = [name for name in MODULES if name not in {"__init__", "http"}]
+PURE = [name for name in MODULES if name not in {"__init__", "exchange", "http"}]
 
 
 def loaded_by(*modules: str) -> set[str]:
