@@ -48,6 +48,7 @@ def test_killed_at_random_each_image_is_published_once(tmp_path: Path) -> None:
                 "rule", "add", "dicom-deidentify", "/Projects/Nerves/Data", "/Projects/Nerves"
             )
             assert again.returncode == 0, again.stderr
+        early: dict[str, bytes] = {}
         ends = ["server"] * KILLS + ["worker"] * WORKER_KILLS
         chance.shuffle(ends)
         for end in ends:
@@ -57,6 +58,8 @@ def test_killed_at_random_each_image_is_published_once(tmp_path: Path) -> None:
             if end == "server":
                 server.kill9()
                 server.start()
+                research.once()
+                early |= pictures(research)
             elif not is_done(server):
                 until(
                     lambda: kill_a_worker(server, chance) or is_done(server), "there is a worker to kill", 300
@@ -66,11 +69,20 @@ def test_killed_at_random_each_image_is_published_once(tmp_path: Path) -> None:
                 assert gone.returncode == 0, gone.stderr
         until(lambda: is_done(server), "all are published", 300)
         research.once()
-        images = {path: research.read(path) for path, seen in research.tree().items() if seen.kind == "file"}
+        images = pictures(research)
+        assert early, "nothing had come out before the end"
+        assert {
+            path: data for path, data in early.items() if images.get(path, data) != data
+        } == {}  # none came early
         assert len(images) == KEPT * (2 if IS_LONG else 1)
         assert not any("-2.dcm" in path for path in images)  # nothing twice, beside itself
-        assert found_in(["zweistein"], b"".join([*images.values(), "".join(images).encode()])) == []
+        everything = [*images.values(), *early.values(), "".join((*images, *early)).encode()]
+        assert found_in(["zweistein"], b"".join(everything)) == []
         server.check_deep()
+
+
+def pictures(research: Computer) -> dict[str, bytes]:
+    return {path: research.read(path) for path, seen in research.tree().items() if seen.kind == "file"}
 
 
 def kill_a_worker(server: RunningServer, chance: random.Random) -> bool:
