@@ -11,11 +11,16 @@ from uuid import UUID
 
 from msgspec import Meta
 
-from protocol.limits import MAX_BATCH_FILES, MAX_RUNS
+from protocol.limits import MAX_BATCH_FILES, MAX_NAME_PATTERN, MAX_NAME_PATTERNS, MAX_RUNS
 from protocol.messages import Answer, Parameters, Priority, Request
 
 BatchFiles = Annotated[int, Meta(ge=0, le=MAX_BATCH_FILES)]
 AtOnce = Annotated[int, Meta(ge=0, le=MAX_RUNS)]
+BlockName = Annotated[str, Meta(min_length=1, max_length=100)]
+Names = Annotated[
+    tuple[Annotated[str, Meta(min_length=1, max_length=MAX_NAME_PATTERN)], ...],
+    Meta(max_length=MAX_NAME_PATTERNS),
+]
 
 
 class JobReason(Answer):
@@ -119,9 +124,9 @@ class Rule(Answer):
     """A block that works on every file of a folder.
 
     short: what people type.  block: its name.  source, target: paths; target is "" if it lies in no folder of this
-    view.  parameters: as the block's manifest completes them.  jobs: how many are in each state.  batch: how many files
-    a run may bring.  at_once: how many runs there may be beside each other.  None: as many as the block and the server
-    allow.
+    view.  parameters: as the block's manifest completes them.  names: patterns of the files that it takes (`*.nii.gz`);
+    of none: all that the block takes.  jobs: how many are in each state.  batch: how many files a run may bring.
+    at_once: how many runs there may be beside each other.  None: as many as the block and the server allow.
     """
 
     rule: UUID
@@ -136,6 +141,7 @@ class Rule(Answer):
     batch: int | None = None
     at_once: int | None = None
     progress: Progress | None = None
+    names: tuple[str, ...] = ()
 
 
 class Rules(Answer):
@@ -146,9 +152,9 @@ class Rules(Answer):
 class NewRule(Request):
     """source, target: folders of this view.  parameters: a JSON object for the block, see its manifest.  new_only:
     leave alone what is there already.  priority: the highest goes first; new files always go before those that were
-    there.  batch, at_once: of `Rule`; 0: as many as the block and the server allow."""
+    there.  batch, at_once: of `Rule`; 0: as many as the block and the server allow.  names: of `Rule`."""
 
-    block: Annotated[str, Meta(min_length=1, max_length=100)]
+    block: BlockName
     source: UUID
     target: UUID
     parameters: Parameters = "{}"
@@ -156,16 +162,20 @@ class NewRule(Request):
     priority: Priority = 5
     batch: BatchFiles = 0
     at_once: AtOnce = 0
+    names: Names = ()
 
 
 class ChangeRule(Request):
-    """What is null stays.  parameters: in place of all that the block was told.  batch, at_once: as in `NewRule`."""
+    """What is null stays.  block: in place of the one there is, told the same unless parameters are given.  parameters:
+    in place of all that the block was told.  batch, at_once, names: as in `NewRule`."""
 
+    block: BlockName | None = None
     parameters: Parameters | None = None
     priority: Priority | None = None
     enabled: bool | None = None
     batch: BatchFiles | None = None
     at_once: AtOnce | None = None
+    names: Names | None = None
 
 
 class RuleRun(Answer):

@@ -1,16 +1,17 @@
-"""What a block is told, as people and programs write it: a JSON object.
+"""What a rule is told, as people and programs write it: a JSON object for its block, patterns of names.
 
-Owns: reading it.  What a block takes is the business of its manifest.
+Owns: reading them.  What a block takes is the business of its manifest.
 May import: the standard library, protocol.errors, protocol.limits.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from protocol.errors import BadRequest
-from protocol.limits import MAX_MESSAGE_DEPTH
+from protocol.limits import MAX_MESSAGE_DEPTH, MAX_NAME_PATTERN, MAX_NAME_PATTERNS
 
 HINT = 'Say {"name": "value"}; see the block\'s manifest.'
 
@@ -27,6 +28,24 @@ def read_parameters(text: str, *, what: str = "--parameters") -> dict[str, Any]:
     if not isinstance(values, dict) or _is_too_deep(values):
         raise BadRequest(f"{what}: this is no JSON object of a few levels", hint=HINT)
     return values
+
+
+def read_patterns(names: Sequence[str]) -> tuple[str, ...] | None:
+    """Of files' names, as `--only` takes them; none given: None.  "*" alone is every file: no pattern.
+
+    Raises BadRequest: one that no name fits, since it names folders, or is too long; or too many.
+    """
+    for name in names:
+        if "/" in name or not 1 <= len(name) <= MAX_NAME_PATTERN:
+            raise BadRequest(
+                f"--only: {name[:80]!r} is no pattern of a file's name",
+                hint="Say *.nii.gz, without any folder; the rule's folder says where.",
+            )
+    if len(names) > MAX_NAME_PATTERNS:
+        raise BadRequest(f"--only: more than {MAX_NAME_PATTERNS} patterns", hint="Say fewer.")
+    if not names:
+        return None
+    return () if "*" in names else tuple(names)
 
 
 def _no_number(word: str) -> Any:

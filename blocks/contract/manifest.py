@@ -7,6 +7,7 @@ May import: msgspec, protocol, blocks.contract.
 from __future__ import annotations
 
 import fnmatch
+from collections.abc import Collection
 from enum import Enum
 from typing import Annotated, Any
 
@@ -47,6 +48,12 @@ class Unit(Enum):
     )
 
 
+def names_fit(globs: Collection[str], name: str) -> bool:
+    """Whether a file's own name fits one of them, in any case of letters; of none: it does."""
+    lower = name.lower()
+    return not globs or any(fnmatch.fnmatchcase(lower, glob.lower()) for glob in globs)
+
+
 class Accepts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Files whose sniffed type and whose name both fit; an empty list is no condition."""
 
@@ -54,10 +61,7 @@ class Accepts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     names: Annotated[list[Glob], Meta(max_length=50)] = []
 
     def fits(self, kind: str, name: str) -> bool:
-        lower = name.lower()
-        return (not self.types or kind in self.types) and (
-            not self.names or any(fnmatch.fnmatchcase(lower, glob.lower()) for glob in self.names)
-        )
+        return (not self.types or kind in self.types) and names_fit(self.names, name)
 
 
 class Resources(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

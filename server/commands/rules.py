@@ -16,7 +16,7 @@ import click
 
 from protocol.limits import MAX_BATCH_FILES, MAX_RUNS
 from protocol.names import shown
-from protocol.parameters import read_parameters
+from protocol.parameters import read_parameters, read_patterns
 from server.commands.words import changing, command, data_option, json_option, now_ms, open_database
 
 if TYPE_CHECKING:
@@ -35,6 +35,13 @@ _at_once_option = click.option(
     type=click.IntRange(0, MAX_RUNS),
     metavar="N",
     help="At most N runs beside each other; 0: as many as the server allows.",
+)
+_only_option = click.option(
+    "--only",
+    "names",
+    multiple=True,
+    metavar="PATTERN",
+    help="Only files of this name, as *.nii.gz; may be said several times. '*' is every file.",
 )
 
 
@@ -62,6 +69,7 @@ def rule() -> None:
 )
 @_batch_option
 @_at_once_option
+@_only_option
 @click.option(
     "--shadow",
     is_flag=True,
@@ -78,6 +86,7 @@ def rule_add(
     priority: int,
     batch: int | None,
     at_once: int | None,
+    names: tuple[str, ...],
     shadow: bool,
 ) -> None:
     """Have BLOCK work on every file in FROM, now and later; its results appear in TO.
@@ -88,7 +97,7 @@ def rule_add(
     from server.hooks.rules import add_rule, folder_at
 
     values = read_parameters(parameters)
-    block = str(Path(block).resolve()) if Path(block).is_dir() else block
+    block = _block_named(block)
     with changing(data, "rule add") as session:
         made = add_rule(
             session,
@@ -102,9 +111,15 @@ def rule_add(
             batch=batch or None,
             at_once=at_once or None,
             shadow=shadow,
+            names=read_patterns(names) or (),
         )
     click.echo(made.short)
     click.echo(f"Undo: mb-server rule remove {made.short}", err=True)
+
+
+def _block_named(block: str) -> str:
+    """A folder by its whole path; else the name of one that is shipped."""
+    return str(Path(block).resolve()) if Path(block).is_dir() else block
 
 
 @command("list", example="mb-server rule list --data /srv/medical-blocks")
@@ -130,6 +145,8 @@ def rule_list(data: Path, *, as_json: bool) -> None:
         notes = ("  (shadow)" if one.shadow else "") + ("" if one.enabled else "  (off)")
         if one.settle_ms is not None:
             notes += f"  whole folders, at rest for {one.settle_ms // 1_000} s"
+        if one.names:
+            notes += f"  only {', '.join(one.names)}"
         click.echo(f"{one.short}  {one.block}{notes}")
         click.echo(f"          {shown(one.source_path)} → {shown(one.target_path)}")
         click.echo(f"          {far[one.id].words}{f' ({counts})' if counts else ''}")
@@ -147,6 +164,7 @@ def _rule_facts(one: Rule, far: Progress) -> dict[str, object]:
         "batch": one.batch,
         "at_once": one.at_once,
         "shadow": one.shadow,
+        "names": list(one.names),
         "unit": "file" if one.settle_ms is None else "folder",
         "progress": {
             "done": far.done,
@@ -203,26 +221,43 @@ def _switch(rule: str, data: Path, *, enabled: bool) -> None:
 )
 @_rule_argument
 @data_option
+@click.option("--block", help="In place of the one there is; shipped, or a folder with a block.toml.")
 @click.option("--parameters", metavar="JSON", help="In place of all that the block was told.")
 @click.option("--priority", type=click.IntRange(0, 9), help="The highest goes first.")
 @_batch_option
 @_at_once_option
+@_only_option
 def rule_change(
     rule: str,
     data: Path,
     *,
+    block: str | None,
     parameters: str | None,
     priority: int | None,
     batch: int | None,
     at_once: int | None,
+    names: tuple[str, ...],
 ) -> None:
-    """Give a rule other parameters, priority or limits, from now on; `rule run` does what is there again."""
+    """Give a rule another block, other parameters, files, priority or limits, from now on.
+
+    `rule run` does what is there again: results of another block become new versions of what the one before made.
+    """
     from server.hooks.rules import change_rule, find_rule
 
     given = None if parameters is None else read_parameters(parameters)
+    block = None if block is None else _block_named(block)
     with changing(data, f"rule change {rule}") as session:
         found = find_rule(session, rule)
-        change_rule(session, found, parameters=given, priority=priority, batch=batch, at_once=at_once)
+        change_rule(
+            session,
+            found,
+            parameters=given,
+            priority=priority,
+            batch=batch,
+            at_once=at_once,
+            names=read_patterns(names),
+            block=block,
+        )
     click.echo(f"Rule {rule} is changed.  For what it did already: mb-server rule run {rule}", err=True)
 
 

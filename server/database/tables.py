@@ -375,7 +375,7 @@ class RuleRow(Base):
     seen_stamp: up to where the space of the source was followed; the jobs for all before it are made.
     priority: 0 to 9, the highest goes first.  made_stamp: what the space had when the rule was made; what is not newer
     was there already.  turn: counts up over all rules with each run that is begun, so that they take turns.
-    shadow: see server.hooks.shadowing.
+    shadow: see server.hooks.shadowing.  names: JSON, patterns of the files that it takes; of none: all.
     batch: how many files one run may bring.  at_once: how many runs there may be beside each other.  None: as many as
     the block and the machine allow.  settle_ms: the block works on whole folders, each when it was at rest for so long;
     None: on each file.
@@ -398,6 +398,7 @@ class RuleRow(Base):
     at_once: Mapped[int | None] = mapped_column(Integer)
     settle_ms: Mapped[int | None] = mapped_column(BigInteger)
     shadow: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
+    names: Mapped[str] = mapped_column(String, default="[]", server_default="[]")
     created_at_ms: Mapped[int] = mapped_column(BigInteger)
 
 

@@ -7,7 +7,7 @@ May import: sqlalchemy, protocol, blocks, server.access, server.database, server
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -15,7 +15,7 @@ from uuid import UUID
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
-from blocks.contract.manifest import Produces, Unit
+from blocks.contract.manifest import Manifest, Produces, Unit, names_fit
 from blocks.contract.parameters import with_defaults
 from blocks.runners.trying import find_block
 from protocol.errors import BadRequest, NotFound, Refused
@@ -53,7 +53,8 @@ class Folder:
 class Rule:
     """parameters: as the block's manifest completes them.  jobs: how many there are in each state.  batch: how many
     files a run may bring.  at_once: how many runs there may be.  None: as many as the block and the machine allow.
-    settle_ms: it works on folders, each when it was at rest for so long; None: on files."""
+    settle_ms: it works on folders, each when it was at rest for so long; None: on files.  names: patterns of the files
+    that it takes; of none: all."""
 
     id: UUID
     block: str
@@ -66,6 +67,7 @@ class Rule:
     at_once: int | None = None
     shadow: bool = False
     settle_ms: int | None = None
+    names: tuple[str, ...] = ()
     source_path: str = ""
     target_path: str = ""
     jobs: Mapping[str, int] | None = None
@@ -73,6 +75,10 @@ class Rule:
     @property
     def leads_out_of_an_intake(self) -> bool:
         return self.source.is_intake and self.target.space != self.source.space
+
+    def takes(self, name: str) -> bool:
+        """name: the file's own, without its folders."""
+        return names_fit(self.names, name)
 
     @property
     def short(self) -> str:
@@ -122,15 +128,56 @@ def add_rule(
     batch: int | None = None,
     at_once: int | None = None,
     shadow: bool = False,
+    names: Sequence[str] = (),
 ) -> Rule:
     """From now on, and for what is there already unless `new_only`.
 
     Raises NotFound: no such block.  Raises BadRequest: parameters that it does not take.  Raises Refused: results
     would come out of an intake by a block that is not made for it, out of the shadow, or be worked on again for ever.
-    priority: 0 to 9.  shadow: see server.hooks.shadowing.
+    priority: 0 to 9.  shadow: see server.hooks.shadowing.  names: of `Rule`.
     """
     manifest, _ = find_block(block)
     complete = with_defaults(manifest.parameters, dict(parameters))
+    _refuse(session, block, manifest, source, target, shadow=shadow, names=names)
+    row = RuleRow(
+        id=fresh_id(now_ms).bytes,
+        space=source.space,
+        node=source.node.bytes,
+        block=block,
+        parameters=json.dumps(complete, sort_keys=True),
+        target_space=target.space,
+        target=target.node.bytes,
+        enabled=True,
+        seen_stamp=_stamp(session, source.space) if new_only else 0,
+        priority=priority,
+        batch=batch,
+        at_once=at_once,
+        shadow=shadow,
+        settle_ms=_settle_ms(manifest),
+        names=json.dumps(list(names)),
+        made_stamp=_stamp(session, source.space),
+        created_at_ms=now_ms,
+    )
+    session.add(row)
+    session.flush()
+    return _value(session, row)
+
+
+def _settle_ms(manifest: Manifest) -> int | None:
+    return manifest.settle_seconds * 1_000 if manifest.unit is Unit.FOLDER else None
+
+
+def _refuse(
+    session: Session,
+    block: str,
+    manifest: Manifest,
+    source: Folder,
+    target: Folder,
+    *,
+    shadow: bool,
+    names: Sequence[str],
+) -> None:
+    """Raises Refused: such a rule may not be."""
     shadowing.refuse(
         session, manifest, shadow=shadow, source=source.space, target=target.space, intake=source.is_intake
     )
@@ -154,27 +201,11 @@ def add_rule(
             f"{block} makes new versions of the files themselves, which stay where they are",
             hint="Name the folder of the files as the target too.",
         )
-    row = RuleRow(
-        id=fresh_id(now_ms).bytes,
-        space=source.space,
-        node=source.node.bytes,
-        block=block,
-        parameters=json.dumps(complete, sort_keys=True),
-        target_space=target.space,
-        target=target.node.bytes,
-        enabled=True,
-        seen_stamp=_stamp(session, source.space) if new_only else 0,
-        priority=priority,
-        batch=batch,
-        at_once=at_once,
-        shadow=shadow,
-        settle_ms=manifest.settle_seconds * 1_000 if manifest.unit is Unit.FOLDER else None,
-        made_stamp=_stamp(session, source.space),
-        created_at_ms=now_ms,
-    )
-    session.add(row)
-    session.flush()
-    return _value(session, row)
+    if names and source.is_intake and target.space != source.space:
+        raise Refused(
+            "What comes into an intake is cleaned or held back, whatever it is called",
+            hint="Leave the names away; outside of an intake a rule may choose.",
+        )
 
 
 def work_on_intake(session: Session, project: str, *, now_ms: int) -> list[Rule]:
@@ -269,19 +300,34 @@ def change_rule(
     enabled: bool | None = None,
     batch: int | None = None,
     at_once: int | None = None,
+    names: Sequence[str] | None = None,
+    block: str | None = None,
 ) -> None:
     """What is None stays.  From now on: what was done stays as it is until `run_again`.
 
-    batch, at_once: 0: as many as the block and the machine allow.
+    batch, at_once: 0: as many as the block and the machine allow.  names: of `Rule`.  block: in place of the one there
+    is, which is told the same unless `parameters` are given; its results become new versions of what that one made.
 
-    A rule that is off makes no jobs and begins none; what came meanwhile is done when it is on again.  Raises
-    BadRequest: parameters that the block does not take.
+    A rule that is off makes no jobs and begins none; what came meanwhile is done when it is on again.  Raises NotFound:
+    no such block.  Raises BadRequest: parameters that the block does not take.  Raises Refused: as `add_rule`.
     """
-    values: dict[str, Any] = {"priority": priority, "enabled": enabled}
-    if parameters is not None:
-        manifest, _ = find_block(rule.block)
-        complete = with_defaults(manifest.parameters, dict(parameters))
-        values["parameters"] = json.dumps(complete, sort_keys=True)
+    values: dict[str, Any] = {"priority": priority, "enabled": enabled, "block": block}
+    manifest, _ = find_block(block or rule.block)
+    if block is not None or parameters is not None:
+        told = rule.parameters if parameters is None else parameters
+        values["parameters"] = json.dumps(with_defaults(manifest.parameters, dict(told)), sort_keys=True)
+    if block is not None or names is not None:
+        if (rule.settle_ms is None) != (_settle_ms(manifest) is None):
+            raise Refused(
+                f"{manifest.name} and the block of this rule do not both work on whole folders",
+                hint="Add a rule of its own for it, and remove this one.",
+            )
+        values["settle_ms"] = _settle_ms(manifest)
+        chosen = rule.names if names is None else names
+        values["names"] = json.dumps(list(chosen))
+        _refuse(
+            session, block or rule.block, manifest, rule.source, rule.target, shadow=rule.shadow, names=chosen
+        )
     values = {name: value for name, value in values.items() if value is not None}
     limits = {"batch": batch, "at_once": at_once}
     values |= {name: value or None for name, value in limits.items() if value is not None}
@@ -331,6 +377,7 @@ def _value(session: Session, row: RuleRow, *, jobs: Mapping[str, int] | None = N
         at_once=row.at_once,
         shadow=row.shadow,
         settle_ms=row.settle_ms,
+        names=tuple(json.loads(row.names)),
         source_path=path_of(session, source),
         target_path=path_of(session, target),
         jobs=jobs,

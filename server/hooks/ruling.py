@@ -9,6 +9,7 @@ right to manage rules there.  Of any other rule nothing is told, not even that i
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from uuid import UUID
 
@@ -54,14 +55,13 @@ def add_rule(
     priority: int,
     batch: int | None,
     at_once: int | None,
+    names: Sequence[str],
 ) -> Rule:
     """Between two folders of this view, by a block that this server offers: nobody names a folder of the server here.
 
     Raises as `rules.add_rule` does.
     """
-    if block not in known_blocks():
-        known = ", ".join(sorted(known_blocks()))
-        raise NotFound(f"There is no block {block[:80]!r} on this server", hint=f"Choose one of: {known}.")
+    must_be_offered(block)
     made = rules.add_rule(
         session,
         block,
@@ -73,8 +73,16 @@ def add_rule(
         priority=priority,
         batch=batch,
         at_once=at_once,
+        names=names,
     )
     return rule_of(session, view, made.id)
+
+
+def must_be_offered(block: str) -> None:
+    """Raises NotFound: this server offers no such block."""
+    if block not in known_blocks():
+        known = ", ".join(sorted(known_blocks()))
+        raise NotFound(f"There is no block {block[:80]!r} on this server", hint=f"Choose one of: {known}.")
 
 
 def path_in(session: Session, view: ReadableView, folder: Folder) -> str:

@@ -93,6 +93,12 @@ class Bench:
             return await self._work_through_folder(manifest, block, batch[0], folder)
         found = await self._database.read(lambda session: job_folder.find_inputs(session, self._store, batch))
         await asyncio.to_thread(job_folder.make_folder, folder)
+        if passed_over := [
+            job for job in batch if job.id in found and not job.rule.takes(found[job.id].path[-1])
+        ]:
+            await self._database.write(lambda session: self._pass_over(session, passed_over))
+            batch = [job for job in batch if job not in passed_over]
+            found = {job.id: found[job.id] for job in batch if job.id in found}
         names = {job.id: str(place) for place, job in enumerate(batch)}
         kinds = await self._database.read(
             lambda session: {
@@ -141,7 +147,7 @@ class Bench:
                     session, self._store, found[place], folder, str(place)
                 )
             )
-            if _takes(manifest, found[place], kind):
+            if job.rule.takes(found[place].path[-1]) and _takes(manifest, found[place], kind):
                 files.append(_input(str(place), found[place], kind))
             else:
                 await asyncio.to_thread((folder / IN / str(place)).unlink)
@@ -169,6 +175,12 @@ class Bench:
             await self._did_not_finish(mine, ran)
             return None
         return (await asyncio.to_thread(check_finished, folder, task, manifest)).result.files
+
+    def _pass_over(self, session: Session, others: Sequence[Leased]) -> None:
+        """Files of other names than the rule takes."""
+        for job in others:
+            reasons = [Reason(code="not-chosen", text=f"The rule takes {', '.join(job.rule.names)}.")]
+            jobs.end(session, job, State.UNCHANGED, reasons=reasons, now_ms=self._clock())
 
     def _end_without(
         self, session: Session, manifest: Manifest, others: Sequence[Leased], kinds: dict[int, str]

@@ -82,6 +82,7 @@ async def post_rule(call: Call, asked: NewRule) -> Rule:
             priority=asked.priority,
             batch=asked.batch or None,
             at_once=asked.at_once or None,
+            names=asked.names,
         )
 
     return await _noted(call, f"add {asked.block}", add)
@@ -89,7 +90,7 @@ async def post_rule(call: Call, asked: NewRule) -> Rule:
 
 @route("POST", _ONE, on=On.VIEW, action=Action.RULES, request=ChangeRule, answer=Rule)
 async def post_rule_change(call: Call, asked: ChangeRule) -> Rule:
-    """Give a rule other parameters, another priority or other limits, or switch it off or on.
+    """Give a rule another block, other parameters, files, priority or limits, or switch it off or on.
 
     What it made already stays as it is until it is run again.
     """
@@ -97,6 +98,8 @@ async def post_rule_change(call: Call, asked: ChangeRule) -> Rule:
     def change(session: Session) -> rules.Rule:
         rule = _found(session, call)
         text = asked.parameters
+        if asked.block is not None:
+            ruling.must_be_offered(asked.block)
         rules.change_rule(
             session,
             rule,
@@ -105,6 +108,8 @@ async def post_rule_change(call: Call, asked: ChangeRule) -> Rule:
             enabled=asked.enabled,
             batch=asked.batch,
             at_once=asked.at_once,
+            names=asked.names,
+            block=asked.block,
         )
         return _found(session, call)
 
@@ -195,4 +200,5 @@ def _message(session: Session, call: Call, rule: rules.Rule) -> Rule:
         batch=rule.batch,
         at_once=rule.at_once,
         progress=progress_of(rule.jobs or {}, pace_of(session, rule.id.bytes, now_ms=now_ms), now_ms=now_ms),
+        names=rule.names,
     )

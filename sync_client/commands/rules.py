@@ -14,7 +14,7 @@ import click
 from protocol.errors import BadRequest, NotFound
 from protocol.limits import MAX_BATCH_FILES, MAX_RUNS
 from protocol.names import shown
-from protocol.parameters import read_parameters
+from protocol.parameters import read_parameters, read_patterns
 from sync_client import screens
 from sync_client.commands.folders import view_of
 from sync_client.commands.places import node_at, remote_at
@@ -44,6 +44,13 @@ _at_once = click.option(
     type=click.IntRange(0, MAX_RUNS),
     metavar="N",
     help="At most N runs beside each other; 0: as many as the server allows.",
+)
+_only = click.option(
+    "--only",
+    "names",
+    multiple=True,
+    metavar="PATTERN",
+    help="Only files of this name, as *.nii.gz; may be said several times. '*' is every file.",
 )
 
 
@@ -107,6 +114,7 @@ def rule_show(home: ClientHome, rule: str, *, as_json: bool) -> None:
 @_priority
 @_batch
 @_at_once
+@_only
 @click.option("--new-only", is_flag=True, help="Leave alone what is there already.")
 @as_json
 @pass_home
@@ -120,6 +128,7 @@ def rule_add(
     priority: int | None,
     batch: int | None,
     at_once: int | None,
+    names: tuple[str, ...],
     new_only: bool,
     as_json: bool,
 ) -> None:
@@ -138,6 +147,7 @@ def rule_add(
                 "priority": 5 if priority is None else priority,
                 "batch": batch or 0,
                 "at_once": at_once or 0,
+                "names": read_patterns(names) or (),
             },
         )
     )
@@ -148,10 +158,12 @@ def rule_add(
 
 @rule_group.command("change", epilog=help_end("mb-sync rule change 3f9a21c0 --off"))
 @_rule
+@click.option("--block", help="In place of the one there is; `rule blocks` lists them.")
 @_parameters
 @_priority
 @_batch
 @_at_once
+@_only
 @click.option("--on/--off", "enabled", default=None, help="Switch it on, or off for a while.")
 @as_json
 @pass_home
@@ -159,22 +171,36 @@ def rule_change(
     home: ClientHome,
     rule: str,
     *,
+    block: str | None,
     parameters: str | None,
     priority: int | None,
     batch: int | None,
     at_once: int | None,
+    names: tuple[str, ...],
     enabled: bool | None,
     as_json: bool,
 ) -> None:
-    """Change a rule from now on. What it did stays as it is until `rule run`."""
+    """Change a rule from now on. What it did stays as it is until `rule run`.
+
+    Results of another block then become new versions of what the one before made.
+    """
     from protocol.hooks import ChangeRule  # noqa: PLC0415 - msgspec: the --help of all commands reads this file
 
-    if all(one is None for one in (parameters, priority, batch, at_once, enabled)):
-        raise click.UsageError("Say --parameters, --priority, --batch, --at-once, --on or --off.")
+    patterns = read_patterns(names)
+    if all(one is None for one in (block, parameters, priority, batch, at_once, patterns, enabled)):
+        raise click.UsageError(
+            "Say --block, --parameters, --priority, --batch, --at-once, --only, --on or --off."
+        )
     if parameters is not None:
         read_parameters(parameters)
     asked = ChangeRule(
-        parameters=parameters, priority=priority, enabled=enabled, batch=batch, at_once=at_once
+        block=block,
+        parameters=parameters,
+        priority=priority,
+        enabled=enabled,
+        batch=batch,
+        at_once=at_once,
+        names=patterns,
     )
     changed = asyncio.run(_changed(read_account(home), rule, asked))
     tell(_facts(changed), "\n".join(_lines(changed)), json_wanted=as_json)
@@ -294,8 +320,9 @@ def _lines(rule: Rule) -> list[str]:
     far = "" if rule.progress is None or not counts else f"{rule.progress.words} "
     limits = [f"{rule.batch} files in a run"] * bool(rule.batch)
     limits += [f"{rule.at_once} {'run' if rule.at_once == 1 else 'runs'} at once"] * bool(rule.at_once)
+    only = f"  only {shown(', '.join(rule.names))}" if rule.names else ""
     return [
-        f"{rule.short}  {shown(rule.block)}{'' if rule.enabled else '  (off)'}",
+        f"{rule.short}  {shown(rule.block)}{only}{'' if rule.enabled else '  (off)'}",
         f"          {screens.shown_remote(rule.source)} → {target}",
         f"          {far}({counts})" if counts else "          no file yet",
         *([f"          at most {', '.join(limits)}"] if limits else []),
@@ -328,6 +355,7 @@ def _facts(rule: Rule) -> dict[str, Any]:
         "priority": rule.priority,
         "batch": rule.batch,
         "at_once": rule.at_once,
+        "names": rule.names,
         "progress": None
         if rule.progress is None
         else {

@@ -50,5 +50,15 @@ def test_an_owner_makes_changes_runs_and_ends_a_rule(server: RunningServer, tmp_
     assert changed.returncode == 0, changed.stderr
     [listed] = ben.mb_sync.json("rule", "list", "/Projects/Nerves")
     assert (listed["priority"], listed["enabled"], listed["jobs"]) == (3, False, {"waiting": 1})
+    chosen = ben.mb_sync.json(
+        "rule", "change", rule, "--only", "*.dcm", "--only", "*.ima", "--block", "deidentify"
+    )
+    assert (chosen["block"], chosen["names"]) == ("deidentify", ["*.dcm", "*.ima"])
+    assert "only *.dcm, *.ima" in ben.mb_sync.done("rule", "list")
+    folders = ben.mb_sync("rule", "change", rule, "--only", "Raw/*.dcm")
+    assert (folders.returncode, "no pattern of a file's name" in folders.stderr) == (1, True)
+    changed = server.command("rule", "change", rule, "--only", "*", "--block", "dicom-deidentify")
+    assert changed.returncode == 0, changed.stderr
+    assert "only" not in server.command("rule", "list").stdout
     assert "is gone" in ben.mb_sync.done("rule", "remove", rule)
     assert "There are no rules" in ben.mb_sync.done("rule", "list")

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection
 
-HEAD = "0023"
+HEAD = "0024"
 
 
 def upgrade(connection: Connection) -> None:

@@ -14,6 +14,7 @@ from protocol.hooks import Blocks, ChangeRule, NewRule, Rule, RuleRun, Rules
 from server.access.projects import give_role
 from server.access.rights import Role
 from server.database.tables import AuditRow, RuleRow
+from server.hooks import rules
 from server.http import rules as handlers
 from tests.server.hooks.test_intake import NAMES, a_slice
 from tests.server.http.test_sharing import Person
@@ -154,6 +155,68 @@ async def test_a_rule_has_limits_and_tells_how_far_it_is(tmp_path: Path) -> None
                 "POST", f"{owner.caller.at}/rules/{made.rule}", body=limits
             )
             assert (status, b"bad-request" in body) == (400, True)
+
+
+async def test_a_rule_takes_files_of_some_names_and_another_block(tmp_path: Path) -> None:
+    async with an_imaging_project(tmp_path / "data") as imaging:
+        owner = await an_owner(imaging)
+        raw, clean = await owner.folder("Raw"), await owner.folder("Clean")
+        for name in ("one.DCM", "two.dcm", "three.ima"):
+            await owner.file(name, a_slice(len(name)), raw)
+        made = await add(owner, raw, clean, names=("*.dcm",))
+        assert made.names == ("*.dcm",)
+        jobs = await imaging.ended(3)
+        assert sorted(job.state for job in jobs) == ["published", "published", "unchanged"]
+        [passed_over] = [job.reasons for job in jobs if job.state == "unchanged"]
+        assert passed_over == (("not-chosen", "The rule takes *.dcm."),)
+
+        path = f"/{made.rule}"
+        changed = await ask(owner, "POST", path, Rule, ChangeRule(names=("three*", "one*")))
+        assert changed.names == ("three*", "one*")
+        assert (await ask(owner, "POST", f"{path}/run", RuleRun)).files == 3
+        await imaging.ended(3)
+        first = {path: data for path, data in (await imaging.out()).items() if path.startswith("Clean/")}
+        assert len(first) == 3  # what came out of two.dcm before stays
+
+        other = ChangeRule(block="deidentify", names=(), parameters='{"preset": "paper"}')
+        changed = await ask(owner, "POST", path, Rule, other)
+        assert (changed.block, changed.names, changed.parameters["preset"]) == ("deidentify", (), "paper")
+        assert (await ask(owner, "POST", f"{path}/run", RuleRun)).files == 3
+        await imaging.ended(3)
+        then = {path: data for path, data in (await imaging.out()).items() if path.startswith("Clean/")}
+        assert then.keys() == first.keys()  # new versions of the same files
+        assert not set(then.values()) & set(first.values())
+
+
+async def test_a_rule_cannot_become_what_it_could_not_be_made_as(tmp_path: Path) -> None:
+    async with an_imaging_project(tmp_path / "data", working=False) as imaging:
+        owner = await an_owner(imaging)
+        raw, clean = await owner.folder("Raw"), await owner.folder("Clean")
+        labelling = await add(owner, raw, raw, block="classify")
+        made = await add(owner, raw, clean)
+        for rule, asked, error, words in (
+            (labelling, ChangeRule(block="deidentify"), Refused, "would lie in the folder"),
+            (made, ChangeRule(block="dicom-to-volume", parameters="{}"), Refused, "whole folders"),
+            (
+                made,
+                ChangeRule(block="classify"),
+                BadRequest,
+                "parameters",
+            ),  # what it is told goes with the old one
+            (made, ChangeRule(block=str(tmp_path)), NotFound, "Choose one of"),
+        ):
+            with pytest.raises(error, match=words):
+                await ask(owner, "POST", f"/{rule.rule}", Rule, asked)
+        assert [one.block for one in (await ask(owner, "GET", "", Rules)).rules] == [
+            "classify",
+            "dicom-deidentify",
+        ]
+        with imaging.server.service.database.writing() as session:
+            [of_intake] = [one for one in rules.list_rules(session) if one.leads_out_of_an_intake]
+            with pytest.raises(Refused, match="whatever it is called"):
+                rules.change_rule(session, of_intake, names=("*.dcm",))
+            with pytest.raises(Refused, match="may not bring anything out"):
+                rules.change_rule(session, of_intake, block="classify", parameters={})
 
 
 async def test_who_is_in_charge_sees_which_blocks_there_are_and_what_they_may_be_told(tmp_path: Path) -> None:

@@ -312,7 +312,7 @@ def depth_of(kind: inspect.Type) -> int:
             return 1 + depth_of(kind.item_type)
         case inspect.UnionType():
             return max(depth_of(one) for one in kind.types)
-        case inspect.DictType() | inspect.VarTupleType() | inspect.SetType():
+        case inspect.DictType() | inspect.SetType():
             raise AssertionError("say the bounds of this type here")
         case _:
             return 0
