@@ -1,7 +1,7 @@
 """What `mb-sync doctor` says of one thing: how it is, and what to do.
 
 Owns: the findings and the judgement behind each, from numbers and words that were looked up elsewhere.  Pure.
-May import: the standard library, sync_client.screens.
+May import: the standard library, sync_client.screens, engine.file_systems.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from pathlib import PurePosixPath
 
 from sync_client import screens
+from sync_client.engine.file_systems import NETWORK_KINDS
 
 MB, GB = 1_000_000, 1_000_000_000
 LEAST_ROOM_BYTES = 100 * MB  # below, nothing can be worked with
@@ -19,15 +19,6 @@ LITTLE_ROOM_BYTES = GB
 CLOCK_SECONDS = 10.0  # what nobody minds; a `Date` has whole seconds and travels a while
 CLOCK_LIMIT_SECONDS = 86_400.0  # beyond it certificates are not believed any more
 WATCHES_SHARE = 0.9  # other programs watch too
-
-# Where another computer may change files without this system's word for it, by the kernel's names.
-NETWORK_KINDS = frozenset(
-    {
-        *("nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "ncpfs", "9p", "ceph", "lustre", "gpfs", "beegfs"),
-        *("orangefs", "pvfs2", "glusterfs", "coda", "virtiofs", "fuse.sshfs", "fuse.glusterfs", "fuse.ceph"),
-        *("fuse.rclone", "fuse.davfs", "fuse.beegfs", "davfs", "panfs", "wekafs", "quobyte"),
-    }
-)
 
 
 class Level(StrEnum):
@@ -117,8 +108,8 @@ def file_system(place: str, kind: str, **facts: Fact) -> Finding:
         return warning(
             "file-system",
             f"{place} lies on a network file system ({kind})",
-            "What other computers change there is not told to this one: a scan finds it, every quarter of an hour."
-            " Let one computer alone follow it.",
+            "What other computers change there is not told to this one: a scan finds it, every minute or, where that"
+            " takes long, less often. Let one computer alone follow it.",
             kind=kind,
             **facts,
         )
@@ -137,24 +128,6 @@ def home_file_system(place: str, kind: str) -> Finding:
             kind=kind,
         )
     return ok("home", f"The client home is {place}", kind=kind)
-
-
-def mounted_kind(mountinfo: str, path: str) -> str:
-    """The kind of file system that `path` lies on, from the text of /proc/self/mountinfo; "": it does not say.
-
-    Both with each byte as one sign (latin-1); path: whole, with all links followed.  Of several mounts on one place
-    the last one counts.  Source: proc(5), /proc/pid/mountinfo; a space in a path stands there as \\040.
-    """
-    best, kind = -1, ""
-    for line in mountinfo.splitlines():
-        before, dash, after = line.partition(" - ")
-        fields = before.split(" ")
-        if not dash or len(fields) < 5:
-            continue
-        point = fields[4].encode("latin-1").decode("unicode_escape")
-        if PurePosixPath(path).is_relative_to(point) and len(point) >= best:
-            best, kind = len(point), after.split(" ")[0]
-    return kind
 
 
 # ---- the screen ------------------------------------------------------------------------------------------

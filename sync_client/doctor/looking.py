@@ -1,7 +1,8 @@
 """What `mb-sync doctor` looks at: the server, this computer, the client home, the followed folders.
 
 Owns: the checks, their order, how each is looked up.  Changes nothing, and works with and without a running client.
-May import: the standard library, protocol, control, home, lock, token_keeping, doctor.findings.
+May import: the standard library, protocol, control, home, lock, token_keeping, doctor.findings,
+engine.file_systems.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from sync_client import screens, token_keeping
 from sync_client.control import NotRunning, TimeIsUp, ask
 from sync_client.doctor import findings
 from sync_client.doctor.findings import Finding, error, ok, warning
+from sync_client.engine.file_systems import kind_of
 from sync_client.home import SIGN_IN_AGAIN, ClientHome, NotSignedInHere, read_account, read_identity
 from sync_client.lock import is_held
 from sync_client.token_keeping import Kept
@@ -91,15 +93,6 @@ def _home(home: ClientHome) -> Iterator[Finding]:
     else:
         yield ok("home-rights", "Only you may look into it", mode=f"{mode:04o}")
     yield findings.room("home-room", "the client home", shutil.disk_usage(home.path).free)
-
-
-def kind_of(path: Path) -> str:
-    """Of the file system that it lies on, as the kernel names it; "" where that is not told."""
-    try:
-        table = Path("/proc/self/mountinfo").read_bytes().decode("latin-1")
-    except OSError:
-        return ""
-    return findings.mounted_kind(table, os.fsencode(os.path.realpath(path)).decode("latin-1"))
 
 
 def _state(home: ClientHome) -> Iterator[Finding]:

@@ -1,6 +1,6 @@
 """What may leave this computer of a log: our own words, and counts.
 
-Owns: that rule.  May import: the standard library, doctor.findings.
+Owns: that rule.  May import: the standard library, engine.file_systems.
 
 Nothing is looked for that must not leave; what is known to be ours is let through.  A word passes if the text of our
 own program holds it, a value if it is a number or such a word.  All else becomes "…".  What names this person, this
@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from types import CodeType
 
-from sync_client.doctor.findings import NETWORK_KINDS
+from sync_client.engine.file_systems import NETWORK_KINDS
 
 LEFT_OUT = "…"
 PACKAGES = ("sync_client", "protocol")

@@ -37,6 +37,7 @@ from sync_client.engine.batches import is_cloned, note_device
 from sync_client.engine.claiming import claim, let_go, refuse_others
 from sync_client.engine.database import StateDatabase
 from sync_client.engine.disk import FollowedRoot
+from sync_client.engine.file_systems import lies_on_a_network
 from sync_client.engine.limits import Limits, read_limits, write_limits
 from sync_client.engine.marker import Marker, remove_marker, write_marker
 from sync_client.engine.notices import AGAIN_SECONDS, Heard
@@ -287,10 +288,11 @@ class Engine:
         def on_lost(reason: str) -> None:
             loop.call_soon_threadsafe(sync.watcher_lost, reason)
 
+        # Before it starts: what it says of itself while it does is to stand.
+        sync.is_watched(on_network=await asyncio.to_thread(lies_on_a_network, sync.folder.local))
         watcher = watcher_for(sync.folder.local)
         await asyncio.to_thread(watcher.start, on_dirty, on_lost)
         self._watchers[sync.folder.id] = watcher
-        sync.watch_note = ""
         sync.look_at_all()  # what happened before the first watch stood
 
     def _unwatch(self, sync: FolderSync) -> None:

@@ -36,6 +36,7 @@ from sync_client.engine.manifests import Manifests
 from sync_client.engine.putting_back import PuttingBack
 from sync_client.engine.reading import ReadFile, Unreadable, read_files
 from sync_client.engine.scan import FolderListing, Odd, list_folders, list_on, list_tree
+from sync_client.engine.scan_times import ScanTimes
 from sync_client.engine.stored_trees import KnownLocally, StoredTrees
 from sync_client.engine.threads import in_thread
 from sync_client.engine.trees import Content, Fingerprint, Local, Row, Side
@@ -86,6 +87,7 @@ class Looker:
         self._buried = not (folder.at_head or trees.is_empty())  # a page since the head took something away
         self._server_moved = True
         self._everything = True
+        self.times = ScanTimes(time.monotonic())
         self._folders: set[Parts] = set()
         self.ignoring = Ignoring(obeys=not only_down)
         self.ignored: dict[Parts, set[str]] = {}  # what was synced and is ignored now, by folder
@@ -126,8 +128,8 @@ class Looker:
         """The feed was read to its head, and nobody said that it moved since."""
         return self._folder.at_head and not self._server_moved
 
-    def next_at(self) -> float | None:
-        return min(self._later.values(), default=None)
+    def next_at(self) -> float:
+        return min([self.times.due_at(), *self._later.values()])
 
     @property
     def root_is_gone(self) -> bool:
@@ -152,6 +154,8 @@ class Looker:
         if self._server_moved:
             looked = await self._read_feed()
         now = time.monotonic()
+        if now >= self.times.due_at():
+            self.at_everything()
         due = {parts for parts, moment in self._later.items() if moment <= now}
         for parts in due:
             del self._later[parts]
@@ -259,7 +263,8 @@ class Looker:
     # ---- the disk ----------------------------------------------------------------------------------------
 
     async def _scan(self, root: FollowedRoot, due: set[Parts]) -> None:
-        everything = self._everything and not self._trees.is_empty()
+        whole, cpu = self._everything, time.process_time()
+        everything = whole and not self._trees.is_empty()
         folders: set[Parts] = {()} if self._everything else self._folders | due
         waiting, self._postponed = self._postponed, []
         postponed = list(waiting)
@@ -287,6 +292,8 @@ class Looker:
         self._take_bound(listings, bound)
         self._postponed = later
         self._take_rules(everything=everything)
+        if whole:
+            self.times.looked(time.monotonic(), time.process_time() - cpu)
 
     async def _list_everything(self, root: FollowedRoot, ignoring: Ignoring) -> list[FolderListing]:
         """Each folder after its parent.  Of one in which nothing changed no file is kept, so that what a look at

@@ -54,6 +54,10 @@ _WATCH_NOTES = {
     "gone": "The folder was moved or unmounted.",
     "failed": "The folder cannot be watched: changes are found by scanning every few minutes.",
 }
+_NETWORK_NOTE = (
+    "The folder lies on a network file system: what other computers change there is found by scanning every few"
+    " minutes."
+)
 
 
 def status(engine: Engine) -> Answer:
@@ -231,6 +235,8 @@ def _notes(engine: Engine, sync: FolderSync) -> list[str]:
         notes.append(f"{first}{others}: {names[0]['reason']}; on such a computer the name looks different.")
     if sync.watch_note:
         notes.append(_WATCH_NOTES.get(sync.watch_note, _WATCH_NOTES["failed"]))
+    elif sync.on_network:
+        notes.append(_NETWORK_NOTE)
     return notes
 
 

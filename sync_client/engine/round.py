@@ -47,6 +47,7 @@ from sync_client.engine.recovery import bring_back_parked, drop_second_name, par
 from sync_client.engine.room import Room
 from sync_client.engine.steps import Fetch, Problem, Remove, Replace
 from sync_client.engine.stored_trees import StoredTrees
+from sync_client.engine.system_calls import give_memory_back
 from sync_client.engine.threads import ended, in_thread
 from sync_client.engine.trash_care import EVERY_SECONDS, Tended, tend
 from sync_client.engine.trees import PARKED, Local, Place, Row, Side
@@ -57,8 +58,8 @@ log = logging.getLogger(__name__)
 SLICE_NODES = 1_000
 QUEUED_NODES = 20_000
 SLICE_BYTES = 16 * 1024 * 1024
-FULL_SCAN_SECONDS = 15 * 60.0
 DEEPEST = 128
+MUCH_WORK_SECONDS = 5.0  # of the processor, in one round: much memory was in use, and is not any more
 READ, WRITE = "read", "write"  # rights
 
 
@@ -90,6 +91,7 @@ class FolderSync:
         self.rounds_ended = 0
         self.disk_events = 0  # how often the watcher spoke
         self.watch_note = ""
+        self.on_network = False  # other computers may change the folder itself
         self.read_only = account.only_down
         self.may_read = True
         self.woken = asyncio.Event()
@@ -135,9 +137,18 @@ class FolderSync:
     def watcher_lost(self, reason: str) -> None:
         """Changes may have gone unseen: look at everything, and say so once."""
         self.watch_note = reason
+        self._judge_sight()
         self.looker.at_everything()
         self.disk_events += 1
         self._wake()
+
+    def is_watched(self, *, on_network: bool) -> None:
+        """A watcher begins to tell."""
+        self.watch_note, self.on_network = "", on_network
+        self._judge_sight()
+
+    def _judge_sight(self) -> None:
+        self.looker.times.blind = self.on_network or self.watch_note in ("limit", "failed")
 
     def set_read_only(self, *, read_only: bool) -> None:
         """What the server says of our right to write here; a change of it makes everything be looked at again."""
@@ -164,7 +175,7 @@ class FolderSync:
         """Until something that was put off is due."""
         now = time.monotonic()
         due = [moment for moment in (self.looker.next_at(), self.troubles.next_at()) if moment is not None]
-        return max(0.02, min([FULL_SCAN_SECONDS, *(moment - now for moment in due)]))
+        return max(0.02, min(due) - now)
 
     @property
     def is_quiet(self) -> bool:
@@ -342,6 +353,7 @@ class FolderSync:
 
     async def round(self) -> None:
         """Look and do, until nothing is left that can be done now."""
+        began = time.process_time()
         self.woken.clear()
         self.rounds_begun += 1
         self._swept_at = None
@@ -392,6 +404,8 @@ class FolderSync:
         self.rounds_ended = self.rounds_begun
         self.stopped = None
         self._quiet = not self.looker.is_due
+        if time.process_time() - began > MUCH_WORK_SECONDS:
+            await in_thread(give_memory_back)
 
     def _ask_about_large_folders(self) -> bool:
         """True: some wait for a person from now on, and the feed is to be judged once more."""

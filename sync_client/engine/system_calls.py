@@ -1,6 +1,6 @@
 """The calls of the operating system that Python has no name for, each with a fallback.
 
-Owns: exchange, rename without replacing, birth times, syncing a whole file system.
+Owns: exchange, rename without replacing, birth times, syncing a whole file system, giving memory back.
 May import: the standard library, sync_client.engine.trees.
 
 Everything takes (folder descriptor, name) pairs and never follows a link.  Linux answers by `renameat2`,
@@ -48,12 +48,19 @@ def _find(name: str, *argument_types: Any) -> Callable[..., int] | None:
 _int, _text, _uint = ctypes.c_int, ctypes.c_char_p, ctypes.c_uint
 _renameat2 = _find("renameat2", _int, _text, _int, _text, _uint)
 _syncfs = _find("syncfs", _int)
+_malloc_trim = _find("malloc_trim", ctypes.c_size_t)
 _statx = _find("statx", _int, _text, _int, _uint, _text)
 
 
 def _failure(name: str) -> OSError:
     number = ctypes.get_errno()
     return OSError(number, os.strerror(number), name)
+
+
+def give_memory_back() -> None:
+    """What much work used and freed goes back to the system; by itself the allocator of glibc keeps most of it."""
+    if _malloc_trim is not None:
+        _malloc_trim(0)
 
 
 # ---- renaming --------------------------------------------------------------------------------------------

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from sync_client.doctor import findings
-from sync_client.doctor.findings import GB, MB, Level, mounted_kind
+from sync_client.doctor.findings import GB, MB, Level
 from sync_client.doctor.looking import ahead_seconds
+from sync_client.engine.file_systems import mounted_kind
 
 DAY = 86_400
 
