@@ -405,6 +405,7 @@ class FolderSync:
         self.stopped = None
         self._quiet = not self.looker.is_due
         if time.process_time() - began > MUCH_WORK_SECONDS:
+            self.trees.let_go()
             await in_thread(give_memory_back)
 
     def _ask_about_large_folders(self) -> bool:

@@ -320,17 +320,26 @@ class StoredTrees:
 
     def undo(self) -> None:
         self._unwritten.clear()
+        self._forget()
+        self.load(row.node for row, _ in self._before.values())  # what the database has of them
+        for row, since in self._before.values():
+            self._rows[row.node.int] = None if _is_empty(row) else row
+            self._keep(row, since)
+        self._unwritten_below = None
+
+    def let_go(self) -> None:
+        """After much work: what was read stays in memory no longer, and is read again when it is asked for."""
+        if not self._unwritten:
+            self._forget()
+        self._db.execute("PRAGMA shrink_memory")  # pages, too
+
+    def _forget(self) -> None:
         self._rows.clear()
         self._stored.clear()
         for folders in self._names.values():
             folders.clear()
         for paths in self._paths.values():
             paths.clear()
-        self.load(row.node for row, _ in self._before.values())  # what the database has of them
-        for row, since in self._before.values():
-            self._rows[row.node.int] = None if _is_empty(row) else row
-            self._keep(row, since)
-        self._unwritten_below = None
 
     def load(self, nodes: Iterable[NodeId]) -> None:
         """Have the rows of these in memory, also that there is none: one question for hundreds."""
