@@ -5,6 +5,7 @@ Some of them may carry real names: nothing of a file is ever shown, not even whe
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -58,11 +59,14 @@ STAYS += ["SeriesNumber", "AcquisitionNumber", "FrameTime", "PatientPosition", "
 
 @cache
 def shipped() -> list[Path]:
+    """DICOM files of the packages, and of the folder that MB_MORE_DICOM names, where it does."""
     found = []
+    more = Path(os.environ["MB_MORE_DICOM"]) if "MB_MORE_DICOM" in os.environ else None
     for package, below in PACKAGES.items():
         spec = find_spec(package)
         assert spec is not None, f"{package} is not installed"
         roots = [Path(place) / below for place in spec.submodule_search_locations or []]
+        roots, more = [*roots, *([] if more is None else [more])], None
         for path in sorted(path for root in roots for path in root.rglob("*") if path.is_file()):
             with path.open("rb") as file:
                 if sniff(file.read(HEAD_BYTES)).startswith("dicom"):
@@ -135,7 +139,7 @@ def test_the_validator_finds_no_error_that_was_not_there_before(tmp_path: Path) 
         if result.data is not None and path.stat().st_size < 300_000 and not is_deflated(result.data)
     ]
     assert len(small) > 150
-    for path, result in small[::2]:
+    for path, result in small if "MB_MORE_DICOM" in os.environ else small[::2]:
         assert result.data is not None
         cleaned = tmp_path / "cleaned.dcm"
         cleaned.write_bytes(result.data)
