@@ -29,7 +29,7 @@ from sync_client.engine.sealing import Seal, StateDamaged
 
 log = logging.getLogger(__name__)
 
-FORMAT = 2
+FORMAT = 3
 ACTIVITY_KEPT = 1_000
 
 _SCHEMA = """
@@ -92,6 +92,11 @@ CREATE TABLE unportable (              -- nodes that were named here, with a nam
 CREATE TABLE excluded (                -- what a person does not want on this computer; engine.exclusion
     folder INTEGER NOT NULL, node BLOB NOT NULL, asked INTEGER NOT NULL, PRIMARY KEY (folder, node)
 ) WITHOUT ROWID;
+""",
+    3: """
+CREATE TABLE waiting (                 -- rows that last and are not in `nodes` yet, many together; a later one counts
+    number INTEGER PRIMARY KEY, folder INTEGER NOT NULL, rows BLOB NOT NULL
+);
 """,
 }
 
@@ -159,8 +164,12 @@ class RowsInMemory(Protocol):
         """What comes now may be undone."""
         ...
 
+    def last(self) -> None:
+        """They are on the disk when this transaction ends, in their table or beside it."""
+        ...
+
     def write(self) -> None:
-        """It is to last."""
+        """Into their table, where anybody finds them."""
         ...
 
     def undo(self) -> None:
@@ -233,8 +242,7 @@ class StateDatabase:
     def close(self) -> None:
         """What was only observed is lost if the disk fails now: it is observed again."""
         try:
-            with self.transaction():
-                pass
+            self.write_rows()
         except sqlite3.Error as error:
             code = getattr(error, "sqlite_errorname", "")
             log.warning("state.db: the last observations were not written code=%s", code)
@@ -280,7 +288,7 @@ class StateDatabase:
             yield
             if self._lasting:
                 for rows in self._waiting.values():
-                    rows.write()
+                    rows.last()
         except BaseException:
             if self._db.in_transaction:  # a full or failing disk ends the whole transaction by itself
                 self._db.execute("ROLLBACK TO block")
@@ -294,6 +302,12 @@ class StateDatabase:
                 self._db.execute("COMMIT")
         finally:
             self._depth = 0
+
+    def write_rows(self) -> None:
+        """Whatever waits stands in its table, and lasts from here on."""
+        with self.transaction():
+            for rows in self._waiting.values():
+                rows.write()
 
     # ---- single facts ------------------------------------------------------------------------------------
 
@@ -377,7 +391,10 @@ class StateDatabase:
     def remove_folder(self, folder: Followed) -> None:
         self._waiting.pop(folder.id, None)
         with self.transaction():
-            for table in ("nodes", "batches", "intents", "activity", "seen_states", "unportable", "excluded"):
+            for table in (
+                *("nodes", "waiting", "batches", "intents", "activity"),
+                *("seen_states", "unportable", "excluded"),
+            ):
                 self._db.execute(f"DELETE FROM {table} WHERE folder = ?", (folder.id,))  # noqa: S608 - our own names
             self._db.execute("DELETE FROM folders WHERE id = ?", (folder.id,))
 

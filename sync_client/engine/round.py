@@ -396,8 +396,7 @@ class FolderSync:
             )
             if not (did or looked or self.looker.is_due):
                 break
-        with self._state.transaction():
-            pass  # whatever was only observed lasts from here on
+        self._state.write_rows()  # whatever was only observed lasts from here on
         self._name_the_stuck()
         await self._tend_gently(self._root)
         self.progress = None

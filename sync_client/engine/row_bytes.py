@@ -1,4 +1,4 @@
-"""A row of the trees as bytes.
+"""A row of the trees as bytes, and many of them.
 
 Owns: the layout.  May import: msgspec, protocol, engine.trees.
 
@@ -9,6 +9,7 @@ any code of ours takes.
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 
 import msgspec
 from msgspec import Struct, msgpack
@@ -32,8 +33,17 @@ class _Stored(Struct, array_like=True, gc=False):
     agreed: Agreed | None
 
 
+class _Waiting(Struct, array_like=True, gc=False):
+    node: NodeId
+    since: int | None
+    remote: Remote | None
+    local: Local | None
+    agreed: Agreed | None
+
+
 _encode = msgpack.Encoder(uuid_format="bytes").encode
 _decode = msgpack.Decoder(_Stored).decode
+_decode_many = msgpack.Decoder(tuple[int, list[_Waiting]]).decode
 _decode_anything = msgpack.Decoder().decode
 
 
@@ -48,6 +58,24 @@ def unpack(node: NodeId, data: bytes) -> Row:
     except (msgspec.DecodeError, ValueError, TypeError, IndexError) as error:
         raise RowDamaged("a row is damaged") from error
     return Row(node, stored.remote, stored.local, stored.agreed)
+
+
+def pack_many(rows: Sequence[tuple[Row, int | None]]) -> bytes:
+    """Rows with what they are marked with: one call for all of them costs a third of one each."""
+    return _encode(
+        (_ROW_FORMAT, [(row.node, since, row.remote, row.local, row.agreed) for row, since in rows])
+    )
+
+
+def unpack_many(data: bytes) -> list[tuple[Row, int | None]]:
+    """Raises RowDamaged: these are not bytes that `pack_many` made."""
+    try:
+        version, rows = _decode_many(data)
+    except (msgspec.DecodeError, ValueError, TypeError) as error:
+        raise RowDamaged("waiting rows are damaged") from error
+    if version != _ROW_FORMAT:
+        raise RowDamaged("waiting rows are of an unknown layout")
+    return [(Row(one.node, one.remote, one.local, one.agreed), one.since) for one in rows]
 
 
 def _from_first_format(data: bytes) -> bytes:

@@ -4,8 +4,9 @@ Owns: how a row is stored and found again, what of it is kept in memory.
 May import: msgspec, protocol.names, engine.trees, engine.database.
 
 Only what was asked for lately is in memory, so a folder of a million nodes costs an idle client little.  Rows are
-written in bulk: when something is to last, or before a question that only the database can answer.  Most rows change
-a few times until then: what was observed is planned and done in the same transaction.
+written in bulk: when there are many, or before a question that only the database can answer.  Most rows change a few
+times until then: seen, read, sent, agreed.  When something is to last meanwhile, the rows that changed are laid down
+in one piece in a table beside (`waiting`), which no index follows: whoever opens the database takes them up from there.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from protocol.ids import NodeId
 from protocol.messages import Kind
 from protocol.names import name_key
 from sync_client.engine.database import StateDatabase
-from sync_client.engine.row_bytes import pack, unpack
+from sync_client.engine.row_bytes import pack, pack_many, unpack, unpack_many
 from sync_client.engine.trees import (
     NO_NODE,
     Local,
@@ -38,6 +39,8 @@ CACHED_FOLDERS = 256
 DEEPEST = 256  # folders on a way up: more than any tree has that hangs on its root
 MANY_QUESTIONS = 500  # about inodes, in one scan
 LISTED_CHILDREN = 5_000  # names of a folder with more are asked of the database one by one
+FEW_ROWS = 200  # so few are written to their table at once when they are to last
+MANY_ROWS = 15_000  # and so many: what waits is gone over now and then
 WORTH_COPYING = 16 * 1024  # bytes: a smaller file is fetched faster than found
 _INT64 = 2**63 - 1  # SQLite has no unsigned integers
 
@@ -94,7 +97,10 @@ class StoredTrees:
         self._rows: dict[int, Row | None] = {}
         self._stored: dict[int, _Stored] = {}  # of the rows in memory those that the database has
         self._unwritten: dict[int, _Waiting] = {}
+        self._unlaid: set[int] = set()  # those of them that would not outlast this process
+        self._laid_down = False  # some of them stand in `waiting`
         self._before: dict[int, _Waiting] = {}  # as `_unwritten` was when the transaction began
+        self._before_unlaid: tuple[set[int], bool] = (set(), False)  # and the other two
         self._unwritten_below: dict[Side, dict[int, list[Row]]] | None = None  # None: to be made anew
         self._names: dict[Side, dict[int, _Names | None]] = {
             Side.REMOTE: {},
@@ -104,6 +110,22 @@ class StoredTrees:
         found = self._db.execute("SELECT max(dirty) FROM nodes WHERE folder = ?", (folder,)).fetchone()
         self._sequence = int(found[0] or 0)
         state.keep_in_memory(folder, self)
+        self._take_up()
+
+    def _take_up(self) -> None:
+        """What was laid down and not written to its table before the last process ended."""
+        found: dict[int, _Waiting] = {}
+        query = "SELECT rows FROM waiting WHERE folder = ? ORDER BY number"
+        for (rows,) in self._db.execute(query, (self._folder,)).fetchall():
+            found.update((row.node.int, (row, since)) for row, since in unpack_many(rows))
+        self._laid_down = bool(found)
+        for row, since in found.values():
+            self.row(row.node)  # what its table has of it
+            self._remember(row.node, None if _is_empty(row) else row)
+            self._keep(row, since)
+            self._sequence = max(self._sequence, since or 0)
+        if self._laid_down:  # still, so none was written meanwhile
+            self._unlaid.clear()
 
     # ---- Trees -------------------------------------------------------------------------------------------
 
@@ -174,6 +196,7 @@ class StoredTrees:
 
     def _keep(self, row: Row, since: int | None) -> None:
         self._unwritten[row.node.int] = (row, since)
+        self._unlaid.add(row.node.int)
         self._unwritten_below = None
 
     # ---- memory ------------------------------------------------------------------------------------------
@@ -275,7 +298,11 @@ class StoredTrees:
                 self._write()
             return
         unwritten, self._unwritten = self._unwritten, {}
+        self._unlaid.clear()
         self._unwritten_below = None
+        if self._laid_down:
+            self._db.execute("DELETE FROM waiting WHERE folder = ?", (self._folder,))
+            self._laid_down = False
         gone: list[tuple[int, bytes]] = []
         batches: dict[str, list[tuple[object, ...]]] = {}
         files = size = 0
@@ -314,6 +341,21 @@ class StoredTrees:
 
     def begin(self) -> None:
         self._before = dict(self._unwritten)
+        self._before_unlaid = (set(self._unlaid), self._laid_down)
+
+    def last(self) -> None:
+        if FEW_ROWS < len(self._unwritten) < MANY_ROWS:
+            self._lay_down()
+        else:
+            self._write()
+
+    def _lay_down(self) -> None:
+        """Of what waits, whatever changed since this was done last."""
+        if self._unlaid:
+            rows = pack_many([self._unwritten[node] for node in self._unlaid])
+            self._db.execute("INSERT INTO waiting (folder, rows) VALUES (?, ?)", (self._folder, rows))
+            self._unlaid.clear()
+            self._laid_down = True
 
     def write(self) -> None:
         self._write()
@@ -325,6 +367,7 @@ class StoredTrees:
         for row, since in self._before.values():
             self._rows[row.node.int] = None if _is_empty(row) else row
             self._keep(row, since)
+        self._unlaid, self._laid_down = self._before_unlaid
         self._unwritten_below = None
 
     def let_go(self) -> None:

@@ -168,6 +168,17 @@ async def test_a_row_that_is_none_is_damage_too(setting: Setting) -> None:
     await goes_on_by_itself(setting, study)
 
 
+@pytest.mark.parametrize("rows", ["c1c1", "9209"])
+async def test_waiting_rows_that_are_none_are_damage_too(setting: Setting, rows: str) -> None:
+    """Found by whoever opens it, who begins anew."""
+    study = await a_synced_study(setting)
+    path = setting.base / "home" / "state.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as database:
+        database.execute("INSERT INTO waiting (folder, rows) VALUES (1, ?)", (bytes.fromhex(rows),))
+    path.with_name("state.db-sum").unlink()
+    await goes_on_by_itself(setting, study)
+
+
 async def test_a_disk_that_fails_is_not_taken_for_damage(setting: Setting) -> None:
     path = setting.base / "state.db"
     with closing(sqlite3.connect(path)) as database:

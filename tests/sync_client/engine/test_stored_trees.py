@@ -104,12 +104,17 @@ class BothAgree(RuleBasedStateMachine):
         rows=st.sampled_from([3, 8, 40_000]),
         folders=st.sampled_from([3, 256]),
         names=st.sampled_from([0, 3, 5_000]),
+        waiting=st.sampled_from([(0, 5), (0, 5_000), (200, 5_000)]),
     )
-    def limits_of_what_is_kept_in_memory(self, rows: int, folders: int, names: int) -> None:
+    def limits_of_what_is_kept_in_memory(
+        self, rows: int, folders: int, names: int, waiting: tuple[int, int]
+    ) -> None:
         self.patch = pytest.MonkeyPatch()
         self.patch.setattr(stored_trees, "CACHED_ROWS", rows)
         self.patch.setattr(stored_trees, "CACHED_FOLDERS", folders)
         self.patch.setattr(stored_trees, "LISTED_CHILDREN", names)
+        self.patch.setattr(stored_trees, "FEW_ROWS", waiting[0])
+        self.patch.setattr(stored_trees, "MANY_ROWS", waiting[1])
 
     def teardown(self) -> None:
         if hasattr(self, "patch"):
@@ -368,6 +373,30 @@ def test_more_new_files_than_are_kept_in_memory_cost_no_more_each(
         assert len(trees._rows) <= 2_000
         assert sorted(seconds[2:])[-2] < 8 * min(seconds) + 0.05  # one may be the machine's
         assert trees.count_dirty() == 12_000
+
+
+def test_many_rows_outlive_a_kill_before_they_stand_in_their_table(tmp_path: Path) -> None:
+    nodes = [NodeId(UUID(int=7 << 76 | number)) for number in range(1, 301)]
+    state = StateDatabase(tmp_path / "state.db")
+    trees = StoredTrees(state, 1, ROOT)
+    for content in (None, Content(Kind.FILE, DIGESTS[1], 5)):  # each is laid down twice
+        with trees.transaction():
+            for number, node in enumerate(nodes):
+                place = Place(ROOT, f"{number}.dcm")
+                local = Local(place, content, Fingerprint(1, number, 1, 5, 1, 1, stat.S_IFREG))
+                trees.save(Row(node, None, local, None), dirty=True)
+    in_table = state.connection.execute("SELECT count(*) FROM nodes").fetchone()
+    assert in_table == (0,), "this test is to be about what is not there yet"
+    before = [trees.row(node) for node in nodes]
+    state.connection.close()
+    (tmp_path / "state.db-open").unlink()
+    with closing(StateDatabase(tmp_path / "state.db")) as state:
+        trees = StoredTrees(state, 1, ROOT)
+        assert [trees.row(node) for node in nodes] == before
+        assert list(trees.dirty()) == nodes
+        state.write_rows()
+        assert state.connection.execute("SELECT count(*) FROM nodes").fetchone() == (300,)
+        assert state.connection.execute("SELECT count(*) FROM waiting").fetchone() == (0,)
 
 
 def test_marking_again_what_is_dirty_keeps_its_turn(tmp_path: Path) -> None:
