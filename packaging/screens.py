@@ -40,6 +40,8 @@ WIDE, NARROW = {"width": 960, "height": 640}, {"width": 320, "height": 700}
 COLOURS = 128  # a page needs no more, and the file is a third
 DARK = ("conflicts",)  # shown in the dark in the docs: one is enough to tell
 
+OF_A_FILE = {"sharing": "Knee study", "versions": "Knee study/protocol.md"}
+
 
 class Camera:
     """every: each picture also in the dark, narrow and in German."""
@@ -169,6 +171,14 @@ def shoot(browser: Browser, folder: Path, camera: Camera, locale: str) -> None:
             part(page, name, wait)
             if act is not None:
                 act(page)
+            camera.take(page, name)
+        server.add_user("ben")
+        lab.mb_sync.done("share", "/Home/Knee study", "--with", "user:ben", "--role", "reader")
+        lab.mb_sync.done("code", "create", "/Home/Knee study", "--label", "Jo, Basel")
+        for name, path in OF_A_FILE.items():
+            page.goto("about:blank")
+            page.goto(desk.address(name, str(followed / path)))
+            expect(page.locator(".items li").first).to_be_visible()
             camera.take(page, name)
         assert window.complaints == [], window.complaints
 

@@ -91,8 +91,8 @@ def create(
         raise click.UsageError("A label has at most 200 characters.")
     account, asked = read_account(home), parse_remote(remote)
     wanted = NewCode(label=label, seconds=expires, devices=devices, pin=pin, approve=approve, browse=browse)
-    made = asyncio.run(_create(account, asked, wanted))
-    link = _link(account, made)
+    made = asyncio.run(make_code(account, asked, wanted))
+    link = link_of(account, made)
     facts = {
         "link": link,
         "code": made.code,
@@ -113,7 +113,7 @@ def create(
 def list_codes(home: ClientHome, *, as_json: bool) -> None:
     """List the codes that you made: who used them, when, from which device, how much."""
     codes = asyncio.run(_listed(read_account(home)))
-    tell([_facts(one) for one in codes], codes_screen(codes, time.time()), json_wanted=as_json)
+    tell([facts_of(one) for one in codes], codes_screen(codes, time.time()), json_wanted=as_json)
 
 
 @code.command("revoke", epilog=help_end("mb-sync code revoke MBS-7K3M9Q"))
@@ -123,7 +123,7 @@ def list_codes(home: ClientHome, *, as_json: bool) -> None:
 def revoke(home: ClientHome, name: str, *, as_json: bool) -> None:
     """End a code within a second, also what is under way. What they have already stays on their computers."""
     wanted = _name(name)
-    asyncio.run(_revoke(read_account(home), wanted))
+    asyncio.run(end_code(read_account(home), wanted))
     tell({"code": wanted, "state": "revoked"}, f"{wanted} opens nothing any more.", json_wanted=as_json)
 
 
@@ -136,13 +136,13 @@ def approve(home: ClientHome, name: str, device: str, *, as_json: bool) -> None:
     """Let in a device that waits, by its name or its id in `mb-sync code list`."""
     let_in = asyncio.run(_approve(read_account(home), _name(name), device))
     words = f"{shown(device)} may read {shown(let_in.folder)} now. To undo it, revoke {let_in.code}."
-    tell(_facts(let_in), words, json_wanted=as_json)
+    tell(facts_of(let_in), words, json_wanted=as_json)
 
 
 # ---- at the server -----------------------------------------------------------------------------------------
 
 
-async def _create(account: Account, remote: str, wanted: NewCode) -> CodeMade:
+async def make_code(account: Account, remote: str, wanted: NewCode) -> CodeMade:
     async with server_api(account.server, account.token, trust=account.trust) as api:
         view, node = await remote_folder(api, remote)
         return await api.make_code(view.view, node, wanted)
@@ -153,7 +153,7 @@ async def _listed(account: Account) -> list[SyncCode]:
         return (await api.codes()).codes
 
 
-async def _revoke(account: Account, name: str) -> None:
+async def end_code(account: Account, name: str) -> None:
     async with server_api(account.server, account.token, trust=account.trust) as api:
         await api.revoke_code(name)
 
@@ -191,7 +191,7 @@ def _name(text: str) -> str:
     return name if name.startswith("MBS-") else f"MBS-{name}"
 
 
-def _link(account: Account, made: CodeMade) -> str:
+def link_of(account: Account, made: CodeMade) -> str:
     from protocol.codes import SyncLink, parse_code  # noqa: PLC0415 - as above
 
     return SyncLink(account.server, parse_code(made.secret), made.fingerprint).text
@@ -228,7 +228,7 @@ def _picture(link: str) -> str:
     return drawn.getvalue()
 
 
-def _facts(one: SyncCode) -> dict[str, Any]:
+def facts_of(one: SyncCode) -> dict[str, Any]:
     return {
         "code": one.code,
         "folder": one.folder,

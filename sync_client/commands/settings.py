@@ -14,27 +14,33 @@ from sync_client.commands.words import command, notice, pass_home
 from sync_client.home import ClientHome
 from sync_client.lock import only_one
 from sync_client.logs import log_to
-from sync_client.settings.opening import PLACES, page_address, page_folder
+from sync_client.settings.opening import OF_A_FILE, PLACES, page_address, page_folder, place_of
 from sync_client.showing import show
 
 FIRST_SECONDS = 10.0  # whoever started the page server asks it for an address by then
 LOG_NAME = "settings.log"
 
 
-@command("settings", "mb-sync settings conflicts")
-@click.argument("place", type=click.Choice([place for place in PLACES if place]), required=False)
+@command("settings", "mb-sync settings versions ~/Study/notes.txt")
+@click.argument(
+    "place", type=click.Choice([place for place in (*PLACES, *OF_A_FILE) if place]), required=False
+)
+@click.argument("path", required=False)
 @click.option("--no-browser", is_flag=True, help="Print the address in place of opening it; it works once.")
 @click.option("--serve", is_flag=True, hidden=True)
 @pass_home
-def settings(home: ClientHome, place: str | None, *, no_browser: bool, serve: bool) -> None:
+def settings(home: ClientHome, place: str | None, path: str | None, *, no_browser: bool, serve: bool) -> None:
     """Open the page of MB-Sync in your browser: first steps, folders, activity, conflicts, problems, settings.
 
+    `sharing PATH` shows who sees a folder and makes links to it, `versions PATH` what the server keeps of a file.
     It is served on this computer for you alone. Its address works once, within two minutes.
     """
     if serve:
         _serve(home)
         return
-    address = page_address(home, place or "")
+    if (place in OF_A_FILE) is (path is None):
+        raise click.UsageError(f"Say a PATH with {' or '.join(OF_A_FILE)}, and with nothing else.")
+    address = page_address(home, place_of(place or "", path))
     if no_browser:
         click.echo(address)
         return

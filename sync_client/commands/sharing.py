@@ -49,17 +49,17 @@ def share(home: ClientHome, remote: str, *, who: str, role: str | None, remove: 
         raise click.UsageError("Say either --role ROLE, or --remove.")
     account, asked = read_account(home), parse_remote(remote)
     if remove:
-        seen = asyncio.run(_unshare(account, asked, who))
+        seen = asyncio.run(take_back(account, asked, who))
         words = f"{who} has nothing of their own on {asked} any more."
     else:
         assert role is not None
-        seen = asyncio.run(_share(account, asked, who, role))
+        seen = asyncio.run(give(account, asked, who, role))
         words = (
             f"{who} is {role} of {asked} and all below it. Undo: mb-sync share {asked} --with {who} --remove"
         )
     tell(
-        _rows(seen),
-        f"{screens.shown_remote(words)}\n\n{screens.who_screen(_rows(seen), asked)}",
+        rows_of(seen),
+        f"{screens.shown_remote(words)}\n\n{screens.who_screen(rows_of(seen), asked)}",
         json_wanted=as_json,
     )
 
@@ -71,11 +71,11 @@ def share(home: ClientHome, remote: str, *, who: str, role: str | None, remove: 
 def who(home: ClientHome, remote: str, *, as_json: bool) -> None:
     """List who can see a folder on the server now, where that came from, and how to end it."""
     asked = parse_remote(remote)
-    rows = _rows(asyncio.run(_who(read_account(home), asked)))
+    rows = rows_of(asyncio.run(who_sees(read_account(home), asked)))
     tell(rows, screens.who_screen(rows, asked), json_wanted=as_json)
 
 
-def _rows(seen: WhoSees) -> list[dict[str, Any]]:
+def rows_of(seen: WhoSees) -> list[dict[str, Any]]:
     return [
         {
             "who": seer.who,
@@ -89,13 +89,13 @@ def _rows(seen: WhoSees) -> list[dict[str, Any]]:
     ]
 
 
-async def _who(account: Account, remote: str) -> WhoSees:
+async def who_sees(account: Account, remote: str) -> WhoSees:
     async with server_api(account.server, account.token, trust=account.trust) as api:
         view, node = await remote_folder(api, remote)
         return await api.who_sees(view.view, node)
 
 
-async def _share(account: Account, remote: str, who: str, role: str) -> WhoSees:
+async def give(account: Account, remote: str, who: str, role: str) -> WhoSees:
     from protocol.sharing import Share  # noqa: PLC0415 - msgspec: the --help of all commands reads this file
 
     async with server_api(account.server, account.token, trust=account.trust) as api:
@@ -103,7 +103,7 @@ async def _share(account: Account, remote: str, who: str, role: str) -> WhoSees:
         return await api.share(view.view, node, Share(who=who, role=role))
 
 
-async def _unshare(account: Account, remote: str, who: str) -> WhoSees:
+async def take_back(account: Account, remote: str, who: str) -> WhoSees:
     async with server_api(account.server, account.token, trust=account.trust) as api:
         view, node = await remote_folder(api, remote)
         for seer in (await api.who_sees(view.view, node)).seers:

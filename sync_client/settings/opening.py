@@ -1,26 +1,35 @@
 """The way to the page: its server is found, or started, and asked for an address.
 
 Owns: the process of the page server, one per home.
-May import: protocol.errors, sync_client.{autostart,control,home,own_program}.
+May import: protocol.errors, sync_client.{autostart,control,home,own_program,quick}.
 """
 
 from __future__ import annotations
 
+import os
 import subprocess
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import quote
 
 from protocol.errors import LocalProblem
 from sync_client.autostart import Program, own_command
 from sync_client.control import NotRunning, ask
 from sync_client.home import ClientHome
 from sync_client.own_program import own_environment
+from sync_client.quick import absolute
 
 START_SECONDS = 30.0
 LOOK_SECONDS = 0.03
 PLACES = ("", "first", "home", "folders", "activity", "conflicts", "problems", "settings")
+OF_A_FILE = ("sharing", "versions")  # of one folder, of one file
 _PROGRAM = Program("mb-sync", "MB-Sync", "", "sync_client")
+
+
+def place_of(place: str, path: str | None) -> str:
+    """As the page knows it.  path: of this computer, where the place is one of OF_A_FILE."""
+    return place if path is None else f"{place}/{quote(absolute(os.path.expanduser(path)), safe='')}"
 
 
 def page_folder(home: ClientHome) -> Path:

@@ -2,7 +2,7 @@
 
 Owns: the list, and what each comes to: mostly a question to the running client, over its socket.
 May import: asyncio, protocol, sync_client.{control,home,operations,quick,showing}, commands.running, asked, choosing,
-meeting.
+meeting, preferring, sharing.
 
 The client itself serves no page: whatever a page asks goes over the same socket as a command, so neither can take the
 other down, and a page that waits keeps nobody else waiting.
@@ -26,6 +26,7 @@ from sync_client.settings.local_page import Question
 from sync_client.settings.local_places import LocalPlaces
 from sync_client.settings.meeting import Meeting
 from sync_client.settings.preferring import Preferring
+from sync_client.settings.sharing import Sharing
 from sync_client.showing import nearest, show
 
 ANSWER_SECONDS = 60.0
@@ -43,6 +44,7 @@ class MbSyncPage:
         self._meeting = Meeting(home)
         self._choosing = Choosing(home)
         self._preferring = Preferring(home)
+        self._sharing = Sharing(home)
         self._places = LocalPlaces(home.path, self._followed)
 
     def questions(self) -> Mapping[str, Question]:
@@ -71,6 +73,13 @@ class MbSyncPage:
             "remove": self.remove,
             "limit": self.limit,
             "ignore-test": self.ignore_test,
+            "shared": self._sharing.shared,
+            "share": self._sharing.share,
+            "unshare": self._sharing.unshare,
+            "make-code": self._sharing.make_code,
+            "revoke-code": self._sharing.revoke_code,
+            "versions": self._sharing.versions,
+            "restore-version": self._sharing.restore_version,
             "settings": self._preferring.settings,
             "notices": self._preferring.notices,
             "autostart": self._preferring.autostart,

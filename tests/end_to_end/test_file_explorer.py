@@ -6,6 +6,7 @@ import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import quote
 
 from sync_client.lock import holder
 from tests.support.computers import Computer, Together, until
@@ -19,11 +20,16 @@ SLOW = 400_000  # bytes, at the least rate that a person may set
 
 
 def a_person(base: Path) -> dict[str, str]:
-    """With an account of their own on this computer."""
+    """With an account of their own on this computer.  What a browser would show is written to `opened`."""
     home = base / "person"
     home.mkdir()
+    browser = base / "bin" / "xdg-open"
+    browser.parent.mkdir()
+    browser.write_text(f'#!/bin/sh\necho "$1" >> {base}/opened\n')
+    browser.chmod(0o755)
     return {
         "HOME": str(home),
+        "PATH": f"{browser.parent}{os.pathsep}{os.environ['PATH']}",
         "XDG_DATA_HOME": str(home / "data"),
         "XDG_CONFIG_HOME": str(home / "config"),
         "XDG_CACHE_HOME": str(home / "cache"),
@@ -78,9 +84,10 @@ def test_emblems_and_menu_in_a_real_file_explorer(
         assert not explorer.has("large.bin", BLUE)
 
         # the menu makes a code that opens the folder
-        assert labels(explorer, "Cohort")[:3] == [
+        assert labels(explorer, "Cohort")[:4] == [
             "Synced",
             "Copy a sync code (link)",
+            "Share…",
             "Keep it off this computer",
         ]
         assert not next(line for line in explorer.shown(MENU_ITEM) if line.name == "Synced").enabled
@@ -93,6 +100,13 @@ def test_emblems_and_menu_in_a_real_file_explorer(
         ran = light("-", tmp_path / "given", "--once", stdin=link + "\n")
         assert ran.returncode == 0, ran.stderr
         assert (tmp_path / "given" / "first.txt").read_bytes() == b"for an outside collaborator"
+
+        # it leads to the pages of a folder and of a file
+        pages = tmp_path / "opened"
+        for name, line, place in (("Cohort", "Share…", "sharing"), ("scan.dcm", "Versions…", "versions")):
+            explorer.click(name, "MB-Sync", line)
+            wanted = f"/{place}/{quote(str(a.at(name)), safe='')}"
+            until(lambda wanted=wanted: pages.exists() and wanted in pages.read_text(), f"{place} opens")  # type: ignore[misc]
 
         # kept off this computer, and back
         a.wait()

@@ -4,6 +4,7 @@ through a script of sharing, moving, unsharing and revoking; what each can see a
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -15,11 +16,10 @@ pytestmark = pytest.mark.timeout(400)
 Everyone = dict[str, Computer]
 
 
-@pytest.fixture(scope="module")
-def everyone(server: RunningServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Everyone]:
+@pytest.fixture
+def everyone(server: RunningServer, tmp_path: Path) -> Iterator[Everyone]:
     """ada at her whole home, with a shared study in it; ben may write there, cleo read, dan see names."""
-    base = tmp_path_factory.mktemp("people")
-    people = {name: Computer(base, f"{name}s") for name in ("ada", "ben", "cleo", "dan")}
+    people = {name: Computer(tmp_path, f"{name}s") for name in ("ada", "ben", "cleo", "dan")}
     for name, computer in people.items():
         server.add_user(name)
         computer.login(server, name)
@@ -57,7 +57,20 @@ def folder_of(computer: Computer) -> dict[str, object]:
     return dict(folder)
 
 
-def test_each_sees_what_their_role_says_and_nothing_beside(everyone: Everyone) -> None:
+def test_through_a_script_of_sharing_roles_hold(everyone: Everyone) -> None:
+    """Each step begins with what the one before it left."""
+    for step in (
+        each_sees_what_their_role_says_and_nothing_beside,
+        what_the_editor_does_reaches_the_others_and_what_the_reader_does_stays_with_them,
+        what_is_moved_out_leaves_the_members_and_what_is_moved_in_comes,
+        rights_that_change_hold_at_once_and_lose_nothing,
+        the_end_of_a_share_is_said_and_every_file_stays,
+        who_may_see_names_only_by_now_keeps_every_file_too,
+    ):
+        step(everyone)
+
+
+def each_sees_what_their_role_says_and_nothing_beside(everyone: Everyone) -> None:
     ada, ben, cleo, dan = everyone.values()
     settle(ada, ben, cleo)
     study = {"scan.dcm": b"scan", "series/1": b"one", "series/2": b"two"}
@@ -71,7 +84,7 @@ def test_each_sees_what_their_role_says_and_nothing_beside(everyone: Everyone) -
     assert who == {"user:ada": "owner", "user:ben": "editor", "user:cleo": "reader", "user:dan": "metadata"}
 
 
-def test_what_the_editor_does_reaches_the_others_and_what_the_reader_does_stays_with_them(
+def what_the_editor_does_reaches_the_others_and_what_the_reader_does_stays_with_them(
     everyone: Everyone,
 ) -> None:
     ada, ben, cleo, _ = everyone.values()
@@ -102,7 +115,7 @@ def test_what_the_editor_does_reaches_the_others_and_what_the_reader_does_stays_
     assert "read only · 2 files of your own" in cleo.mb_sync.done("status")
 
 
-def test_what_is_moved_out_leaves_the_members_and_what_is_moved_in_comes(everyone: Everyone) -> None:
+def what_is_moved_out_leaves_the_members_and_what_is_moved_in_comes(everyone: Everyone) -> None:
     ada, ben, cleo, _ = everyone.values()
     ada.move("Study/series", "private/series")
     ada.write("private/atlas/map", b"map")
@@ -115,7 +128,7 @@ def test_what_is_moved_out_leaves_the_members_and_what_is_moved_in_comes(everyon
     assert "series" not in ben.tree()
 
 
-def test_rights_that_change_hold_at_once_and_lose_nothing(everyone: Everyone) -> None:
+def rights_that_change_hold_at_once_and_lose_nothing(everyone: Everyone) -> None:
     ada, ben, cleo, _ = everyone.values()
     ada.mb_sync.done("share", "/Home/Study", "--with", "user:ben", "--role", "reader")
     until(lambda: bool(folder_of(ben)["read_only"]), "ben knows that he only reads")
@@ -129,7 +142,7 @@ def test_rights_that_change_hold_at_once_and_lose_nothing(everyone: Everyone) ->
     assert not folder_of(cleo)["read_only"]
 
 
-def test_the_end_of_a_share_is_said_and_every_file_stays(everyone: Everyone) -> None:
+def the_end_of_a_share_is_said_and_every_file_stays(everyone: Everyone) -> None:
     ada, _, cleo, dan = everyone.values()
     settle(cleo)
     before = files(cleo)
@@ -149,7 +162,7 @@ def test_the_end_of_a_share_is_said_and_every_file_stays(everyone: Everyone) -> 
     assert files(cleo)["after.txt"] == b"written after it"
 
 
-def test_who_may_see_names_only_by_now_keeps_every_file_too(everyone: Everyone) -> None:
+def who_may_see_names_only_by_now_keeps_every_file_too(everyone: Everyone) -> None:
     ada, _, cleo, _ = everyone.values()
     settle(cleo)
     before = files(cleo)

@@ -114,8 +114,8 @@ class Client:
         if isinstance(action, CopyCode):
             self._run(["code", "create", action.remote, "--json"], lambda said: self._made_code(said, name))
         elif isinstance(action, Page):
-            place = [action.place] if action.place else []
-            self._run(["settings", *place], lambda _: None)
+            where = [one for one in (action.place, action.path) if one]
+            self._run(["settings", *where], lambda _: None)
         elif isinstance(action, Ask):
             done = action.done
 

@@ -69,7 +69,7 @@ export class Activity {
   }
 
   change(one) {
-    return h("li", {}, arrow(one), h("div", { class: "words" }, this.name(one), h("p", { class: "hint path" }, placeOf(folderOf(one.path)))), ending(one, one.bytes));
+    return h("li", {}, arrow(one), h("div", { class: "words" }, this.name(one), h("p", { class: "hint path" }, placeOf(folderOf(one.path)))), ending(one, one.bytes, versionsOf(one)));
   }
 
   name(one) {
@@ -103,7 +103,13 @@ function arrow(one) {
   return picture(one.direction === "up" ? "up" : "down", "arrow");
 }
 
-function ending(one, bytes) {
+// Only of what has been replaced may somebody want to have back what it was.
+function versionsOf(one) {
+  if (one.action !== "changed") return null;
+  return h("a", { class: "hint", href: `#/versions/${encodeURIComponent(one.path)}`, "aria-label": t("activity.versions_of", { name: nameOf(one.path) }), "data-key": `versions ${one.at}${one.path}` }, t("activity.versions"));
+}
+
+function ending(one, bytes, more = null) {
   const key = `activity.${one.action}.${one.direction}`;
-  return h("div", { class: "end" }, h("span", {}, has(key) ? t(key) : one.action), h("span", { class: "hint tabular" }, [bytes ? size(bytes) : "", clock(one.at)].filter(Boolean).join(" · ")));
+  return h("div", { class: "end" }, h("span", {}, has(key) ? t(key) : one.action), h("span", { class: "hint tabular" }, [bytes ? size(bytes) : "", clock(one.at)].filter(Boolean).join(" · ")), more);
 }

@@ -1,7 +1,7 @@
 // The followed folders: what of each is wanted on this computer, as a tree; adding one, and following one no more.
 
 import { Refusal, ask } from "./asking.js";
-import { button, dialog, fill, h, mark, say } from "./dom.js";
+import { button, dialog, fill, h, mark, picture, say } from "./dom.js";
 import { Tree } from "./tree.js";
 import { nameOf, placeOf, shown, size, t, troubleWords } from "./words.js";
 
@@ -43,7 +43,7 @@ export class Folders {
     this.cards.set(folder.local, content);
     return h("section", { class: "card followed", "aria-label": name },
       h("div", { class: "head" }, mark(folder.state), h("div", { class: "words" }, h("h2", {}, name), h("p", { class: "hint path" }, `${placeOf(folder.local)} · ${shown(folder.remote)}`)),
-        h("div", { class: "buttons" }, button(t("open"), () => this.act(() => ask("show", { path: folder.local })), { icon: "open", "aria-label": t("home.open", { name }), "data-key": `open ${folder.local}` }), button(t("folders.remove"), () => this.remove(folder, name), { "aria-label": t("folders.remove_of", { name }), "data-key": `remove ${folder.local}` }))),
+        h("div", { class: "buttons" }, button(t("open"), () => this.act(() => ask("show", { path: folder.local })), { icon: "open", "aria-label": t("home.open", { name }), "data-key": `open ${folder.local}` }), h("a", { class: "button", href: `#/sharing/${encodeURIComponent(folder.local)}`, "aria-label": t("folders.share_of", { name }), "data-key": `share ${folder.local}` }, picture("people"), h("span", {}, t("folders.share"))), button(t("folders.remove"), () => this.remove(folder, name), { "aria-label": t("folders.remove_of", { name }), "data-key": `remove ${folder.local}` }))),
       content);
   }
 

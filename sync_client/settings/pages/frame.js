@@ -7,7 +7,7 @@ import { LANGUAGES, chosenLanguage, currentLanguage, keepLanguage, speak, t } fr
 // Speaks the person's language, and turns the token in the address into a session.  Throws what the server said.
 export async function comeIn() {
   await speak(chosenLanguage());
-  const [, token, place] = /^#([\w-]{20,})\/?(\w*)$/.exec(location.hash) ?? [];
+  const [, token, place] = /^#([\w-]{20,})\/?(.*)$/.exec(location.hash) ?? [];
   if (token) {
     history.replaceState(null, "", `#/${place}`);
     await enter(token);

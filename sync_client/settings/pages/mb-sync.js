@@ -9,10 +9,13 @@ import { Activity } from "./activity.js";
 import { Conflicts } from "./conflicts.js";
 import { Problems } from "./problems.js";
 import { Settings } from "./settings.js";
+import { Sharing } from "./sharing.js";
+import { Versions } from "./versions.js";
 import { brand, comeIn, languageSwitch, showEnd } from "./frame.js";
 import { currentLanguage, knowOwn, t } from "./words.js";
 
 const PARTS = { home: Home, folders: Folders, activity: Activity, conflicts: Conflicts, problems: Problems, settings: Settings };
+const OF_A_FILE = { sharing: Sharing, versions: Versions }; // #/versions/PATH: they are not in the list of parts
 const NAME = "MB-Sync";
 const SEEN_MS = 1_000;
 const BUSY_MS = 500;
@@ -25,6 +28,7 @@ class Page {
     this.now = null;
     this.part = null;
     this.name = "";
+    this.about = "";
     this.toldState = "";
     this.timer = 0;
     this.looking = null;
@@ -96,12 +100,13 @@ class Page {
   // The part that the address names; where nobody is signed in yet, the first steps.
   go() {
     if (!this.now) return;
-    const asked = location.hash.replace("#/", "");
+    const [, asked, about] = /^#?\/?(\w*)\/?(.*)$/.exec(location.hash);
     const signedIn = Boolean(this.now.status.server);
     const stays = this.name === "first" && this.part && !this.part.isOver;
-    const name = !signedIn || stays || asked === "first" ? "first" : asked in PARTS ? asked : "home";
-    if (name === this.name && this.part) return;
+    const name = !signedIn || stays || asked === "first" ? "first" : asked in PARTS || (asked in OF_A_FILE && about) ? asked : "home";
+    if (name === this.name && about === this.about && this.part) return;
     this.name = name;
+    this.about = about;
     this.part?.leave?.();
     if (name === "first") {
       this.frame = null;
@@ -109,7 +114,7 @@ class Page {
       app.replaceChildren(brandOnly(), h("main", { class: "narrow" }, this.part.place));
     } else {
       if (!this.frame) this.makeFrame();
-      this.part = new PARTS[name](this);
+      this.part = name in PARTS ? new PARTS[name](this) : new OF_A_FILE[name](this, decodeURIComponent(about));
       this.frame.main.replaceChildren(this.part.place);
       document.title = `${t(`part.${name}`)} · MB-Sync`;
     }

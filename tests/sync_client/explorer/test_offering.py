@@ -58,20 +58,24 @@ def test_a_new_file_is_on_its_way_before_the_client_has_seen_it() -> None:
 
 def test_a_folder_is_given_away_and_kept_off() -> None:
     found = offered(a_mark())
-    assert list(found) == ["state", "code", "exclude", "pages"]
+    assert list(found) == ["state", "code", "share", "exclude", "pages"]
     assert found["state"].action is None
     assert found["code"].action == CopyCode("/Home/Study/Cohort")
+    assert found["share"].action == Page("sharing", "/home/ana/Study/Cohort")
     assert found["exclude"].action.arguments == (("path", "/home/ana/Study/Cohort"),)
 
 
 def test_a_whole_home_gets_no_code_and_the_followed_folder_itself_is_not_kept_off() -> None:
-    assert "code" not in offered(a_mark(remote="/Home", top=True))
+    assert not {"code", "share"} & offered(a_mark(remote="/Home", top=True)).keys()
     assert "exclude" not in offered(a_mark(top=True))
     assert "code" in offered(a_mark(top=True))
 
 
-def test_a_file_gets_no_code() -> None:
-    assert list(offered(a_mark(), is_folder=False)) == ["state", "exclude", "pages"]
+def test_a_file_gets_its_versions_and_no_code() -> None:
+    found = offered(a_mark(), is_folder=False)
+    assert list(found) == ["state", "versions", "exclude", "pages"]
+    assert found["versions"].action == Page("versions", "/home/ana/Study/Cohort")
+    assert "versions" not in offered(a_mark(state="unknown"), is_folder=False)
 
 
 def test_without_pages_nothing_leads_to_one() -> None:

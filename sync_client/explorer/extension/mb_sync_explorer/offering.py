@@ -64,9 +64,10 @@ class Ask:
 
 @dataclass(frozen=True)
 class Page:
-    """The page of MB-Sync in the browser, at this place; "" for its beginning."""
+    """The page of MB-Sync in the browser, at this place; "" for its beginning.  path: of which file it is."""
 
     place: str
+    path: str = ""
 
 
 # ---- the two questions of an explorer ----------------------------------------------------------------------
@@ -91,6 +92,11 @@ def menu_of(mark: Mark | None, *, is_folder: bool, has_pages: bool) -> tuple[Ent
     is_there = mark["state"] not in ("unknown", "excluded")
     if is_folder and is_there and remote.count("/") > 1:  # of a whole home there is no code
         entries.append(Entry("code", "Copy a sync code (link)", CopyCode(remote)))
+    if has_pages and is_there:
+        if is_folder and remote.count("/") > 1:
+            entries.append(Entry("share", "Share…", Page("sharing", path)))
+        elif not is_folder:
+            entries.append(Entry("versions", "Versions…", Page("versions", path)))
     entries += _keeping(mark, path)
     if has_pages:
         place = "conflicts" if mark["conflict"] else "problems" if emblem == "mb-sync-problem" else ""
