@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from sync_client.tray import icons
 from tests.support.computers import Computer, Together, until
 from tests.support.forks import environment
-from tests.support.panel import a_panel, a_session_bus
+from tests.support.panel import a_panel, a_session_bus, a_tray
 from tests.support.server import RunningServer
 
 MANY = 120  # fewer would be everyday work
@@ -23,26 +20,8 @@ def title_is(title: str):  # type: ignore[no-untyped-def]  # what Panel.until ta
     return lambda icon, _: icon["ToolTip"][2] == title
 
 
-@contextmanager
-def a_tray(computer: Computer, address: str, folder: Path) -> Iterator[subprocess.Popen[str]]:
-    """`mb-sync tray` as the desktop starts it.  What it opens is written down instead of shown."""
-    shown = folder / "xdg-open"
-    shown.write_text(f'#!/bin/sh\necho "$1" >> {folder}/opened\n')
-    shown.chmod(0o755)
-    process = subprocess.Popen(
-        [Path(sys.executable).with_name("mb-sync"), "--home", computer.mb_sync.home, "tray"],
-        env=environment()
-        | {"DBUS_SESSION_BUS_ADDRESS": address, "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    try:
-        yield process
-    finally:
-        process.terminate()
-        process.communicate(timeout=60)
+def command(computer: Computer) -> list[str | Path]:
+    return [Path(sys.executable).with_name("mb-sync"), "--home", computer.mb_sync.home, "tray"]
 
 
 def opened(folder: Path) -> list[str]:
@@ -55,7 +34,7 @@ async def test_what_a_person_does_all_day_is_done_from_the_menu(
     a, b = pair.a, pair.b
     with a_session_bus(tmp_path) as address:
         async with a_panel(address) as panel:
-            with a_tray(a, address, tmp_path) as tray:
+            with a_tray(command(a), address, tmp_path) as tray:
                 # it starts the client, and shows that all is well
                 await panel.until(title_is("All synced"), "synced")
                 icon = await panel.icon()
@@ -109,7 +88,7 @@ async def test_conflicts_and_mass_changes_are_told_and_decided_from_the_menu(
             b.write("notes.txt", b"of birch")
             b.once()
             a.write("notes.txt", b"of anvil, and longer")
-            with a_tray(a, address, tmp_path):
+            with a_tray(command(a), address, tmp_path):
                 await panel.until(title_is("Paused"), "it is as it was")
                 await panel.click("Resume syncing")
                 assert "Decide in the tray's menu" in await panel.until_told("1 conflict to decide")
@@ -136,9 +115,8 @@ async def test_conflicts_and_mass_changes_are_told_and_decided_from_the_menu(
 
 def test_without_a_desktop_it_says_so_and_a_second_one_gives_way(pair: Together, tmp_path: Path) -> None:
     variables = {name: value for name, value in environment().items() if "DISPLAY" not in name}
-    command = [Path(sys.executable).with_name("mb-sync"), "--home", str(pair.a.mb_sync.home), "tray"]
     ran = subprocess.run(
-        command,
+        command(pair.a),
         env=variables | {"DBUS_SESSION_BUS_ADDRESS": f"unix:path={tmp_path}/none"},
         capture_output=True,
         text=True,

@@ -4,14 +4,15 @@ with a_session_bus(folder) as address:
     async with Panel(address) as panel:
         await panel.until(lambda: panel.titles() ...)
 
-Owns: the watcher of StatusNotifierItem, the reading of an item and its menu, the notices it was sent.
+Owns: the watcher of StatusNotifierItem, the reading of an item and its menu, the notices it was sent; a tray's program
+beside it.
 """
 
 # No `from __future__ import annotations`: dbus-fast reads the annotations of its methods.
 import asyncio
 import os
 import subprocess
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,8 @@ from dbus_fast import Message, MessageType, PropertyAccess, Variant, unpack_vari
 from dbus_fast.aio import MessageBus
 from dbus_fast.annotations import DBusBool, DBusDict, DBusInt32, DBusSignature, DBusStr, DBusUInt32
 from dbus_fast.service import ServiceInterface, dbus_method, dbus_property
+
+from tests.support.forks import environment
 
 WATCHER = "org.kde.StatusNotifierWatcher"
 NOTICES = "org.freedesktop.Notifications"
@@ -200,3 +203,25 @@ def _line(layout: list[Any]) -> Line:
         bool(told.get("enabled", True)) and not below,
         [_line(one) for one in below],
     )
+
+
+@contextmanager
+def a_tray(command: Sequence[str | Path], address: str, folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """The program of an icon as the desktop starts it.  What it opens is written down in `folder`, not shown."""
+    opener = folder / "xdg-open"
+    opener.write_text(f'#!/bin/sh\necho "$1" >> {folder}/opened\n')
+    opener.chmod(0o755)
+    process = subprocess.Popen(
+        command,
+        env=environment()
+        | {"DBUS_SESSION_BUS_ADDRESS": address, "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.communicate(timeout=60)

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +15,8 @@ from synclight.tray import face_of, notices
 from tests.support.base_install import ROOT, prelude
 from tests.support.codes import CodeMaker
 from tests.support.computers import Computer
-from tests.support.forks import environment
 from tests.support.light import MbSyncLight, files, until
-from tests.support.panel import a_panel, a_session_bus
+from tests.support.panel import a_panel, a_session_bus, a_tray
 from tests.support.server import RunningServer
 
 
@@ -103,28 +99,6 @@ def test_the_base_install_says_that_it_has_no_icon(tmp_path: Path) -> None:
     assert ran.stderr.startswith("mb-synclight: What draws the icon is not installed.")
 
 
-@contextmanager
-def a_tray(light: MbSyncLight, address: str, folder: Path) -> Iterator[subprocess.Popen[str]]:
-    """What it opens is written down instead of shown."""
-    opener = folder / "xdg-open"
-    opener.write_text(f'#!/bin/sh\necho "$1" >> {folder}/opened\n')
-    opener.chmod(0o755)
-    process = subprocess.Popen(
-        light.command("tray"),
-        env=environment()
-        | {"DBUS_SESSION_BUS_ADDRESS": address, "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    try:
-        yield process
-    finally:
-        process.terminate()
-        process.communicate(timeout=60)
-
-
 async def test_it_receives_tells_opens_and_ends(tmp_path: Path) -> None:
     light, folder = MbSyncLight(tmp_path / "light"), tmp_path / "Study"
     with RunningServer(tmp_path / "server") as server:
@@ -139,7 +113,7 @@ async def test_it_receives_tells_opens_and_ends(tmp_path: Path) -> None:
         assert light("-", folder, "--once", stdin=code.link).returncode == 0
         with a_session_bus(tmp_path) as address:
             async with a_panel(address) as panel:
-                with a_tray(light, address, tmp_path) as tray:
+                with a_tray(light.command("tray"), address, tmp_path) as tray:
                     is_well = "All that is shared is here"
                     await panel.until(lambda icon, _: icon["ToolTip"][2] == is_well, "it works")
                     assert (await panel.icon())["Id"] == "mb-synclight"
