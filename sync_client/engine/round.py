@@ -428,7 +428,7 @@ class FolderSync:
         if not slice_:
             return False
         self._quiet = False
-        self._count_progress()
+        self._count_progress(slice_)
         contents.begin()
         did = False
         preparing = asyncio.ensure_future(self._prepare(root, contents, slice_))
@@ -554,10 +554,11 @@ class FolderSync:
         )
         self.troubles.put_off(node, "/".join(path), code, message, now=time.monotonic())
 
-    def _count_progress(self) -> None:
+    def _count_progress(self, slice_: Sequence[tuple[int, NodeId]]) -> None:
         left = self.trees.count_dirty()
-        if self.progress is None:
-            self.progress = Progress(0, left, 0, 0, time.monotonic())
+        if self.progress is None:  # then nothing has counted what was taken and what is queued
+            size = sum(_bytes_to_move(self.trees.row(node)) for _, node in (*slice_, *self._queue))
+            self.progress = Progress(0, left, 0, size, time.monotonic())
         else:
             self.progress.total_files = max(self.progress.total_files, self.progress.done_files + left)
 

@@ -45,6 +45,9 @@ async def test_a_limit_slows_down_what_goes_up_and_counts_at_once_when_it_is_lif
         await soon(lambda: time.monotonic() > moment + 1)
         assert engine.api.bytes_sent - sent < 50_000 * (time.monotonic() - moment + 1.5)
         assert "big" not in await setting.on_server("/slow")
+        (sync,) = engine.syncs.values()
+        assert sync.progress is not None
+        assert (sync.progress.done_bytes, sync.progress.total_bytes) == (0, 3_000_000)  # not "0 of 0 bytes"
         assert read_limits(engine.state) == Limits(up=50_000)
         engine.set_limits(Limits())
         assert await engine.wait_synced()
