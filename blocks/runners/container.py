@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from blocks.contract.job import IN, JOB, KEYS
@@ -48,12 +49,15 @@ async def run_in_container(program: ContainerProgram, folder: Path, limits: Reso
 
     folder.chmod(0o777)  # the container's user is nobody's; the folder above is closed to others
     (folder / "out").chmod(0o777)
-    argv = container_argv(name, program, folder.resolve(), limits, container=container)
+    known = await _quietly(name, "image", "inspect", program.image) == 0
+    # By the digest that `podman images --digests` tells; else by the image's own id, all that docker has of its own
+    image = program.image if known else program.image.rpartition("@")[2]
+    argv = container_argv(name, image, program.command, folder.resolve(), limits, container=container)
     return await run_command(argv, folder, wall_seconds=limits.wall_seconds, stop=stop)
 
 
 def container_argv(
-    engine: str, program: ContainerProgram, folder: Path, limits: Resources, *, container: str
+    engine: str, image: str, command: Sequence[str], folder: Path, limits: Resources, *, container: str
 ) -> list[str]:
     argv = [engine, "run", "--rm", "--pull", "never", "--name", container, "--network", "none", "--read-only"]
     argv += ["--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--user", NOBODY]
@@ -67,7 +71,7 @@ def container_argv(
     for name in (JOB, IN, KEYS):
         if (folder / name).exists():
             argv += ["--volume", f"{folder / name}:/job/{name}:ro"]
-    return [*argv, program.image.rpartition("@")[2], *program.command]
+    return [*argv, image, *command]
 
 
 async def _quietly(*argv: str) -> int:

@@ -152,8 +152,9 @@ def test_the_operator_s_policy_chooses_and_nothing_weaker_is_taken() -> None:
 
 
 def test_a_container_has_no_network_no_rights_and_limits(tmp_path: Path) -> None:
-    program = a_manifest(CONTAINER).program
-    argv = " ".join(container_argv("podman", program, tmp_path, LIMITS, container="mb-1"))  # type: ignore[arg-type] # it is one
+    argv = " ".join(
+        container_argv("podman", f"localhost/a@{DIGEST}", ["/a"], tmp_path, LIMITS, container="mb-1")
+    )
 
     for part in (
         "--network none",
