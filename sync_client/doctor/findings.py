@@ -84,7 +84,7 @@ def watches(limit: int, folders: int, *, counted_all: bool) -> Finding:
     return warning(
         "watches",
         f"The system allows {limit:,} watches, and there are {many} to watch",
-        "Changes are found by scanning every few minutes instead. An administrator can allow more:"
+        "Changes are found by scanning instead, every minute or less often. An administrator can allow more:"
         f" sysctl fs.inotify.max_user_watches={max(524_288, 2 * folders)}",
         limit=limit,
         folders=folders,

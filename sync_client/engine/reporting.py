@@ -50,13 +50,13 @@ MAX_UNSETTLED = 200  # of one folder are told one by one
 _WORST_FIRST = ("error", "offline", "paused", "starting", "syncing", "attention", "synced")
 _WATCH_NOTES = {
     "overflow": "Changes came faster than they could be watched; the folder is scanned.",
-    "limit": "The system allows no more watches: changes are found by scanning every few minutes.",
+    "limit": "The system allows no more watches: changes are found by scanning, every minute or less often.",
     "gone": "The folder was moved or unmounted.",
-    "failed": "The folder cannot be watched: changes are found by scanning every few minutes.",
+    "failed": "The folder cannot be watched: changes are found by scanning, every minute or less often.",
 }
 _NETWORK_NOTE = (
-    "The folder lies on a network file system: what other computers change there is found by scanning every few"
-    " minutes."
+    "The folder lies on a network file system: what other computers change there is found by scanning, every minute"
+    " or less often."
 )
 
 

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import io
 import os
 import re
 import shutil
 import subprocess
 import sys
-import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.support.podman import busybox_image, podman_settings, remove_image
+
 PAGE = Path(__file__).parents[2] / "docs" / "blocks.md"
 BASE = "docker.io/library/busybox:1.37"
-# As root inside another container: developers' machines and CI ask for these
-SETTINGS = (
-    '[containers]\nnetns="none"\ndefault_ulimits=["nofile=1024:4096","nproc=4096:4096"]\n'
-    '[engine]\nruntime="runc"\ncgroup_manager="cgroupfs"\nevents_logger="none"\n'
-)
 NAMED = re.compile(r"`(?P<path>[\w./-]+)`:\n\n```\w+\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE)
 TYPED = re.compile(r"^```\n(?P<lines>\$ .*?)^```$", re.DOTALL | re.MULTILINE)
 
@@ -81,28 +76,9 @@ def test_a_block_as_a_container(reader: Reader) -> None:
 
 
 @pytest.fixture
-def image_of_busybox(
-    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[None]:
+def image_of_busybox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """The image that the page begins with, as if it had been fetched: no test reaches the internet."""
-    busybox = shutil.which("busybox")
-    assert busybox, "busybox is not installed: .ci/run does it"
-    assert shutil.which("podman"), "podman is not installed: .ci/run does it"
-    settings = tmp_path_factory.mktemp("podman") / "containers.conf"
-    settings.write_text(SETTINGS)
-    monkeypatch.setenv("CONTAINERS_CONF", str(settings))
-    monkeypatch.setenv("BUILDAH_ISOLATION", "chroot")
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w") as tar:
-        tar.add(busybox, "bin/busybox")
-        for name in ("sh", "wc", "cat"):
-            link = tarfile.TarInfo(f"bin/{name}")
-            link.type, link.linkname = tarfile.SYMTYPE, "busybox"
-            tar.addfile(link)
-    subprocess.run(["podman", "import", "-", BASE], input=packed.getvalue(), capture_output=True, check=True)
-    yield
-    remove_image(BASE)
-
-
-def remove_image(name: str) -> None:
-    subprocess.run(["podman", "rmi", "--force", name], capture_output=True, check=False)
+    with podman_settings(tmp_path_factory.mktemp("podman")):
+        busybox_image("sh", "wc", "cat", name=BASE)
+        yield
+        remove_image(BASE)

@@ -58,11 +58,11 @@ def test_from_the_package_to_the_first_synced_file_in_four_steps_without_python(
             (there / "notes.txt").write_text("from the other computer")
             bare.done("mb-sync", "wait", "--timeout", "120")
             assert "All synced" in bare.done("mb-sync", "status")
+            assert "no place for an icon" in bare.run("mb-sync", "tray").stderr
         finally:
             bare.done("mb-sync", "stop")
         laptop.done("once")
         assert (folder / "notes.txt").read_text() == "from the other computer"
-        assert "no place for an icon" in bare.run("mb-sync", "tray").stderr
         assert bare.done("mb-sync", "--version").startswith("mb-sync, version ")
         bare.done("dpkg", "--remove", "mb-sync")
         assert (there / "cohort.csv").exists()

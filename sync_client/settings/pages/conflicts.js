@@ -2,6 +2,7 @@
 
 import { Refusal, ask } from "./asking.js";
 import { button, dialog, fill, h, picture, say } from "./dom.js";
+import { tried } from "./trying.js";
 import { folderOf, moment, nameOf, near, placeOf, shown, size, t, troubleWords } from "./words.js";
 
 const AGAIN_MS = 15_000; // the authors are asked of the server
@@ -77,15 +78,8 @@ export class Conflicts {
       facts);
   }
 
-  async act(what) {
-    this.wrong.textContent = "";
-    try {
-      return await what();
-    } catch (error) {
-      if (!(error instanceof Refusal)) throw error;
-      this.wrong.textContent = troubleWords(error);
-      return null;
-    }
+  act(what) {
+    return tried(this.wrong, what);
   }
 
   async decide(conflict, keep) {

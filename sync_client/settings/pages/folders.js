@@ -1,8 +1,9 @@
 // The followed folders: what of each is wanted on this computer, as a tree; adding one, and following one no more.
 
-import { Refusal, ask } from "./asking.js";
-import { button, dialog, fill, h, mark, picture, say } from "./dom.js";
+import { ask } from "./asking.js";
+import { button, dialog, fill, h, mark, picture } from "./dom.js";
 import { Tree } from "./tree.js";
+import { tried } from "./trying.js";
 import { nameOf, placeOf, shown, size, t, troubleWords } from "./words.js";
 
 export class Folders {
@@ -22,17 +23,8 @@ export class Folders {
     });
   }
 
-  async act(what, words) {
-    this.wrong.textContent = "";
-    try {
-      const done = await what();
-      if (words) say(words);
-      return done;
-    } catch (error) {
-      if (!(error instanceof Refusal)) throw error;
-      this.wrong.textContent = troubleWords(error);
-      return null;
-    }
+  act(what, words) {
+    return tried(this.wrong, what, words);
   }
 
   card(folder) {

@@ -1,8 +1,9 @@
 // How things are, in words: the state, the folders, what may be done about it.
 
-import { Refusal, ask } from "./asking.js";
+import { ask } from "./asking.js";
 import { button, fill, h, mark, picture, say } from "./dom.js";
-import { clock, foreign, nameOf, number, placeOf, shown, size, t, troubleWords } from "./words.js";
+import { tried } from "./trying.js";
+import { clock, foreign, nameOf, number, placeOf, shown, size, t } from "./words.js";
 
 const PAUSES = [3_600, 4 * 3_600, 24 * 3_600, null];
 
@@ -19,18 +20,11 @@ export class Home {
   }
 
   async act(what, words) {
-    this.wrong.textContent = "";
     try {
-      const told = await what();
-      if (words) say(words);
-      return told;
-    } catch (error) {
-      if (error instanceof Refusal) this.wrong.textContent = troubleWords(error);
-      else throw error;
+      return await tried(this.wrong, what, words);
     } finally {
       await this.page.look();
     }
-    return null;
   }
 
   update({ status, guards }) {

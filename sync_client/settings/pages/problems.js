@@ -1,8 +1,9 @@
 // What waits for a person: mass changes and large folders to decide about, and items that cannot be synced, with what to do.
 
-import { Refusal, ask } from "./asking.js";
+import { ask } from "./asking.js";
 import { button, dialog, fill, h, mark, picture, say } from "./dom.js";
-import { currentLanguage, foreign, has, moment, nameOf, placeOf, shown, t, troubleWords } from "./words.js";
+import { tried } from "./trying.js";
+import { currentLanguage, foreign, has, moment, nameOf, placeOf, shown, t } from "./words.js";
 
 const SHOWN = 200; // of one folder
 
@@ -31,17 +32,9 @@ export class Problems {
   }
 
   async act(what, words) {
-    this.wrong.textContent = "";
-    try {
-      const done = await what();
-      if (words) say(words);
-      await this.page.look();
-      return done;
-    } catch (error) {
-      if (!(error instanceof Refusal)) throw error;
-      this.wrong.textContent = troubleWords(error);
-      return null;
-    }
+    const done = await tried(this.wrong, what, words);
+    if (done !== null) await this.page.look();
+    return done;
   }
 
   // ---- mass changes ----------------------------------------------------------------------------------------

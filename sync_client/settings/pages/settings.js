@@ -2,7 +2,8 @@
 
 import { Refusal, ask } from "./asking.js";
 import { button, dialog, field, fill, h, picture, say, uid } from "./dom.js";
-import { foreign, moment, nameOf, shown, size, t, troubleWords } from "./words.js";
+import { tried } from "./trying.js";
+import { foreign, moment, nameOf, shown, size, t } from "./words.js";
 
 const LEAST_KILOBYTES = 20;
 const LEVELS = ["all", "important", "none"];
@@ -44,17 +45,8 @@ export class Settings {
   }
 
   // Does it; what went wrong is said in `line`, what went well to whoever listens.
-  async act(line, what, words) {
-    if (line) line.textContent = "";
-    try {
-      const done = await what();
-      if (words) say(words);
-      return done;
-    } catch (error) {
-      if (!(error instanceof Refusal)) throw error;
-      if (line) line.textContent = troubleWords(error);
-      return null;
-    }
+  act(line, what, words) {
+    return tried(line, what, words);
   }
 
   form(parts, words, act) {

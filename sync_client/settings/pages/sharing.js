@@ -1,8 +1,9 @@
 // Who sees a folder, and sync codes for somebody outside.
 
-import { Refusal, ask } from "./asking.js";
+import { ask } from "./asking.js";
 import { button, dialog, field, fill, h, picture, say } from "./dom.js";
-import { moment, nameOf, placeOf, shown, t, troubleWords } from "./words.js";
+import { tried } from "./trying.js";
+import { moment, nameOf, placeOf, shown, t } from "./words.js";
 
 const ROLES = ["reader", "editor", "metadata"];
 const KINDS = ["user", "team", "project"];
@@ -29,15 +30,8 @@ export class Sharing {
     else if (!this.found) this.body.replaceChildren(button(t("again"), () => this.load(), { icon: "again" }));
   }
 
-  async act(what) {
-    this.wrong.textContent = "";
-    try {
-      return await what();
-    } catch (error) {
-      if (!(error instanceof Refusal)) throw error;
-      this.wrong.textContent = troubleWords(error);
-      return null;
-    }
+  act(what) {
+    return tried(this.wrong, what);
   }
 
   show(found) {

@@ -1,8 +1,9 @@
 // The versions of one file, and the way back to one of them.
 
-import { Refusal, ask } from "./asking.js";
+import { ask } from "./asking.js";
 import { button, fill, h, picture, say } from "./dom.js";
-import { moment, nameOf, near, placeOf, shown, size, t, troubleWords } from "./words.js";
+import { tried } from "./trying.js";
+import { moment, nameOf, near, placeOf, shown, size, t } from "./words.js";
 
 export class Versions {
   constructor(page, path) {
@@ -29,15 +30,8 @@ export class Versions {
     });
   }
 
-  async act(what) {
-    this.wrong.textContent = "";
-    try {
-      return await what();
-    } catch (error) {
-      if (!(error instanceof Refusal)) throw error;
-      this.wrong.textContent = troubleWords(error);
-      return null;
-    }
+  act(what) {
+    return tried(this.wrong, what);
   }
 
   line(one) {

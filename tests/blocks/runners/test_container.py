@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import shutil
-import subprocess
-import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +13,7 @@ from blocks.contract.output import check_finished
 from blocks.runners.container import engine, run_in_container
 from blocks.runners.ran import Ended, Ran
 from protocol.errors import Refused
+from tests.support.podman import busybox_image, podman_settings, remove_image, said
 
 LIMITS = Resources(
     memory_bytes=128 * MEBIBYTE,
@@ -26,10 +23,7 @@ LIMITS = Resources(
     processes=32,
     open_files=64,
 )
-# As root inside another container: LIBRARIES of a developer's machine and of CI ask for these
-SETTINGS = (
-    '[containers]\nnetns="none"\n[engine]\nruntime="runc"\ncgroup_manager="cgroupfs"\nevents_logger="none"\n'
-)
+NAME = "localhost/mb-test-copy"
 SCRIPT = b"""set -e
 cp in/0 out/copy.txt
 ! echo x > in/0
@@ -43,33 +37,11 @@ echo '{"contract": 1, "files": [{"source": 0, "verdict": "released", "outputs": 
 
 @pytest.fixture(scope="module")
 def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    busybox = shutil.which("busybox")
-    if shutil.which("podman") is None or busybox is None:
-        pytest.skip("podman or busybox is not installed: .ci/run does it")
-    settings = tmp_path_factory.mktemp("podman") / "containers.conf"
-    settings.write_text(SETTINGS)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("CONTAINERS_CONF", str(settings))
-        packed = io.BytesIO()
-        with tarfile.open(fileobj=packed, mode="w") as tar:
-            tar.add(busybox, "bin/busybox")
-            for name in ("sh", "cp", "echo", "test", "tail", "wc", "id", "sleep"):
-                link = tarfile.TarInfo(f"bin/{name}")
-                link.type, link.linkname = tarfile.SYMTYPE, "busybox"
-                tar.addfile(link)
-            for name in ("tmp", "job", "proc", "dev", "sys", "etc"):
-                folder = tarfile.TarInfo(name)
-                folder.type, folder.mode = tarfile.DIRTYPE, 0o755
-                tar.addfile(folder)
-            script = tarfile.TarInfo("block.sh")
-            script.size = len(SCRIPT)
-            tar.addfile(script, io.BytesIO(SCRIPT))
-        made = subprocess.run(
-            ["podman", "import", "-"], input=packed.getvalue(), capture_output=True, check=True
-        )
-        name = made.stdout.decode().split()[-1]
+    with podman_settings(tmp_path_factory.mktemp("podman")):
+        programs = ("sh", "cp", "echo", "test", "tail", "wc", "id", "sleep")
+        name = busybox_image(*programs, files={"block.sh": SCRIPT}, name=NAME)
         yield name
-        subprocess.run(["podman", "rmi", "--force", name], capture_output=True, check=False)
+        remove_image(name)
 
 
 async def run(folder: Path, image: str, *command: str, limits: Resources = LIMITS) -> tuple[Ran, Path, Job]:
@@ -105,10 +77,21 @@ async def test_a_container_block_does_its_work_and_reaches_nothing_else(tmp_path
     assert check_finished(job, told, manifest).size_bytes == {"copy.txt": 5}
 
 
-def containers() -> bytes:
-    return subprocess.run(
-        ["podman", "ps", "--all", "--format", "{{.Names}}"], capture_output=True, check=True
-    ).stdout
+async def test_an_image_is_found_by_the_digest_that_podman_tells(tmp_path: Path, image: str) -> None:
+    digest = said("image", "inspect", "--format", "{{.Digest}}", image).strip()
+    assert digest != image  # which is its id
+    for number, way in enumerate((f"{NAME}@{digest}", f"{NAME}@{image}")):
+        (tmp_path / str(number)).mkdir()
+        ran, job, _ = await run(tmp_path / str(number), way, "/bin/sh", "/block.sh")
+        assert ran.ended is Ended.DONE, (job / "log").read_text()
+
+    (tmp_path / "absent").mkdir()
+    ran, _, _ = await run(tmp_path / "absent", f"{NAME}@sha256:{'0' * 64}", "/bin/sh", "/block.sh")
+    assert ran.ended is not Ended.DONE
+
+
+def containers() -> str:
+    return said("ps", "--all", "--format", "{{.Names}}")
 
 
 async def test_a_container_that_does_not_end_is_ended(tmp_path: Path, image: str) -> None:
@@ -116,7 +99,7 @@ async def test_a_container_that_does_not_end_is_ended(tmp_path: Path, image: str
     ran, _, _ = await run(tmp_path, image, "/bin/sleep", "600", limits=short)
 
     assert ran.ended is Ended.OVERRAN
-    assert b"mb-" not in containers()
+    assert "mb-" not in containers()
 
 
 async def test_without_an_engine_a_container_block_is_not_run(
