@@ -38,7 +38,7 @@ from server.chunks.keys import open_keys, wrapped_store_key
 from server.chunks.packs import FolderPacks
 from server.chunks.possession import forget_old_leases
 from server.chunks.store import ChunkStore
-from server.config import Settings, listen_address, uses_tls
+from server.config import Settings, listen_address, named, uses_tls
 from server.data_folder import DataFolder
 from server.database.facts import keep_store_key, kept_store_key, rights_number, server_id_of
 from server.database.session import Database
@@ -47,6 +47,7 @@ from server.downloads import Downloads
 from server.hooks.filling import Filling
 from server.hooks.looking import Looking
 from server.hooks.running import Hooks
+from server.hooks.workshop import Policy
 from server.http.connections import READ_BUFFER_BYTES, GuardedSite, connection_limit
 from server.http.crowd import Crowd
 from server.http.denials import Denials, write_denials
@@ -117,7 +118,12 @@ async def serve_until_told(folder: DataFolder, settings: Settings, *, ready: Cal
         sealed(service),
         watched(service),
         tended(folder, settings, service),
-        worked(folder, service, at_once=settings.blocks_at_once or None),
+        worked(
+            folder,
+            service,
+            at_once=settings.blocks_at_once or None,
+            policy=Policy(sandbox=settings.blocks_sandbox, trusted=frozenset(named(settings.blocks_trusted))),
+        ),
     ):
         ready(url)
         await stop.wait()
@@ -189,8 +195,8 @@ def tls_of(folder: DataFolder, settings: Settings) -> Tls | None:
     if settings.tls_certificate:
         return given(Path(settings.tls_certificate), Path(settings.tls_key))
     host, _ = listen_address(settings)
-    named = [name.strip() for name in settings.tls_names.split(",") if name.strip()]
-    return automatic(folder.keys, [*named, *usual_names(host)], now=datetime.now(UTC))
+    names = named(settings.tls_names)
+    return automatic(folder.keys, [*names, *usual_names(host)], now=datetime.now(UTC))
 
 
 @asynccontextmanager
@@ -320,7 +326,13 @@ async def tended(folder: DataFolder, settings: Settings, service: Service) -> As
 
 
 @asynccontextmanager
-async def worked(folder: DataFolder, service: Service, *, at_once: int | None = None) -> AsyncIterator[None]:
+async def worked(
+    folder: DataFolder,
+    service: Service,
+    *,
+    at_once: int | None = None,
+    policy: Policy = Policy(),  # noqa: B008  # frozen: one for all is one for each
+) -> AsyncIterator[None]:
     """While it is open, the rules' blocks work on what is new.  at_once: runs; None: one for each core."""
     hooks = Hooks(
         service.database,
@@ -332,6 +344,7 @@ async def worked(folder: DataFolder, service: Service, *, at_once: int | None = 
         clock=service.clock,
         default_quota=service.default_quota,
         at_once=at_once,
+        policy=policy,
     )
     filling = Filling(
         service.database,

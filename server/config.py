@@ -42,6 +42,8 @@ FIRST_SETTINGS = """\
 # keep_versions = "all 1d, daily 30d, weekly 365d"   # of older contents of a file; "all": for ever
 # keep_trash = "30d"           # how long what was deleted can come back; "forever"
 # default_quota = "none"       # of each home and project that has none of its own: "50G"
+# blocks_trusted = ""          # Python blocks of others that may run as this account: "count-words, my-model"
+# blocks_sandbox = true        # false: programs of others run in containers only
 # blocks_at_once = 0           # how many runs of blocks beside each other; 0: one for each processor core
 """
 
@@ -61,6 +63,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     keep_versions: str = "all 1d, daily 30d, weekly 365d"
     keep_trash: str = "30d"
     default_quota: str = "none"
+    blocks_trusted: Annotated[str, Meta(max_length=4_000)] = ""
+    blocks_sandbox: bool = True
     blocks_at_once: Annotated[int, Meta(ge=0, le=256)] = 0
 
     def __post_init__(self) -> None:
@@ -91,6 +95,11 @@ def load_settings(
             f"A setting has a wrong value: {error}",
             hint=f"Correct it in {SETTINGS_FILE}, in the {ENVIRONMENT_PREFIX}… environment or in the flag.",
         ) from error
+
+
+def named(text: str) -> list[str]:
+    """The names of a setting that holds several, with commas."""
+    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def listen_address(settings: Settings) -> tuple[str, int]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from importlib import import_module
 from importlib.metadata import entry_points
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol
 
@@ -40,6 +41,17 @@ def known_blocks() -> dict[str, str]:
     """Name → "module:Class" of every Python block that is there; what we ship is not replaced by another."""
     found = {point.name: point.value for point in entry_points(group=ENTRY_POINTS)}
     return found | SHIPPED
+
+
+def installed_manifest(entry: str) -> Path | None:
+    """The `block.toml` in the package of an installed block's module.  Nothing of it is run to find it."""
+    top, *rest = entry.partition(":")[0].split(".")
+    spec = find_spec(top)  # of a name without dots: nothing is imported
+    for place in (spec.submodule_search_locations or ()) if spec is not None else ():
+        for below in (rest, rest[:-1]):  # a package by itself, or a module in one
+            if (path := Path(place, *below, "block.toml")).is_file():
+                return path
+    return None
 
 
 def load_block(entry: str) -> Block:

@@ -24,7 +24,8 @@ class Isolation(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """sandbox: is it enough for a command of somebody else's?  trusted: Python blocks installed beside us."""
+    """What the operator says.  sandbox: is it enough for a command of somebody else's?  trusted: names of Python blocks
+    of others that may run as processes of the server's account."""
 
     sandbox: bool = True
     trusted: frozenset[str] = frozenset()
@@ -44,7 +45,10 @@ def choose(manifest: Manifest, policy: Policy, machine: Machine) -> Isolation:
         case PythonProgram(entry=entry):
             if entry in SHIPPED.values() or manifest.name in policy.trusted:
                 return Isolation.PROCESS
-            raise _refused(manifest, "it is a Python block of somebody else's, and not named as trusted")
+            raise _refused(
+                manifest,
+                "it is a Python block of somebody else's, and the operator does not name it as trusted",
+            )
         case CommandProgram():
             if not policy.sandbox:
                 raise _refused(manifest, "the operator lets strangers' blocks run in containers only")

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from blocks.contract.block import known_blocks
+from blocks.contract.block import installed_manifest, known_blocks
 from blocks.contract.job import IN, KEYS, OUT, InputFile, Job, write_job
 from blocks.contract.manifest import (
     CommandProgram,
@@ -63,10 +63,13 @@ class Tried:
 
 
 def find_block(name: str) -> tuple[Manifest, Path]:
-    """A block that we ship, or the one in a folder with a block.toml; its manifest and its folder."""
+    """A block that we ship, one that is installed beside us, or the one in a folder with a block.toml; its manifest and
+    its folder.  Raises NotFound, BadRequest: its manifest is none, or that of another."""
     if name in _SHIPPED_MANIFESTS:
         path = Path(__file__).parents[1] / _SHIPPED_MANIFESTS[name]
         return read_manifest(path.read_bytes()), path.parent
+    if (entry := known_blocks().get(name)) is not None:
+        return _installed(name, entry)
     folder = Path(name)
     if not (folder / "block.toml").is_file():
         known = ", ".join(sorted(known_blocks()))
@@ -74,20 +77,38 @@ def find_block(name: str) -> tuple[Manifest, Path]:
     return read_manifest((folder / "block.toml").read_bytes()), folder
 
 
+def _installed(name: str, entry: str) -> tuple[Manifest, Path]:
+    path = installed_manifest(entry)
+    if path is None:
+        raise NotFound(
+            f"The block {name} is installed without its block.toml",
+            hint="It belongs into the package, beside the module: see docs/blocks.md.",
+        )
+    manifest = read_manifest(path.read_bytes())
+    if manifest.name != name or manifest.program != PythonProgram(entry=entry):
+        raise BadRequest(
+            f"The block.toml of the installed block {name} is that of another",
+            hint=f'It needs name = "{name}", and of its program type = "python" and entry = "{entry}".',
+        )
+    return manifest, path.parent
+
+
 async def try_block(
-    name: str, files: Sequence[Path], parameters: dict[str, Any], *, job_folder: Path
+    name: str, files: Sequence[Path], parameters: dict[str, Any], *, job_folder: Path, trusts: bool = False
 ) -> Tried:
     """Runs the block in the isolation it would have on a server; `job_folder` keeps what it left.
 
+    trusts: it may be a Python block of somebody else's, which no sandbox holds.
     The key for pseudonyms is made for this run: what comes out cannot be compared with any project's.
     """
     manifest, folder = find_block(name)
     job = _stage(manifest, files, parameters, job_folder)
+    policy = Policy(trusted=frozenset({manifest.name} if trusts else ()))
     machine = Machine(
         no_sandbox=await sandbox.missing(),
         no_container=None if await container.engine() else "no container engine answers here",
     )
-    ran = await _run(manifest, folder, job_folder, choose(manifest, Policy(), machine))
+    ran = await _run(manifest, folder, job_folder, choose(manifest, policy, machine))
     if ran.ended is not Ended.DONE:
         return Tried(ran, None)
     finished = check_finished(job_folder, job, manifest)

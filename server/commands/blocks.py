@@ -60,19 +60,22 @@ def new(name: str, into: Path) -> None:
 @click.option(
     "--keep", type=click.Path(path_type=Path), metavar="DIR", help="Keep the job's folder, with out/."
 )
+@click.option("--trust", is_flag=True, help="It is an installed Python block, which may do all that you may.")
 @json_option
-def try_(name: str, files: tuple[Path, ...], parameters: str, keep: Path | None, *, as_json: bool) -> None:
+def try_(
+    name: str, files: tuple[Path, ...], parameters: str, keep: Path | None, *, trust: bool, as_json: bool
+) -> None:
     """Run a block on files, as a server would, and show what comes out.
 
-    NAME is a block that is shipped, or a folder with a block.toml.  Of DICOM files every attribute that changed
-    is shown, before and after: the values of the original stand on your screen.  Nothing is published.
+    NAME is a block that is shipped or installed, or a folder with a block.toml.  Of DICOM files every attribute
+    that changed is shown, before and after: the values of the original stand on your screen.  Nothing is published.
     """
     from server.hooks.authors import try_block
 
     values = read_parameters(parameters)
     with tempfile.TemporaryDirectory(prefix="mb-block-") as scratch:
         folder = _kept(keep) if keep is not None else Path(scratch)
-        tried = asyncio.run(try_block(name, files, values, job_folder=folder))
+        tried = asyncio.run(try_block(name, files, values, job_folder=folder, trusts=trust))
         if as_json:
             click.echo(json.dumps(_facts(tried, files), indent=1))
         else:

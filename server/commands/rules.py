@@ -91,7 +91,7 @@ def rule_add(
 ) -> None:
     """Have BLOCK work on every file in FROM, now and later; its results appear in TO.
 
-    BLOCK is one that is shipped, or a folder with a block.toml.  FROM and TO are folders of the server:
+    BLOCK is one that is shipped or installed, or a folder with a block.toml.  FROM and TO are folders of the server:
     /Projects/NAME/…, /Projects/NAME/Intake or /Home/USER/….
     """
     from server.hooks.rules import add_rule, folder_at
@@ -118,7 +118,7 @@ def rule_add(
 
 
 def _block_named(block: str) -> str:
-    """A folder by its whole path; else the name of one that is shipped."""
+    """A folder by its whole path; else the name of one that is shipped or installed."""
     return str(Path(block).resolve()) if Path(block).is_dir() else block
 
 

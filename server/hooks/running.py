@@ -21,6 +21,7 @@ from functools import partial
 from pathlib import Path
 
 from blocks.contract.manifest import Unit
+from blocks.runners.policy import Policy
 from blocks.runners.trying import find_block
 from protocol.errors import MedicalBlocksError
 from protocol.ids import SpaceId
@@ -58,10 +59,11 @@ class Hooks:
         clock: Callable[[], int],
         default_quota: int | None = None,
         at_once: int | None = None,
+        policy: Policy = Policy(),  # noqa: B008  # frozen: one for all is one for each
     ) -> None:
         self._database, self._scratch, self._notify, self._clock = database, scratch, notify, clock
         self._at_once = at_once or os.cpu_count() or 1
-        self._workshop = Workshop(at_once=self._at_once + 1)
+        self._workshop = Workshop(at_once=self._at_once + 1, policy=policy)
         self._bench = Bench(
             database,
             store,

@@ -14,13 +14,15 @@ from blocks.runners.policy import Machine, Policy, choose
 from blocks.runners.ran import Ran
 from blocks.runners.warm import WarmWorkers
 
+__all__ = ["Policy", "Workshop"]
+
 
 class Workshop:
     """Runs blocks, each in the isolation that the policy asks for.  `close` it."""
 
-    def __init__(self, *, at_once: int, policy: Policy | None = None) -> None:
+    def __init__(self, *, at_once: int, policy: Policy = Policy()) -> None:  # noqa: B008  # frozen: one for all is one for each
         self._at_once = at_once
-        self._policy = policy or Policy()
+        self._policy = policy
         self._machine: Machine | None = None
         self._warm: dict[str, WarmWorkers] = {}
 
