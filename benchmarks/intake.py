@@ -32,6 +32,9 @@ LOOK_SECONDS = 0.5
 SINGLE_SECONDS = 3.0  # between two single images
 
 
+_OF_THE_RULE = "jobs.rule IN (SELECT id FROM rules WHERE block = 'deidentify')"
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.intake", description=__doc__.partition("\n")[0]
@@ -120,7 +123,7 @@ def _singles(server: RunningServer) -> list[tuple[int, int]]:
     """When each single image was committed and when its job ended, the first one first."""
     query = (
         "SELECT committed_at_ms, ended_at_ms FROM jobs JOIN versions USING (node, epoch, number)"
-        " JOIN nodes ON nodes.id = jobs.node WHERE nodes.name LIKE 'one %' ORDER BY committed_at_ms"
+        f" JOIN nodes ON nodes.id = jobs.node WHERE nodes.name LIKE 'one %' AND {_OF_THE_RULE} ORDER BY committed_at_ms"
     )
     with closing(sqlite3.connect(f"file:{server.data / 'server.db'}?mode=ro", uri=True)) as database:
         return [(arrived, out) for arrived, out in database.execute(query)]
@@ -129,7 +132,9 @@ def _singles(server: RunningServer) -> list[tuple[int, int]]:
 def _published(server: RunningServer) -> int:
     """Asked of the table itself: a command would take half a second of the processor that is measured."""
     with closing(sqlite3.connect(f"file:{server.data / 'server.db'}?mode=ro", uri=True)) as database:
-        [count] = database.execute("SELECT count(*) FROM jobs WHERE state = 'published'").fetchone()
+        [count] = database.execute(
+            f"SELECT count(*) FROM jobs WHERE state = 'published' AND {_OF_THE_RULE}"
+        ).fetchone()
     return int(count)
 
 
