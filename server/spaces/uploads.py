@@ -134,15 +134,18 @@ class Upload:
             room = await self._uploads.room(self._space, self._device, fresh)
             if room is None:
                 return
+            if (
+                settled != self._way.settled
+            ):  # what we would count as on its way, or no more, may be in `room` or not yet
+                continue
             new = {chunk: length for chunk, length in fresh.items() if chunk not in room.known}
             spare = min(self._replaces_bytes, room.spare_bytes - self._way.replacing_bytes)
             counts = _counts(new, spare)
             growing = sum(count.growing_bytes for count in counts.values())
             left = room.left_bytes - self._way.growing_bytes
-            if not growing or growing <= left:
-                break
-            if settled == self._way.settled:  # else what we saw as on its way may be in the database by now
+            if growing and growing > left:
                 raise _full(left)
+            break
         replacing = sum(count.replacing_bytes for count in counts.values())
         self._counts |= counts
         for chunk, grows in room.known.items():

@@ -7,7 +7,6 @@ May import: protocol, sync_client.{control,home}, commands.{codes,places,reach,s
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 
 from protocol.errors import BadRequest
 from sync_client.commands import codes, sharing
@@ -120,6 +119,4 @@ class Sharing:
 
     async def _remote(self, asked: dict[str, Json]) -> str:
         """Of a path here, or remote already."""
-        text = text_of(asked, "path")
-        where = text if text.startswith("/") else str(Path(text).expanduser())
-        return await asyncio.to_thread(remote_at, self._home, where)
+        return await asyncio.to_thread(remote_at, self._home, text_of(asked, "path"))
