@@ -440,7 +440,7 @@ class Engine:
         """folder: that one alone.  seconds: go on by itself after that time, also across restarts."""
         sync = None if folder is None else reporting.followed_at(self, folder)
         fact = _paused_fact(sync)
-        ends = f"{time.time() + seconds:.0f}" if paused and seconds is not None else ""
+        ends = f"{time.time() + seconds:.3f}" if paused and seconds is not None else ""
         with self.state.transaction():
             self.state.set_fact(fact, "yes" if paused else "no")
             self.state.set_fact(fact + " until", ends)
