@@ -28,6 +28,7 @@ from blocks.imaging.writing import sidecar_of, write_metaimage, write_nifti
 from protocol.errors import Refused
 
 MOST_FOLDER_BYTES = 4 << 30
+_WORTH_TELLING = 0.1  # of a step: so far may a slice lie from where its file says, without a word
 _MANIFEST = Path(__file__).with_name("convert.toml")
 _WRITERS = {"nifti": (write_nifti, ".nii.gz"), "metaimage": (write_metaimage, ".mha")}
 # Dates and characteristics are those of the files, which were cleaned by their project's template before
@@ -58,9 +59,16 @@ class Convert:
         volumes: list[Volume] = []
         for group in grouped(slices):
             try:
-                volumes.append(put_together(group))
+                volumes.append(put_together(group, step_of=job.parameters["step"]))
             except NoVolume as reason:
                 reasons.setdefault(reason.code, reason)
+        for volume in volumes:
+            if _is_off(volume):
+                text = (
+                    "The steps between the slices differ, and a volume has one for all: a slice lies up to "
+                    f"{volume.off_mm:.2f} mm from where its file says. The parameter `step` chooses which."
+                )
+                reasons.setdefault("uneven-steps", NoVolume("uneven-steps", text))
         outputs: list[Output] = []
         for number, volume in enumerate(volumes, start=1):
             name = _name(task.path) + (f"-{number}" if len(volumes) > 1 else "")
@@ -80,11 +88,17 @@ def _answer(outputs: list[Output], reasons: list[NoVolume]) -> FileResult:
     return FileResult(source=0, verdict=verdict, reasons=told, outputs=outputs)
 
 
+def _is_off(volume: Volume) -> bool:
+    return volume.off_mm > _WORTH_TELLING * volume.steps[-1]
+
+
 def _written(volume: Volume, name: str, form: str, task: Task, folder: Path) -> list[Output]:
     """The volume and its sidecar.  Their words depend on the series alone, so that a later run makes new versions."""
     write, ending = _WRITERS[form]
     word = hashlib.sha256(repr(volume.key).encode()).hexdigest()[:12]
     values = clean_values(sidecar_of(volume), task, Cleaned([]))
+    if _is_off(volume):
+        values["SlicesOffByMillimetres"] = round(volume.off_mm, 3)
     write(volume, folder / OUT / f"{word}{ending}")
     (folder / OUT / f"{word}.json").write_bytes(
         msgspec.json.format(msgspec.json.encode(values), indent=2) + b"\n"

@@ -31,6 +31,7 @@ class Volume:
     anterior, superior, or what is nearest to them.  Both as dcm2niix has it.
 
     affine: from indices to millimetres (RAS+).  scale: slope and intercept of all values.
+    off_mm: how far the last slice lies at most from where its file says, for steps that differ.
     """
 
     values: NDArray[Any]
@@ -38,6 +39,7 @@ class Volume:
     scale: tuple[float, float]
     moments: tuple[Slice, ...]  # of the lowest place
     key: tuple[Any, ...]
+    off_mm: float
 
     @property
     def first(self) -> Slice:
@@ -56,14 +58,14 @@ def grouped(slices: Iterable[Slice]) -> list[list[Slice]]:
     return [groups[key] for key in sorted(groups, key=repr)]
 
 
-def put_together(slices: Sequence[Slice]) -> Volume:
-    """slices: of one group.  Raises NoVolume."""
+def put_together(slices: Sequence[Slice], *, step_of: str = "first") -> Volume:
+    """slices: of one group.  step_of: "first", the step of dcm2niix, or "mean".  Raises NoVolume."""
     first = slices[0]
     size_bytes = sum(one.pixels.nbytes for one in slices)
     if size_bytes > MOST_VOLUME_BYTES:
         raise NoVolume("too-large", "The volume is larger than the block may hold.", is_fault=True)
     places = _stacked(slices)
-    step = _step([stack[0] for stack in places])
+    step, off_mm = _step([stack[0] for stack in places], step_of)
     moments = len(places[0])
     values, scale = _values(places)
     rows = first.pixels.shape[0]
@@ -78,7 +80,7 @@ def put_together(slices: Sequence[Slice]) -> Volume:
         values = values[..., 0]
         if len(places) > 1 and _was_acquired_in_3d(first.dataset):
             values, affine = _upright(values, affine)
-    return Volume(values, affine, scale, tuple(places[0]), first.group)
+    return Volume(values, affine, scale, tuple(places[0]), first.group, off_mm)
 
 
 def _was_acquired_in_3d(dataset: Dataset) -> bool:
@@ -128,11 +130,11 @@ def _stacked(slices: Sequence[Slice]) -> list[list[Slice]]:
     return stacks
 
 
-def _step(stack: Sequence[Slice]) -> NDArray[np.float64]:
-    """From one slice to the next."""
+def _step(stack: Sequence[Slice], step_of: str) -> tuple[NDArray[np.float64], float]:
+    """From one slice to the next; how far that leads from where a file says that its slice lies, at most."""
     first = stack[0]
     if len(stack) == 1:
-        return first.normal * (first.thickness if first.thickness > 0 else 1.0)
+        return first.normal * (first.thickness if first.thickness > 0 else 1.0), 0.0
     positions = np.array([one.position for one in stack])
     steps = np.diff(positions, axis=0)
     along = steps @ first.normal
@@ -146,7 +148,11 @@ def _step(stack: Sequence[Slice]) -> NDArray[np.float64]:
         raise NoVolume(
             "tilted", "The slices lie askew (tilted gantry), which is not made straight here.", is_fault=True
         )
-    return np.asarray(whole / (len(stack) - 1), dtype=np.float64)
+    step = np.asarray(whole / (len(stack) - 1), dtype=np.float64)
+    if step_of == "first":
+        step = first.normal * float(np.linalg.norm(steps[0]))
+    reached = positions[0] + np.arange(len(stack))[:, None] * step
+    return step, float(np.linalg.norm(reached - positions, axis=1).max())
 
 
 def _values(places: Sequence[Sequence[Slice]]) -> tuple[NDArray[Any], tuple[float, float]]:

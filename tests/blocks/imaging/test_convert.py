@@ -30,7 +30,9 @@ BLOCK = Convert()
 SHIPPED = Path(pydicom.__file__).parent / "data/test_files/dicomdirtests"
 
 
-def converted(folder: Path, files: list[bytes], form: str = "nifti") -> tuple[FileResult, dict[str, Path]]:
+def converted(
+    folder: Path, files: list[bytes], form: str = "nifti", step: str = "first"
+) -> tuple[FileResult, dict[str, Path]]:
     """The block's answer, and each file that it made, by its new name."""
     run = folder / f"run-{form}"
     for name in ("in", "out", "keys"):
@@ -41,7 +43,7 @@ def converted(folder: Path, files: list[bytes], form: str = "nifti") -> tuple[Fi
         InputFile(file=str(n), path=["PABC", "study", "series 3", f"{n}.dcm"], kind="dicom", size_bytes=1)
         for n in range(len(files))
     ]
-    job = Job(id="1", block="dicom-to-volume", version="1.0", parameters={"format": form}, files=inputs,
+    job = Job(id="1", block="dicom-to-volume", version="1.0", parameters={"format": form, "step": step}, files=inputs,
               keys={"project": "keys/project"})  # fmt: skip
     result = BLOCK.run(job, run)
     (run / "result.json").write_bytes(encode_result(result))
@@ -109,10 +111,27 @@ def test_it_agrees_with_dcm2niix_on_shape_values_and_affine(tmp_path: Path, name
 
 @pytest.mark.parametrize("of", ["98892003/MR700", "98892001/CT5N"])
 def test_it_agrees_with_dcm2niix_on_what_scanners_wrote(tmp_path: Path, of: str) -> None:
-    files = [path.read_bytes() for path in sorted((SHIPPED / of).iterdir())]
-    _, made = converted(tmp_path, files)
+    agrees_on(tmp_path, sorted((SHIPPED / of).iterdir()))
+
+
+@pytest.mark.skipif("MB_MORE_DICOM" not in environ, reason="looks at the folder that MB_MORE_DICOM names")
+def test_it_agrees_with_dcm2niix_on_every_volume_of_a_folder(tmp_path: Path) -> None:
+    series: dict[tuple[Path, str], list[Path]] = {}
+    for path in sorted(Path(environ["MB_MORE_DICOM"]).rglob("*")):
+        if path.is_file() and path.read_bytes()[128:132] == b"DICM":
+            uid = pydicom.dcmread(path, specific_tags=["SeriesInstanceUID"]).get("SeriesInstanceUID", "")
+            series.setdefault((path.parent, uid), []).append(path)
+    many = [files for files in series.values() if len(files) > 1]
+    assert many
+    for number, files in enumerate(many):
+        agrees_on(tmp_path / str(number), files)
+
+
+def agrees_on(folder: Path, paths: list[Path]) -> None:
+    files = [path.read_bytes() for path in paths]
+    _, made = converted(folder, files)
     volumes = [nibabel.load(path) for name, path in made.items() if name.endswith(".nii.gz")]
-    theirs = by_dcm2niix(tmp_path, files)
+    theirs = by_dcm2niix(folder, files)
     assert volumes
     assert all(any(agree(one, other) for one in volumes) for other in theirs)
     assert len(volumes) == len(theirs)
@@ -240,22 +259,30 @@ def test_the_frames_of_an_enhanced_image_are_slices(tmp_path: Path) -> None:
     assert np.allclose(one.affine, other.affine)
 
 
-def test_where_positions_are_rounded_no_slice_lies_far_from_where_its_file_says(tmp_path: Path) -> None:
-    places = [7.0 * n + 0.06 * (n % 3 - 1) for n in range(20)]  # the first step is 7.06
-    files = a_series(slices=20, places=places)
-    _, made = converted(tmp_path, files)
+def test_where_positions_are_rounded_it_still_agrees_and_says_how_far_slices_are_off(tmp_path: Path) -> None:
+    files = a_series(slices=20, places=ROUNDED)
+    answer, made = converted(tmp_path, files)
     [theirs] = by_dcm2niix(tmp_path, files)
-    ours = nibabel.load(made["series 3.nii.gz"])
-    assert np.array_equal(np.asanyarray(ours.dataobj), np.asanyarray(theirs.dataobj))
-    assert np.allclose(ours.affine[:, [0, 1, 3]], theirs.affine[:, [0, 1, 3]], atol=1e-4)
-    assert np.allclose(ours.affine[:3, 2], theirs.affine[:3, 2], rtol=0.02)
+    assert agree(nibabel.load(made["series 3.nii.gz"]), theirs)
+    [reason] = answer.reasons
+    assert (answer.verdict, reason.code) == (Verdict.RELEASED, "uneven-steps")
+    off = farthest(theirs.affine)
+    assert f"{off:.2f} mm" in reason.text
+    assert abs(json.loads(made["series 3.json"].read_bytes())["SlicesOffByMillimetres"] - off) < 1e-3
 
-    def farthest(affine: np.ndarray) -> float:
-        return max(
-            abs(float((affine @ [0, 0, n, 1])[2]) - CORNER[2] - place) for n, place in enumerate(places)
-        )
 
-    assert farthest(ours.affine) < 0.13 < farthest(theirs.affine)
+def test_with_the_mean_step_no_slice_lies_far_from_where_its_file_says(tmp_path: Path) -> None:
+    answer, made = converted(tmp_path, a_series(slices=20, places=ROUNDED), step="mean")
+    assert answer.reasons == []
+    assert farthest(nibabel.load(made["series 3.nii.gz"]).affine) < 0.13
+    assert "SlicesOffByMillimetres" not in json.loads(made["series 3.json"].read_bytes())
+
+
+ROUNDED = [7.0 * n + 0.06 * (n % 3 - 1) for n in range(20)]  # the first step is 7.06
+
+
+def farthest(affine: np.ndarray) -> float:
+    return max(abs(float((affine @ [0, 0, n, 1])[2]) - CORNER[2] - place) for n, place in enumerate(ROUNDED))
 
 
 DIRECTIONS = [(0, 0, 0), (1, 0, 0), (0, 1, 0), (0.6, 0, 0.8)]
