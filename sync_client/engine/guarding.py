@@ -41,6 +41,7 @@ from sync_client.engine.guards import (
     Counts,
     Mass,
     deletes_ask,
+    done_at,
     rewrites_ask,
     sentence,
     turned_back,
@@ -68,19 +69,18 @@ class Held(Struct, frozen=True):
 
 
 class Done(Struct, frozen=True, array_like=True):
-    """What was done without asking within a few seconds.  at_s: by the wall clock, the only one that goes on while this
-    computer is off.  up_s: by the clock that nobody sets, which begins anew when it starts."""
+    """What was done without asking within a few seconds.  up_s: by the clock that nobody sets, which begins anew when
+    this computer starts."""
 
-    at_s: int
     mass: Mass
     count: int
-    up_s: int = 0
+    up_s: int
 
 
 class _Memory(Struct):
     held: dict[Mass, Held] = {}
     approved: dict[Mass, int] = {}
-    recent: list[Done] = []
+    lately: list[Done] = []
     boot: str = ""  # which start of this computer `up_s` counts from
 
 
@@ -102,9 +102,14 @@ class Guard:
         self._fact = f"guard {folder.follow.hex}"
         kept = state.fact(self._fact)
         self._memory = msgspec.json.decode(kept, type=_Memory) if kept else _Memory()
-        self._recent = deque(
-            _by_this_clock(self._memory.recent, self._memory.boot)
-        )  # done without asking: when, what, how many
+        self._recent = deque(  # done without asking: when, what, how many
+            (
+                done_at(done.up_s, now=time.monotonic(), same_start=_same_start(self._memory.boot)),
+                done.mass,
+                done.count,
+            )
+            for done in self._memory.lately
+        )
 
     @property
     def held(self) -> frozenset[Mass]:
@@ -218,11 +223,10 @@ class Guard:
 
     def _to_keep(self) -> list[Done]:
         """The window for the next start, a few seconds taken together."""
-        ahead = time.time() - time.monotonic()
         kept: Counter[tuple[int, Mass]] = Counter()
         for moment, mass, count in self._lately():
             kept[int(moment // TOGETHER_SECONDS) * TOGETHER_SECONDS, mass] += count
-        return [Done(int(up_s + ahead), mass, count, up_s) for (up_s, mass), count in sorted(kept.items())]
+        return [Done(mass, count, up_s) for (up_s, mass), count in sorted(kept.items())]
 
     # ---- people ------------------------------------------------------------------------------------------
 
@@ -316,14 +320,9 @@ class Guard:
             after = page.next
 
 
-def _by_this_clock(recent: Sequence[Done], boot: str) -> Iterator[tuple[float, Mass, int]]:
-    """While this computer was not started anew its own clock counts, which nobody sets.  Else the wall clock: put back
-    since, it makes nothing older, nor younger than now; put forward while the computer was off, it is believed."""
-    now, wall = time.monotonic(), time.time()
-    is_same_boot = boot != "" and boot == this_boot()
-    for done in recent:
-        age = now - done.up_s if is_same_boot else wall - done.at_s
-        yield now - max(0.0, age), done.mass, done.count
+def _same_start(boot: str) -> bool | None:
+    """Whether this computer was not started anew since; None: the system does not tell."""
+    return boot == this_boot() if boot and this_boot() else None
 
 
 @cache

@@ -75,6 +75,17 @@ class Counts:
         return max(0, self.pending - self.approved) + self.recent
 
 
+def done_at(up_s: float, *, now: float, same_start: bool | None) -> float:
+    """When at the latest something was done, by the clock that begins with each start of the computer and that nobody
+    sets; the wall clock is not asked, which may be put forward while the computer starts.
+
+    up_s: what that clock showed then.  same_start: the computer runs since; None: nobody knows.
+    """
+    if same_start is False or now < up_s:
+        return 0.0  # before this start: how long the computer was off is not known
+    return up_s
+
+
 def deletes_ask(counts: Counts) -> bool:
     doubtful = counts.asked_about
     if counts.pending <= counts.approved:

@@ -54,6 +54,8 @@ class World:
         """Both people work; the other computer's part is on the server."""
         self.story.act()
         self.both.b.wait()
+        if self.both.b.agree():  # by the twentieth step it has deleted a hundred
+            self.both.b.wait()
 
     def at_rest(self, why: str) -> None:
         for computer in (self.ours, self.both.b, self.ours):

@@ -136,16 +136,16 @@ async def test_what_was_deleted_before_a_restart_counts_too(setting: Setting) ->
 
 
 @pytest.mark.parametrize(
-    ("jump", "new_boot", "asks"),
+    ("jump", "up_seconds", "asks"),
     [
-        (-3 * 86_400.0, False, True),
-        (-3 * 86_400.0, True, True),
-        (3 * 86_400.0, False, True),  # put forward: no time has passed all the same
-        (WINDOW_SECONDS + 6, True, False),  # the computer was off so long, as far as anybody can tell
+        (-3 * 86_400.0, None, True),
+        (3 * 86_400.0, None, True),  # put forward: no time has passed all the same
+        (3 * 86_400.0, 60.0, True),  # started anew a minute ago: nobody knows how long it was off
+        (-3 * 86_400.0, WINDOW_SECONDS + 6, False),
     ],
 )
 async def test_a_clock_that_is_set_over_a_restart_forgets_nothing(
-    setting: Setting, monkeypatch: pytest.MonkeyPatch, jump: float, new_boot: bool, asks: bool
+    setting: Setting, monkeypatch: pytest.MonkeyPatch, jump: float, up_seconds: float | None, asks: bool
 ) -> None:
     async with setting.engine() as engine:
         study = await setting.follow(engine, "study")
@@ -154,10 +154,12 @@ async def test_a_clock_that_is_set_over_a_restart_forgets_nothing(
         for image in range(90):
             (study / "series" / f"{image}.dcm").unlink()
         assert await engine.once()
-    wall = time.time
+    wall, up = time.time, time.monotonic
     monkeypatch.setattr(time, "time", lambda: wall() + jump)
-    if new_boot:
+    if up_seconds is not None:
+        behind = up() - up_seconds
         monkeypatch.setattr(guarding, "this_boot", lambda: "another one")
+        monkeypatch.setattr(time, "monotonic", lambda: up() - behind)
     for image in range(90, 110):
         (study / "series" / f"{image}.dcm").unlink()
     async with setting.engine() as engine:

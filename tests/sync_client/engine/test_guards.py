@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from sync_client.engine.guards import Counts, deletes_ask, disorder, rewrites_ask
+from sync_client.engine.guards import Counts, deletes_ask, disorder, done_at, rewrites_ask
 
 
 @pytest.mark.parametrize(
@@ -30,6 +30,22 @@ def test_a_delete_asks_from_these_numbers_on(pending: int, total: int, *, asks: 
 def test_many_small_deletes_within_minutes_add_up() -> None:
     assert not deletes_ask(Counts(60, 40, 0, 200))
     assert deletes_ask(Counts(61, 40, 0, 200))
+
+
+@pytest.mark.parametrize(
+    ("now", "same_start", "at"),
+    [
+        (1_000.0, True, 900.0),
+        (1_000.0, None, 900.0),  # of two starts the earlier one is as long ago at least
+        (40.0, None, 0.0),  # that clock began anew
+        (40.0, False, 0.0),
+        (5_000.0, False, 0.0),
+    ],
+)
+def test_what_was_done_before_the_computer_started_is_as_young_as_that_start(
+    now: float, same_start: bool | None, at: float
+) -> None:
+    assert done_at(900.0, now=now, same_start=same_start) == at
 
 
 def test_what_a_person_agreed_to_does_not_ask_again_and_what_comes_on_top_does() -> None:
