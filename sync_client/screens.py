@@ -251,6 +251,27 @@ def files_screen(items: list[Json], paint: Paint) -> str:
     )
 
 
+def author_words(change: Json) -> str:
+    """ "ben on lab-2", "you on workstation"; "" where nobody is told."""
+    if not change.get("user"):
+        return ""
+    return f"{'you' if change['you'] else shown(change['user'])} on {shown(change['device'])}"
+
+
+def by_whom(changes: Iterable[Json]) -> str:
+    """ " by ben", " by you on workstation", " by ben and 2 others"; "" where nobody is told of one of them."""
+    changes = list(changes)
+    names = list(dict.fromkeys("you" if one.get("you") else shown(one.get("user", "")) for one in changes))
+    if not names or "" in names:
+        return ""
+    if names == ["you"]:
+        devices = {one["device"] for one in changes}
+        return f" by you on {shown(devices.pop())}" if len(devices) == 1 else " by you"
+    if len(names) > 2:
+        return f" by {names[0]} and {len(names) - 1:,} others"
+    return f" by {' and '.join(names)}"
+
+
 def activity_screen(items: list[Json]) -> str:
     if not items:
         return "Nothing has happened yet."
@@ -263,6 +284,7 @@ def activity_screen(items: list[Json]) -> str:
                     ago(item["at"], now),
                     f"{arrows.get(item.get('direction', ''), ' ')} {item['action']}",
                     size(item["bytes"]) if item.get("bytes") else "",
+                    author_words(item),
                     path(item["path"]),
                 )
                 for item in items

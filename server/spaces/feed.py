@@ -52,7 +52,8 @@ def changes(
     Raises BadRequest: the cursor is not of this view.  Raises NotFound, AccessDenied: not theirs to see.
     """
     authorise(principal, Action.METADATA, view)
-    with_contents = Action.READ in rights_of(principal, view)
+    rights = rights_of(principal, view)
+    with_contents = Action.READ in rights
     [(head, purged, epoch_text)] = rows_of_sql(session, _BEGINNING, view.space)
     epoch = epoch_value(epoch_text)
     position = cursors.open(view.id, cursor) or START.of_epoch(epoch)
@@ -68,7 +69,7 @@ def changes(
     if position.stamp == head and not position.arrival_stamp:  # nothing new, which is what most ask to hear
         return Changes(nodes=[], more=False, cursor=cursors.seal(view.id, position))
     page = (Page if view.is_whole else SharedPage)(
-        session, view, position, head=head, room=limit, with_people=principal.opened is None
+        session, view, position, head=head, room=limit, with_people=Action.PEOPLE in rights
     )
     more = page.fill()
     return Changes(

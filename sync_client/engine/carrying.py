@@ -39,9 +39,10 @@ from protocol.messages import (
 )
 from protocol.names import MAX_DEPTH, unportable
 from sync_client.engine import placement
+from sync_client.engine.authors import Authors
 from sync_client.engine.batches import send, send_again
 from sync_client.engine.contents import Contents
-from sync_client.engine.database import Followed, StateDatabase
+from sync_client.engine.database import Followed, Note, StateDatabase
 from sync_client.engine.disk import FollowedRoot, parked_parts
 from sync_client.engine.effects import content_of, fold_disk_step, fold_tree_step, fold_wire_step
 from sync_client.engine.incoming import NotPlaced
@@ -74,6 +75,8 @@ from sync_client.engine.trees import PARKED, Content, Fingerprint, Local, Place,
 from sync_client.engine.window import Window
 
 log = logging.getLogger(__name__)
+
+DEEPEST = 256
 Parts = tuple[str, ...]
 
 _STALE_LOOK = {
@@ -101,7 +104,7 @@ class Carried:
     )
     look_for_parked: bool = False  # a move was not carried out, or its sync failed: it may lie parked
     problems: dict[NodeId, tuple[str, str]] = field(default_factory=dict)  # node → code, words
-    notes: list[tuple[str, str, str, int]] = field(default_factory=list)  # activity
+    notes: list[Note] = field(default_factory=list)
     reset: Reset | None = None
 
     def finish(self, *nodes: NodeId) -> None:
@@ -120,8 +123,10 @@ class Carrier:
         root: FollowedRoot,
         api: ServerApi,
         contents: Contents,
+        authors: Authors,
     ) -> None:
         self._folder = folder
+        self._authors = authors
         self._state = state
         self._trees = trees
         self._root = root
@@ -197,7 +202,7 @@ class Carrier:
                     continue
                 fold_disk_step(self._trees, step, Local(step.place, Content(Kind.FOLDER), result.fingerprint))
                 carried.finish(step.node)
-                carried.notes.append(("added", "down", "/".join(parts), 0))
+                self._note(carried, "added", step.node, parts)
 
     async def _remove(self, steps: Sequence[Remove], carried: Carried) -> None:
         removals: list[tuple[Remove, Parts]] = []
@@ -216,9 +221,10 @@ class Carrier:
                     self._not_placed(step.node, result, parts, carried)
                     carried.look_for_parked |= step.place.parent == PARKED
                     continue
+                author = self._who_deleted(step.node)
                 fold_disk_step(self._trees, step, None)
                 carried.finish(step.node)
-                carried.notes.append(("deleted", "down", "/".join(parts), 0))
+                self._note(carried, "deleted", step.node, parts, author=author)
 
     async def _relocate(self, step: Relocate | KeepBoth, carried: Carried) -> None:
         row = self._trees.row(step.node)
@@ -239,9 +245,9 @@ class Carrier:
             fold_disk_step(self._trees, step, local)
         carried.finish(step.node)
         if isinstance(step, KeepBoth):
-            carried.notes.append(("kept both", "down", "/".join(to_parts), 0))
+            self._note(carried, "kept both", step.node, to_parts)
         elif PARKED not in (step.source.parent, step.target.parent):
-            carried.notes.append(("moved", "down", "/".join(to_parts), 0))
+            self._note(carried, "moved", step.node, to_parts)
 
     async def _bring_in(self, steps: Sequence[Fetch | Replace], carried: Carried) -> None:
         """Fetch all, then place all: two syncs for the batch."""
@@ -279,9 +285,37 @@ class Carrier:
                 if result.fingerprint.ctime_ns == 0:
                     carried.look_later.add(parts[:-1])
                 action = "added" if isinstance(step, Fetch) else "changed"
-                carried.notes.append((action, "down", "/".join(parts), step.content.size))
+                self._note(carried, action, step.node, parts, size=step.content.size)
             if replacing and not carried.look_for_swaps:
                 self._state.drop_intents(self._folder.id)
+
+    def _note(
+        self,
+        carried: Carried,
+        action: str,
+        node: NodeId,
+        parts: Parts,
+        *,
+        size: int = 0,
+        author: str | None = None,
+    ) -> None:
+        """Something came from the server."""
+        who = self._authors.of(node) if author is None else author
+        carried.notes.append(Note(action, "down", "/".join(parts), size, who))
+
+    def _who_deleted(self, node: NodeId) -> str:
+        """Of a folder the feed tells that it was deleted, of what lies in it nothing."""
+        for _ in range(DEEPEST):
+            row = self._trees.row(node)
+            if row is None or row.remote is not None:
+                return ""
+            if who := self._authors.of(node):
+                return who
+            known = row.agreed or row.local
+            if known is None:
+                return ""
+            node = known.place.parent
+        return ""
 
     def _not_placed(self, node: NodeId, result: NotPlaced, parts: Parts, carried: Carried) -> None:
         carried.look_at.add(parts[:-1])
@@ -376,7 +410,7 @@ class Carrier:
                 elif isinstance(step, MoveRemote):
                     self._state.forget_unportable(self._folder.id, step.node)
             size = step.content.size if isinstance(step, MakeRemote | PutRemote) else 0
-            carried.notes.append((_ACTIONS[type(step)], "up", path, size))
+            carried.notes.append(Note(_ACTIONS[type(step)], "up", path, size))
         elif result.status is Status.NAME_TAKEN and self._is_excluded_name(step):
             carried.problems[step.node] = (
                 "excluded",

@@ -14,10 +14,10 @@ import contextlib
 import logging
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 from uuid import UUID
 
 from msgspec import msgpack
@@ -29,7 +29,7 @@ from sync_client.engine.sealing import Seal, StateDamaged
 
 log = logging.getLogger(__name__)
 
-FORMAT = 3
+FORMAT = 4
 ACTIVITY_KEPT = 1_000
 
 _SCHEMA = """
@@ -98,6 +98,9 @@ CREATE TABLE waiting (                 -- rows that last and are not in `nodes` 
     number INTEGER PRIMARY KEY, folder INTEGER NOT NULL, rows BLOB NOT NULL
 );
 """,
+    4: """
+ALTER TABLE activity ADD COLUMN author TEXT NOT NULL DEFAULT '';  -- "user on device", of what came from the server
+""",
 }
 
 
@@ -139,6 +142,19 @@ def state_trouble(error: sqlite3.Error) -> LocalProblem:
         f"MB-Sync's own records (state.db) cannot be read or written ({error})",
         hint="Check the disk; it goes on by itself.",
     )
+
+
+class Note(NamedTuple):
+    """One thing that was done, for the list of what happened.
+
+    direction: "up" or "down".  path: in the followed folder.  author: "user on device", of what came; "" unknown.
+    """
+
+    action: str
+    direction: str
+    path: str
+    size: int
+    author: str = ""
 
 
 @dataclass(slots=True)
@@ -479,11 +495,11 @@ class StateDatabase:
 
     # ---- activity ----------------------------------------------------------------------------------------
 
-    def note_activity(self, folder: int, notes: list[tuple[str, str, str, int]]) -> None:
-        """notes: (action, direction "up" or "down", path, bytes)."""
+    def note_activity(self, folder: int, notes: Sequence[Note]) -> None:
         now = time.time_ns() // 1_000_000
         self._db.executemany(
-            "INSERT INTO activity (at_ms, folder, action, direction, path, bytes) VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT INTO activity (at_ms, folder, action, direction, path, bytes, author)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
             [(now, folder, *note) for note in notes[-ACTIVITY_KEPT:]],
         )
         self._db.execute(
@@ -491,10 +507,10 @@ class StateDatabase:
             (ACTIVITY_KEPT,),
         )
 
-    def activity(self, limit: int) -> list[tuple[int, int, str, str, str, int]]:
-        return list(
-            self._db.execute(
-                "SELECT at_ms, folder, action, direction, path, bytes FROM activity ORDER BY id DESC LIMIT ?",
-                (limit,),
-            )
+    def activity(self, limit: int) -> list[tuple[int, int, Note]]:
+        """When, in which folder, and what; the newest first."""
+        found = self._db.execute(
+            "SELECT at_ms, folder, action, direction, path, bytes, author FROM activity ORDER BY id DESC LIMIT ?",
+            (limit,),
         )
+        return [(at_ms, folder, Note(*note)) for at_ms, folder, *note in found]

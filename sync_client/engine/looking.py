@@ -25,6 +25,7 @@ from protocol.ids import Cursor, NodeId, uuid7
 from protocol.manifests import content_digest
 from protocol.messages import Changes, Kind, Reset, ResetCause
 from protocol.messages import Content as WireContent
+from sync_client.engine.authors import Authors
 from sync_client.engine.binding import Bound, bind, keep_what_changed
 from sync_client.engine.database import Followed, StateDatabase
 from sync_client.engine.disk import FollowedRoot, Parts, same_thing
@@ -88,6 +89,7 @@ class Looker:
         self._server_moved = True
         self._everything = True
         self.times = ScanTimes(time.monotonic())
+        self.authors = Authors()
         self._folders: set[Parts] = set()
         self.ignoring = Ignoring(obeys=not only_down)
         self.ignored: dict[Parts, set[str]] = {}  # what was synced and is ignored now, by folder
@@ -213,6 +215,7 @@ class Looker:
                 content = state.content
                 if content is not None:
                     self._manifests.keep(content_digest(content.manifest), content.manifest)
+            self.authors.take(believed)
             if page.gone:
                 self.window.leave(page.gone)
             states = self.window.take(believed, head=not page.more)

@@ -20,6 +20,7 @@ from protocol.errors import DeviceCloned, LocalProblem
 from protocol.messages import Kind
 from protocol.names import unportable
 from sync_client.engine import notices
+from sync_client.engine.authors import author_of
 from sync_client.engine.ignoring import IGNORE_FILE, MAX_BYTES, Ignoring, shown_file, words
 from sync_client.engine.rebuilding import told
 from sync_client.engine.trash_care import KEEP_DAYS, SHARE
@@ -357,13 +358,20 @@ def activity(engine: Engine, limit: int) -> list[Answer]:
     return [
         {
             "at": at_ms,
-            "action": action,
-            "direction": direction,
-            "path": _text(str(local[folder] / path)) if folder in local else _text(path),
-            "bytes": size,
+            "action": note.action,
+            "direction": note.direction,
+            "path": _text(str(local[folder] / note.path)) if folder in local else _text(note.path),
+            "bytes": note.size,
+            **_author(engine, note.author),
         }
-        for at_ms, folder, action, direction, path, size in engine.state.activity(limit)
+        for at_ms, folder, note in engine.state.activity(limit)
     ]
+
+
+def _author(engine: Engine, text: str) -> Answer:
+    """As the server names them; nothing where it names nobody."""
+    found = author_of(text, own=engine.account.user)
+    return {} if found is None else {"user": found.user, "device": found.device, "you": found.is_own}
 
 
 def ignore_test(engine: Engine, path: Path) -> Answer:

@@ -262,7 +262,9 @@ class FolderSync:
             raise
         self._root = root
         self._contents = Contents(self.folder, self._state, self.trees, root, self._api, self.room)
-        self._carrier = Carrier(self.folder, self._state, self.trees, root, self._api, self._contents)
+        self._carrier = Carrier(
+            self.folder, self._state, self.trees, root, self._api, self._contents, self.looker.authors
+        )
 
     def close(self) -> None:
         if self._root is not None:
@@ -398,6 +400,8 @@ class FolderSync:
                 break
         self._state.write_rows()  # whatever was only observed lasts from here on
         self._name_the_stuck()
+        if not self.trees.dirty_slice(0, 1):
+            self.looker.authors.forget()
         await self._tend_gently(self._root)
         self.progress = None
         self.rounds_ended = self.rounds_begun
@@ -542,7 +546,7 @@ class FolderSync:
             self._put_off(node, code, message)
         if self.progress is not None:
             self.progress.done_files += carried.done
-            self.progress.done_bytes += sum(note[3] for note in carried.notes)
+            self.progress.done_bytes += sum(note.size for note in carried.notes)
         if carried.reset is not None:
             self.looker.list_again(carried.reset)
 

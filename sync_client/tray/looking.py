@@ -1,6 +1,7 @@
 """What the tray knows of the running client: its answers, asked for every few seconds.
 
-Owns: which questions are asked when.  May import: the standard library, protocol.errors, quick, control, home, menu.
+Owns: which questions are asked when.  May import: the standard library, protocol.errors, quick, control, home, menu,
+notices.
 """
 
 from __future__ import annotations
@@ -10,19 +11,26 @@ from sync_client.control import Json, ask
 from sync_client.home import ClientHome
 from sync_client.quick import status_of
 from sync_client.tray.menu import Seen
+from sync_client.tray.notices import MOST_CHANGES, latest
 
-ACTIVITY = 50  # changes: a menu shows a few, a notice counts them
+ACTIVITY = 50  # changes, at each look
 ANSWER_SECONDS = 20.0  # of `conflicts`, which may ask the server who wrote what
 
 
-def look(home: ClientHome, before: Seen | None) -> Seen:
-    """As it is now; blocks for as long as the client takes.  Whatever cannot be asked is left out."""
+def look(home: ClientHome, before: Seen | None, *, quiet: Seen | None) -> Seen:
+    """As it is now; blocks for as long as the client takes.  Whatever cannot be asked is left out.
+
+    quiet: when all was synced last; what came since is asked for as a whole, to be counted.
+    """
     status = status_of(home)
     if not status["running"] or status["state"] == "starting":
         return Seen(status)
+    activity = _asked(home, "activity", limit=ACTIVITY)
+    if quiet is not None and len(activity) == ACTIVITY and activity[-1]["at"] > latest(quiet):
+        activity = _asked(home, "activity", limit=MOST_CHANGES)
     return Seen(
         status,
-        activity=_asked(home, "activity", limit=ACTIVITY),
+        activity=activity,
         conflicts=_conflicts(home, status, before),
         guards=_asked(home, "guard") if status["state"] != "synced" else (),
     )

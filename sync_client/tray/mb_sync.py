@@ -30,7 +30,7 @@ class MbSync:
         self._quiet: Seen | None = None  # when all was synced last
 
     def look(self) -> Look:
-        before, seen = self._seen, look(self._home, self._seen)
+        before, seen = self._seen, look(self._home, self._seen, quiet=self._quiet)
         told = notices(before, seen, quiet=self._quiet)
         self._seen = seen
         if is_quiet(seen):

@@ -319,7 +319,7 @@ def _changes(activity: tuple[Json, ...]) -> Iterator[Item]:
     arrows = {"up": "↑", "down": "↓"}
     for change in activity[:MAX_LISTED]:
         arrow = arrows.get(change.get("direction", ""), " ")
-        label = _short(f"{arrow} {_name(change['path'])} ({change['action']})")
+        label = _short(f"{arrow} {_name(change['path'])} ({change['action']}{screens.by_whom([change])})")
         yield Item(label, Open(change["path"], inside=True))
 
 

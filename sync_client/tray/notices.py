@@ -14,6 +14,8 @@ from protocol.names import shown
 from sync_client import screens
 from sync_client.tray.menu import LARGE_FOLDER, Seen, guard_words, large_folders
 
+MOST_CHANGES = 1_000  # are remembered by the client: with so many, there were perhaps more
+
 
 @dataclass(frozen=True, slots=True)
 class Notice:
@@ -56,7 +58,7 @@ def _conflicts(before: Seen | None, after: Seen) -> list[Notice]:
     was, count = (before.status["conflicts"] if before else 0), after.status["conflicts"]
     if count <= was:
         return []
-    names = ", ".join(shown(os.path.basename(one["original"])) for one in after.conflicts[:3])
+    names = ", ".join(_conflict_words(one) for one in after.conflicts[:3])
     return [
         Notice(
             f"{screens.count_of(count, 'conflict')} to decide",
@@ -64,6 +66,13 @@ def _conflicts(before: Seen | None, after: Seen) -> list[Notice]:
             "conflicts",
         )
     ]
+
+
+def _conflict_words(conflict: Any) -> str:
+    """ "notes.txt (ana and ben)"."""
+    name = shown(os.path.basename(conflict["original"]))
+    who = [shown(str(conflict[side].get("user") or "")) for side in ("mine", "theirs")]
+    return f"{name} ({' and '.join(dict.fromkeys(who))})" if all(who) and who[0] != who[1] else name
 
 
 def _large_folders(before: Seen | None, after: Seen) -> list[Notice]:
@@ -151,22 +160,48 @@ def _problems(before: Seen, after: Seen) -> list[Notice]:
     return [Notice(title, shown(text), "problems")]
 
 
+_DONE = {"added": "added to", "changed": "changed in", "deleted": "deleted from"}
+MOST_FOLDERS = 3  # with a notice each; more folders are told in one
+
+
 def _arrived(quiet: Seen, after: Seen) -> list[Notice]:
+    """Folder by folder, with those who did it.  What was edited or deleted is news if somebody else did it."""
     if not is_quiet(after):
         return []
-    last = max((change["at"] for change in quiet.activity), default=0)
-    added = [
-        change
-        for change in after.activity
-        if change["at"] > last and change["direction"] == "down" and change["action"] == "added"
-    ]
-    folders = {os.path.dirname(change["path"]) for change in added}
-    new = [change for change in added if change["path"] not in folders]  # what lies in them is the news
+    last = latest(quiet)
+    new = [one for one in after.activity if one["at"] > last and one["direction"] == "down" and _is_news(one)]
+    folders = {os.path.dirname(change["path"]) for change in new}
+    new = [change for change in new if change["path"] not in folders]  # what lies in them is the news
     if not new:
         return []
-    folder = os.path.basename(os.path.dirname(new[0]["path"]))
-    many = f"{len(new):,}{' or more' if len(new) == len(after.activity) > 1 else ''} files arrived"
-    names = ", ".join(shown(os.path.basename(change["path"])) for change in new[:3])
-    more = f" and {len(new) - 3:,} more" if len(new) > 3 else ""
-    title = f"{many if len(new) > 1 else 'A file arrived'} in {shown(folder)}"
-    return [Notice(title, f"{names}{more}", "arrived")]
+    more = " or more" if len(after.activity) >= MOST_CHANGES else ""
+    by_folder: dict[str, list[Any]] = {}
+    for change in new:
+        by_folder.setdefault(os.path.dirname(change["path"]), []).append(change)
+    if len(by_folder) > MOST_FOLDERS:
+        names = ", ".join(shown(os.path.basename(folder)) for folder in list(by_folder)[:3])
+        title = f"{len(new):,}{more} changes in {len(by_folder):,} folders{screens.by_whom(new)}"
+        return [Notice(title, f"{names} and {len(by_folder) - 3:,} more", "arrived")]
+    return [_in_one_folder(folder, changes, more) for folder, changes in by_folder.items()]
+
+
+def _is_news(change: Any) -> bool:
+    if change["action"] == "added":
+        return True
+    return change["action"] in _DONE and bool(change.get("user")) and not change["you"]
+
+
+def _in_one_folder(folder: str, changes: list[Any], more: str) -> Notice:
+    """ "38 files added to Cohort A by ben"."""
+    actions = {change["action"] for change in changes}
+    count = screens.count_of(len(changes), "file").replace(" file", f"{more} file", 1)
+    done = _DONE[actions.pop()] if len(actions) == 1 else "added, changed or deleted in"
+    names = ", ".join(shown(os.path.basename(change["path"])) for change in changes[:3])
+    others = f" and {len(changes) - 3:,} more" if len(changes) > 3 else ""
+    title = f"{count} {done} {shown(os.path.basename(folder))}{screens.by_whom(changes)}"
+    return Notice(title, f"{names}{others}", f"arrived {folder}")
+
+
+def latest(seen: Seen) -> int:
+    """When the newest of its changes was."""
+    return max((change["at"] for change in seen.activity), default=0)

@@ -2,12 +2,12 @@
 
 import { ask, Refusal } from "./asking.js";
 import { button, fill, h, picture } from "./dom.js";
-import { clock, day, folderOf, has, nameOf, placeOf, size, t, troubleWords } from "./words.js";
+import { clock, day, folderOf, has, nameOf, placeOf, shown, size, t, troubleWords } from "./words.js";
 
 const STEP = 50;
 const MOST = 500;
 const AGAIN_MS = 4_000;
-const GROUPED = 4; // changes of one kind in one folder, from so many on
+const GROUPED = 4; // changes of one kind in one folder by one person, from so many on
 
 export class Activity {
   constructor(page) {
@@ -86,12 +86,12 @@ export class Activity {
   }
 }
 
-// Changes beside each other that are of one kind and one folder.
+// Changes beside each other that are of one kind, one folder and one person.
 function runs(changes) {
   const found = [];
   let last = "";
   for (const one of changes) {
-    const kind = [one.action, one.direction, folderOf(one.path)].join("\n");
+    const kind = [one.action, one.direction, one.user, one.device, folderOf(one.path)].join("\n");
     if (kind === last) found[found.length - 1].push(one);
     else found.push([one]);
     last = kind;
@@ -111,5 +111,9 @@ function versionsOf(one) {
 
 function ending(one, bytes, more = null) {
   const key = `activity.${one.action}.${one.direction}`;
-  return h("div", { class: "end" }, h("span", {}, has(key) ? t(key) : one.action), h("span", { class: "hint tabular" }, [bytes ? size(bytes) : "", clock(one.at)].filter(Boolean).join(" · ")), more);
+  return h("div", { class: "end" }, h("span", {}, has(key) ? t(key) : one.action), one.user ? h("span", { class: "hint" }, authorWords(one)) : null, h("span", { class: "hint tabular" }, [bytes ? size(bytes) : "", clock(one.at)].filter(Boolean).join(" · ")), more);
+}
+
+function authorWords(one) {
+  return one.you ? t("activity.you", { device: shown(one.device) }) : t("activity.by", { user: shown(one.user), device: shown(one.device) });
 }

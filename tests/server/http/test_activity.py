@@ -11,7 +11,18 @@ import pytest
 from sqlalchemy import select
 
 from protocol.errors import AccessDenied, BadRequest
-from protocol.messages import Content, Delete, Kind, Make, Move, Part, Revision, WantedContent
+from protocol.messages import (
+    Changes,
+    Content,
+    Delete,
+    Kind,
+    Make,
+    Move,
+    NodeState,
+    Part,
+    Revision,
+    WantedContent,
+)
 from protocol.resources import Activity, Deed
 from protocol.sharing import CodeMade, NewCode, Redeem
 from server.audit.rows import Did, Entry, pack_nodes, record
@@ -53,6 +64,11 @@ async def a_member(server: ServiceUnderTest, name: str) -> Person:
     return await Person(await server.sign_in(name)).look_at("/Shared/Study")
 
 
+async def feed(person: Person) -> list[NodeState]:
+    found: Changes = await person.caller.ask("GET", f"{person.caller.at}/changes", answer=Changes)
+    return found.nodes
+
+
 async def test_much_of_one_kind_is_told_as_one_by_the_folder_it_lies_in(ada: Person) -> None:
     study = await ada.folder("Study")
     cohort = await ada.folder("Cohort A", study)
@@ -87,6 +103,8 @@ async def test_a_member_is_told_of_changes_in_the_folder_and_an_owner_of_the_res
     assert short(await told(ben)) == short(await told(cleo)) == changes
     with pytest.raises(AccessDenied):
         await told(dan)
+    assert {one.changed_by for one in await feed(cleo)} == {"ada on laptop", "ben on laptop"}
+    assert {one.changed_by for one in await feed(dan)} == {""}, "the feed tells no more than the list"
     for kind in ("reads", "rights", "denials"):
         with pytest.raises(AccessDenied):
             await told(cleo, kind=kind)

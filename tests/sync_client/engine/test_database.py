@@ -18,7 +18,7 @@ import pytest
 from protocol.errors import LocalProblem
 from protocol.ids import Cursor, NodeId, ViewId
 from protocol.messages import Manifest
-from sync_client.engine.database import ACTIVITY_KEPT, FORMAT, Followed, StateDatabase
+from sync_client.engine.database import ACTIVITY_KEPT, FORMAT, Followed, Note, StateDatabase
 
 
 @pytest.fixture
@@ -57,6 +57,17 @@ def test_a_database_of_a_newer_version_is_refused_and_left_alone(tmp_path: Path)
     with pytest.raises(LocalProblem, match="newer version"):
         StateDatabase(path)
     assert path.read_bytes() == before
+
+
+def test_what_was_done_before_there_were_authors_is_still_told(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    with closing(StateDatabase(path)) as state, state.transaction():
+        state.note_activity(1, [Note("added", "down", "a.dcm", 1)])
+    with closing(sqlite3.connect(path)) as database:
+        database.executescript("ALTER TABLE activity DROP COLUMN author; PRAGMA user_version=3")
+    path.with_name("state.db-sum").unlink()
+    with closing(StateDatabase(path)) as state:
+        assert [note for _, _, note in state.activity(5)] == [Note("added", "down", "a.dcm", 1, "")]
 
 
 def test_a_database_whose_making_was_cut_short_is_made_again(tmp_path: Path) -> None:
@@ -126,7 +137,7 @@ def test_a_folder_that_is_left_leaves_nothing_of_its_own(state: StateDatabase) -
     for folder in (left, kept):
         with state.transaction():
             state.write_intents(folder.id, [(NodeId(uuid4()), ("a", "b"))])
-            state.note_activity(folder.id, [("added", "up", "a.dcm", 1)])
+            state.note_activity(folder.id, [Note("added", "up", "a.dcm", 1)])
         state.write_batch(folder.id, state.next_batch_number(), b"body")
     state.remove_folder(left)
     assert [folder.id for folder in state.folders()] == [kept.id]
@@ -161,10 +172,10 @@ def test_an_intent_is_told_until_it_is_dropped(state: StateDatabase) -> None:
 def test_only_so_much_activity_is_remembered_and_the_newest_comes_first(state: StateDatabase) -> None:
     for start in range(0, 2_500, 500):
         with state.transaction():
-            state.note_activity(1, [("added", "up", str(start + number), 1) for number in range(500)])
+            state.note_activity(1, [Note("added", "up", str(start + number), 1) for number in range(500)])
     notes = state.activity(5_000)
     assert len(notes) == ACTIVITY_KEPT
-    assert [note[4] for note in notes[:2]] == ["2499", "2498"]
+    assert [note.path for _, _, note in notes[:2]] == ["2499", "2498"]
 
 
 # ---- batch numbers ---------------------------------------------------------------------------------------
