@@ -30,10 +30,12 @@ from server.spaces.rows import LIVE_BELOW
 _MODALITY = "Modality"
 _AT_ONCE = 2_000
 _REMEMBERED = 100
-_SEEN = (  # a modality counts where it was read of the bytes of now
-    f"{LIVE_BELOW} SELECT catalog_files.node, catalog_files.entry, catalog_entries.patient, catalog_entries.study,"  # noqa: S608 - constants
-    " CASE WHEN nodes.content_epoch = catalog_files.epoch AND nodes.content_number = catalog_files.number"
-    " THEN catalog_files.modality ELSE '' END AS modality FROM below"
+_IS_CURRENT = "nodes.content_epoch = catalog_files.epoch AND nodes.content_number = catalog_files.number"
+_SEEN = (  # what was read counts where it was of the bytes of now
+    f"{LIVE_BELOW} SELECT catalog_files.node, catalog_files.entry,"  # noqa: S608 - constants
+    f" CASE WHEN {_IS_CURRENT} THEN catalog_entries.patient ELSE '' END AS patient,"
+    f" CASE WHEN {_IS_CURRENT} THEN catalog_entries.study ELSE '' END AS study,"
+    f" CASE WHEN {_IS_CURRENT} THEN catalog_files.modality ELSE '' END AS modality FROM below"
     " JOIN catalog_files ON catalog_files.space = below.space AND catalog_files.node = below.id"
     " JOIN nodes ON nodes.space = below.space AND nodes.id = below.id"
     " JOIN catalog_entries ON catalog_entries.id = catalog_files.entry"
@@ -166,4 +168,5 @@ def _fitting(session: Session, view: ReadableView, query: Query, *, may_read: bo
     for entry, files in matching(session, view, query, may_read=may_read):
         for file in files:
             [modality] = file.attributes.get(_MODALITY, ("",))[:1]
-            yield _Seen(entry.id, entry.patient, entry.study, str(modality), file.labels)
+            patient, study = (entry.patient, entry.study) if file.is_current else ("", "")
+            yield _Seen(entry.id, patient, study, str(modality), file.labels)

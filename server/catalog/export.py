@@ -18,13 +18,14 @@ from sqlalchemy.orm import Session
 from protocol.attributes import KINDS
 from protocol.errors import Refused
 from protocol.limits import MAX_EXPORTED
-from server.access.rights import Action, Principal, ReadableView, authorise
+from server.access.rights import Action, Principal, ReadableView, authorise, rights_of
 from server.catalog.query import Query
 from server.catalog.searching import matching
 from server.catalog.visible import SeenFile
 from server.database.session import rows_in
 
 _FIRST = ("patient", "study", "study_date", "series", "path", "node", "version")
+_NOWHERE = ("", "", "", "")  # of what is newer than what was read
 _PROVENANCE = ("made_by", "made_by_version", "made_at")
 _MADE = (
     "SELECT provenance.node, provenance.block, provenance.block_version, provenance.published_at_ms FROM nodes"
@@ -52,12 +53,13 @@ def table(session: Session, principal: Principal, view: ReadableView, query: Que
     if not view.is_restricted:
         for entry, files in matching(session, view, query, may_read=True):
             place = (entry.patient, entry.study, entry.date, entry.series)
-            found += [(place, file) for file in files]
+            found += [(place if file.is_current else _NOWHERE, file) for file in files]
             if len(found) > MAX_EXPORTED:
                 raise Refused(f"More than {MAX_EXPORTED:,} files fit", hint="Ask for fewer at once.")
     nodes = [file.node for _, file in found]
     made = {row.node: row for row in rows_in(session, _MADE, view.space, among=nodes)}
-    said = _said(session, view, nodes)
+    with_people = Action.PEOPLE in rights_of(principal, view)
+    said = _said(session, view, nodes, with_people=with_people)
     keywords = [word for word in KINDS if any(word in file.attributes for _, file in found)]
     names = sorted({name for _, file in found for name in file.labels})
     lines = io.StringIO()
@@ -80,15 +82,17 @@ def harmless(cell: str) -> str:
     return "'" + cell if cell.startswith(_FORMULA) and _NUMBER.fullmatch(cell) is None else cell
 
 
-def _said(session: Session, view: ReadableView, nodes: Sequence[bytes]) -> dict[tuple[bytes, str], str]:
-    """Who said the label that counts: a person, else blocks with their rules."""
+def _said(
+    session: Session, view: ReadableView, nodes: Sequence[bytes], *, with_people: bool
+) -> dict[tuple[bytes, str], str]:
+    """Who said the label that counts: a person, else blocks with their rules.  with_people: else nobody is named."""
     found: dict[tuple[bytes, str], str] = {}
     for row in rows_in(session, _BLOCKS, view.space, among=nodes):
         words = f"{row.block} {row.block_version} {row.said_by}"
         before = found.get((row.node, row.name))
         found[row.node, row.name] = words if before is None else f"{before}; {words}"
     for row in rows_in(session, _PEOPLE, view.space, among=nodes):
-        found[row.node, row.name] = f"user:{row.who}" if row.who else "a person"
+        found[row.node, row.name] = f"user:{row.who}" if row.who and with_people else "a person"
     return found
 
 

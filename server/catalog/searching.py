@@ -5,10 +5,14 @@ May import: sqlalchemy, protocol, server.access, server.catalog, server.database
 
 The index brings entries that may fit, in order; `query.satisfies` decides, file by file, on what can be seen in the
 view now.  A request looks at a bounded number of entries, so a page may be short and have a next one.
+
+How many are looked at in vain shows, by short pages and by time.  So in a part of a space only entries with a file in
+that part are ever looked at, and who may see labels alone is never led by words of attributes.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -23,6 +27,7 @@ from server.access.cursors import Cursors
 from server.access.rights import Action, Principal, ReadableView, authorise, rights_of
 from server.catalog.query import (
     LAST,
+    TEXT,
     All,
     Any,
     Begins,
@@ -36,13 +41,24 @@ from server.catalog.query import (
 )
 from server.catalog.visible import SeenFile, seen_files
 from server.database.session import AnyRow, rows_of_sql
+from server.spaces.rows import LIVE_BELOW
 
 MOST_ENTRIES = 2_000  # looked at for one page
 AT_ONCE = 60  # entries; more while few fit
 _SKIP_BITS = 24  # of a page's end: the entry, and how many of its files were told
 
-_OF_ENTRIES = "SELECT id, patient, study, series, date, {order} AS at FROM catalog_entries WHERE space = ?"
+_COLUMNS = "SELECT id, patient, study, series, date, {order} AS at FROM"
+_OF_ENTRIES = f"{_COLUMNS} catalog_entries WHERE space = ?"
+_OF_THESE = (  # they lead: nothing else of the space is touched
+    f"{_COLUMNS} (SELECT value AS mine FROM json_each(?))"  # noqa: S608 - constants
+    " CROSS JOIN catalog_entries ON id = mine WHERE space = ?"
+)
 _HAS = "id IN (SELECT entry FROM catalog_terms WHERE space = ? AND name = ? AND {test})"
+_IT_HAS = "EXISTS (SELECT 1 FROM catalog_terms WHERE space = ? AND name = ? AND {test} AND entry = catalog_entries.id)"
+_SEEN_ENTRIES = (
+    f"{LIVE_BELOW} SELECT DISTINCT catalog_files.entry FROM below"  # noqa: S608 - constants
+    " JOIN catalog_files ON catalog_files.space = below.space AND catalog_files.node = below.id"
+)
 
 
 class Level(StrEnum):
@@ -89,6 +105,8 @@ def search(
         raise AccessDenied(
             "You may search by labels here, and not by attributes (read)", hint="Ask for the right."
         )
+    if not may_read and asked.order is not Order.PATIENT:
+        raise AccessDenied("You may see labels here, and no dates (read)", hint="Leave out the order.")
     if asked.level is Level.PATIENT and asked.order is not Order.PATIENT:
         raise BadRequest(
             "Patients have no date to be sorted by", hint="Leave out the order, or ask for studies."
@@ -169,8 +187,15 @@ def _entries(
     after, is_half_told = asked.after >> _SKIP_BITS, bool(asked.after & ((1 << _SKIP_BITS) - 1))
     at = _place_of(session, view, after, asked) if after else None
     size = min(AT_ONCE, max(asked.limit + 10, 20))
+    among = None if view.is_whole else _entries_below(session, view)
     while True:
-        rows = candidates(session, view.space, query, asked.order, at, size, inclusive=is_half_told)
+        sql, values = statement(
+            *(view.space, query, asked.order, at, size),
+            inclusive=is_half_told,
+            by_words=may_read,
+            among=among,
+        )
+        rows = rows_of_sql(session, sql, *values)
         seen = seen_files(session, view, [row.id for row in rows], with_contents=may_read)
         for row in rows:
             yield row, [file for file in seen.get(row.id, ()) if satisfies(file.facts, query)]
@@ -191,8 +216,12 @@ def _place_of(session: Session, view: ReadableView, entry: int, asked: Asked) ->
 # ---- candidates --------------------------------------------------------------------------------------------
 
 
-def candidates(
-    session: Session,
+def _entries_below(session: Session, view: ReadableView) -> Sequence[int]:
+    """Of which a file lies in the view now."""
+    return [row.entry for row in rows_of_sql(session, _SEEN_ENTRIES, view.space, view.root.bytes)]
+
+
+def statement(
     space: int,
     query: Query,
     order: Order,
@@ -200,72 +229,86 @@ def candidates(
     limit: int,
     *,
     inclusive: bool = False,
-) -> Sequence[AnyRow]:
-    """Entries of which a file may fit, in order; after: the place of the last one."""
-    sql, values = statement(space, query, order, after, limit, inclusive=inclusive)
-    return rows_of_sql(session, sql, *values)
-
-
-def statement(
-    space: int, query: Query, order: Order, after: str | None, limit: int, *, inclusive: bool = False
+    by_words: bool = True,
+    among: Sequence[int] | None = None,
 ) -> tuple[str, list[object]]:
-    """Written out; what it reads it finds by an index."""
+    """Entries of which a file may fit, in order.  Written out; what it reads it finds by an index.
+
+    after: the place of the last one.  by_words: else words narrow nothing, as some are of attributes.  among: none but
+    these, and what it reads depends on no others.
+    """
     column = _column(order)
-    sql, values = _OF_ENTRIES.format(order=column), [space]
+    sql = (_OF_ENTRIES if among is None else _OF_THESE).format(order=column)
+    values: list[object] = [space] if among is None else [json.dumps(list(among)), space]
     down = order is Order.LATEST
-    made: list[object] = [*values]
     if after is not None:
         sql += f" AND {column} {'<' if down else '>'}{'=' if inclusive else ''} ?"
-        made.append(after)
-    narrowed = _narrowed(space, query)
+        values.append(after)
+    narrowed = _Narrowing(space, by_words=by_words, is_one_by_one=among is not None).to(query)
     if narrowed is not None:
         sql += f" AND {narrowed[0]}"
-        made += narrowed[1]
-    return f"{sql} ORDER BY {column}{' DESC' if down else ''} LIMIT ?", [*made, limit]
+        values += narrowed[1]
+    return f"{sql} ORDER BY {column}{' DESC' if down else ''} LIMIT ?", [*values, limit]
 
 
 def _column(order: Order) -> str:
     return "place" if order is Order.PATIENT else "dated"
 
 
-def _narrowed(space: int, query: Query) -> tuple[str, list[object]] | None:
-    """A condition that is true of every entry with a file that fits, and of some more; None: of all."""
-    match query:
-        case Not():
-            return None
-        case Has(names, tests):
-            found = [_tested(space, name, test) for name in names for test in tests]
-            return _joined(" OR ", found)
-        case All(parts):
-            return _joined(" AND ", [one for part in parts if (one := _narrowed(space, part)) is not None])
-        case Any(parts):
-            either = [_narrowed(space, part) for part in parts]
-            if any(one is None for one in either):
+_Condition = tuple[str, list[object]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Narrowing:
+    """is_one_by_one: each entry is asked for its terms, which only equal values can be."""
+
+    space: int
+    by_words: bool
+    is_one_by_one: bool
+
+    def to(self, query: Query) -> _Condition | None:
+        """True of every entry with a file that fits, and of some more; None: of all."""
+        match query:
+            case Not():
                 return None
-            return _joined(" OR ", [one for one in either if one is not None])
+            case Has(names, tests):
+                return _either([self._tested(name, test) for name in names for test in tests])
+            case All(parts):
+                return _joined(" AND ", [one for part in parts if (one := self.to(part)) is not None])
+            case Any(parts):
+                return _either([self.to(part) for part in parts])
+
+    def _tested(self, name: str, test: Is | Begins | Between) -> _Condition | None:
+        if name == "InstanceNumber" or (
+            name == TEXT and not self.by_words
+        ):  # the first: of single files, no term
+            return None
+        has = _IT_HAS if self.is_one_by_one else _HAS
+        match test:
+            case Is(text, None):
+                return has.format(test="value = ?"), [self.space, name, text[:200]]
+            case Is(text, number):
+                either = f"({has.format(test='value = ?')} OR {has.format(test='number = ?')})"
+                return either, [self.space, name, text[:200], self.space, name, number]
+            case _ if self.is_one_by_one:
+                return None
+            case Begins(text):
+                begin = text[:200]
+                return has.format(test="value >= ? AND value < ?"), [self.space, name, begin, begin + LAST]
+            case Between(least, most):
+                least, most = max(least, -1e308), min(most, 1e308)
+                return has.format(test="number BETWEEN ? AND ?"), [self.space, name, least, most]
 
 
-def _joined(word: str, parts: Sequence[tuple[str, list[object]]]) -> tuple[str, list[object]] | None:
+def _either(found: Sequence[_Condition | None]) -> _Condition | None:
+    known = [one for one in found if one is not None]
+    return _joined(" OR ", known) if len(known) == len(found) else None
+
+
+def _joined(word: str, parts: Sequence[_Condition]) -> _Condition | None:
     if not parts:
         return None
     return f"({word.join(sql for sql, _ in parts)})", [value for _, values in parts for value in values]
-
-
-def _tested(space: int, name: str, test: Is | Begins | Between) -> tuple[str, list[object]]:
-    if name == "InstanceNumber":  # of single files: no term of a series
-        return "1 = 1", []
-    match test:
-        case Is(text, None):
-            return _HAS.format(test="value = ?"), [space, name, text[:200]]
-        case Is(text, number):
-            either = f"({_HAS.format(test='value = ?')} OR {_HAS.format(test='number = ?')})"
-            return either, [space, name, text[:200], space, name, number]
-        case Begins(text):
-            begin = text[:200]
-            return _HAS.format(test="value >= ? AND value < ?"), [space, name, begin, begin + LAST]
-        case Between(least, most):
-            least, most = max(least, -1e308), min(most, 1e308)
-            return _HAS.format(test="number BETWEEN ? AND ?"), [space, name, least, most]
 
 
 # ---- what is told ------------------------------------------------------------------------------------------
@@ -276,14 +319,15 @@ def _item(group: _Group, level: Level) -> FoundItem:
     files = [file for _, some in group.matches for file in some]
     path = first.path if level is Level.FILE else first.path[:-1]
     single = level in (Level.SERIES, Level.FILE)
+    says = any(file.is_current for file in files)  # else the entry says what older bytes did
     return FoundItem(
         files=group.files,
         series=len(group.matches),
         studies=len({row.study for row, _ in group.matches if row.study}),
-        patient=entry.patient,
-        study=entry.study if level is not Level.PATIENT else "",
-        series_uid=entry.series if single else "",
-        date=entry.date if level is not Level.PATIENT else "",
+        patient=entry.patient if says else "",
+        study=entry.study if says and level is not Level.PATIENT else "",
+        series_uid=entry.series if says and single else "",
+        date=entry.date if says and level is not Level.PATIENT else "",
         modalities=sorted({str(one) for file in files for one in file.attributes.get("Modality", ())}),
         node=UUID(bytes=first.node),
         path="/" + "/".join(path),

@@ -28,11 +28,13 @@ _FILES = "SELECT entry, node, epoch, number, attributes FROM catalog_files WHERE
 
 @dataclass(frozen=True, slots=True)
 class SeenFile:
-    """path: its folders and its name, from the view's root.  attributes: none if its bytes are newer than they."""
+    """path: its folders and its name, from the view's root.  is_current: it was read of its bytes of now, so what its
+    entry says holds for it; else it has no attributes."""
 
     node: bytes
     revision: Revision
     path: tuple[str, ...]
+    is_current: bool
     attributes: Mapping[str, Values]
     labels: Mapping[str, tuple[str, ...]]
 
@@ -58,7 +60,7 @@ def seen_files(
         path = ways.to(row.node)
         assert path is not None, "looked at above"
         found.setdefault(row.entry, []).append(
-            SeenFile(row.node, now, path, attributes, labels.get(row.node, {}))
+            SeenFile(row.node, now, path, is_current, attributes, labels.get(row.node, {}))
         )
     for files in found.values():
         files.sort(key=_in_order)

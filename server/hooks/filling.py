@@ -179,7 +179,7 @@ class Filling:
         """Its definition lies beside what it is of; once, whatever becomes of it."""
         if await self._database.read(partial(_is_told, cohort=cohort)):
             return
-        data, manifest = await self._database.read(partial(_definition_file, cohort=cohort))
+        data, manifest = _definition_file(cohort)
 
         async def frames() -> AsyncIterator[list[Frame]]:
             yield [frame_of(ChunkId(manifest.chunks), data)]
@@ -486,6 +486,8 @@ def _is_ours(
 
 def _place(entry: AnyRow, file: SeenFile) -> tuple[str, ...]:
     """patient/study/series/file, where the file says them."""
+    if not file.is_current:
+        return ("others", file.path[-1])
     if not entry.series:
         return (_fit(entry.patient) or "others", file.path[-1])
     number = file.attributes.get("SeriesNumber", (0,))[0]
@@ -583,12 +585,10 @@ def _is_told(session: Session, *, cohort: Definition) -> bool:
     return bool(session.scalar(select(CohortRow.told).where(CohortRow.id == cohort.id.bytes)))
 
 
-def _definition_file(session: Session, *, cohort: Definition) -> tuple[bytes, Manifest]:
-    who = session.scalar(select(UserRow.name).where(UserRow.id == cohort.user.bytes)) or ""
-    told = {
+def _definition_file(cohort: Definition) -> tuple[bytes, Manifest]:
+    told = {  # not who made it: it goes along with a sync code
         "cohort": cohort.name,
         "query": cohort.query,
-        "made_by": who,
         "made_at": datetime.fromtimestamp(cohort.made_at_ms / 1_000, tz=UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "about": "This folder fills itself with the files that fit the query, for as long as they do.",
     }

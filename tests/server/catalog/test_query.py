@@ -13,7 +13,8 @@ from protocol.errors import BadRequest
 from protocol.limits import MAX_QUERY, MAX_QUERY_CONDITIONS, MAX_QUERY_DEPTH
 from server.catalog.entries import add_terms
 from server.catalog.query import All, Any, Has, Is, Not, Query, of_labels_alone, parse, satisfies
-from server.catalog.searching import Order, candidates
+from server.catalog.searching import Order, statement
+from server.database.session import rows_of_sql
 from server.database.tables import Base, CatalogEntryRow, SpaceRow
 
 KNEE: dict[str, Values] = {
@@ -177,9 +178,13 @@ _queries: st.SearchStrategy[Query] = st.recursive(
 
 
 @settings(deadline=None, max_examples=100)
-@given(st.lists(_facts, min_size=1, max_size=6), st.lists(_queries, min_size=1, max_size=5))
+@given(
+    st.lists(_facts, min_size=1, max_size=6),
+    st.lists(_queries, min_size=1, max_size=5),
+    st.one_of(st.none(), st.sets(st.integers(1, 6))),
+)
 def test_the_index_never_misses_a_file_that_fits(
-    every: list[dict[str, Values]], queries: list[Query]
+    every: list[dict[str, Values]], queries: list[Query], among: set[int] | None
 ) -> None:
     engine = create_engine("sqlite://")
     Base.metadata.create_all(engine)
@@ -196,7 +201,10 @@ def test_the_index_never_misses_a_file_that_fits(
             add_terms(session, 1, [(number, facts)])
         for query in queries:
             fitting = {number for number, facts in enumerate(every, start=1) if satisfies(facts, query)}
-            found = [row.id for row in candidates(session, 1, query, Order.PATIENT, None, 100)]
+            these = None if among is None else sorted(among)
+            sql, values = statement(1, query, Order.PATIENT, None, 100, among=these)
+            found = [row.id for row in rows_of_sql(session, sql, *values)]
             assert found == sorted(found)
-            assert fitting <= set(found), query
+            assert (fitting if among is None else fitting & among) <= set(found), query
+            assert among is None or set(found) <= among
     engine.dispose()
