@@ -426,13 +426,17 @@ def limits_screen(limits: Json) -> str:
     return f"{limits_words(limits)}\n{asks}: mb-sync limit --new-folders."
 
 
+def _large(item: Json) -> str:
+    return "has grown large: the rest waits for you" if item.get("grown") else "new and large: waits for you"
+
+
 def excluded_screen(items: list[Json]) -> str:
     if not items:
         return "Nothing is excluded."
     rows = [
         path(item["path"] or f"{item['folder']}: deleted on the server by now")
         + (
-            f"   new, {count_of(item['files'], 'file')}, {size(item['bytes'])}: waits for you"
+            f"   {_large(item)} ({count_of(item['files'], 'file')}, {size(item['bytes'])})"
             if item.get("waits")
             else ""
         )

@@ -90,6 +90,7 @@ CREATE TABLE unportable (              -- nodes that were named here, with a nam
     folder INTEGER NOT NULL, node BLOB NOT NULL, PRIMARY KEY (folder, node)
 ) WITHOUT ROWID;
 CREATE TABLE excluded (                -- what a person does not want on this computer; engine.exclusion
+    -- asked: of this folder only what is not here yet, until a person answers; engine.large_folders
     folder INTEGER NOT NULL, node BLOB NOT NULL, asked INTEGER NOT NULL, PRIMARY KEY (folder, node)
 ) WITHOUT ROWID;
 """,
@@ -473,7 +474,9 @@ class StateDatabase:
         self._db.execute("DELETE FROM intents WHERE folder = ?", (folder,))
 
     def excluded(self, folder: int) -> list[NodeId]:
-        found = self._db.execute("SELECT node FROM excluded WHERE folder = ?", (folder,)).fetchall()
+        found = self._db.execute(
+            "SELECT node FROM excluded WHERE folder = ? AND asked = 0", (folder,)
+        ).fetchall()
         return [NodeId(UUID(bytes=node)) for (node,) in found]
 
     def exclude(self, folder: int, nodes: Iterable[NodeId]) -> None:

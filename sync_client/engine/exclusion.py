@@ -28,9 +28,11 @@ NAMED = 3  # of what is in the way, so many are named
 
 
 def excluded(engine: Engine) -> list[Answer]:
+    """And what waits.  grown: some of it is on this computer."""
     found: list[Answer] = []
     for sync in engine.syncs.values():
-        for node in engine.state.excluded(sync.folder.id):
+        grown = [NodeId(node) for node, large in sync.large.waiting.items() if large.grown]
+        for node in (*engine.state.excluded(sync.folder.id), *grown):
             path = sync.looker.window.path_of(node)
             where = None if path is None else str(sync.path_of(path))
             large = sync.large.waiting.get(node)
@@ -40,6 +42,7 @@ def excluded(engine: Engine) -> list[Answer]:
                     "folder": str(sync.folder.local),
                     "node": str(node),
                     "waits": large is not None,
+                    "grown": large is not None and large.grown,
                     "files": None if large is None else large.files,
                     "bytes": None if large is None else large.size,
                 }
@@ -51,8 +54,8 @@ def exclude(engine: Engine, path: Path) -> Answer:
     """Raises LocalProblem: it is not on the server, or something in it is not yet."""
     sync = sync_at(engine, path)
     parts = sync.parts_of(path)
-    for waiting in sync.large.waiting:
-        if sync.looker.window.path_of(NodeId(waiting)) == parts:
+    for waiting, large in sync.large.waiting.items():
+        if not large.grown and sync.looker.window.path_of(NodeId(waiting)) == parts:
             sync.large.answered(NodeId(waiting), wanted=False)
             return {"path": str(path), "node": str(waiting), "excluded": True, "here": 0}
     node = sync.trees.at_path(Side.REMOTE, parts) if parts else None
@@ -71,6 +74,8 @@ def exclude(engine: Engine, path: Path) -> Answer:
     sync.guard.expect(Mass.DELETED_THERE, count)
     with engine.state.transaction():
         sync.looker.window.exclude(node, sync.looker.wire_content)
+        if node in sync.large.waiting:
+            sync.large.answered(node, wanted=False)
     sync.window_changed()
     return {"path": str(path), "node": str(node), "excluded": True, "here": count}
 
@@ -79,7 +84,8 @@ def include(engine: Engine, path: Path) -> Answer:
     """Raises LocalProblem: it is not excluded."""
     sync = sync_at(engine, path)
     parts = sync.parts_of(path)
-    for node in engine.state.excluded(sync.folder.id):
+    grown = [NodeId(node) for node, large in sync.large.waiting.items() if large.grown]
+    for node in (*engine.state.excluded(sync.folder.id), *grown):
         if sync.looker.window.path_of(node) == parts:
             with engine.state.transaction():
                 sync.looker.window.include(node)

@@ -15,7 +15,7 @@ import os
 import random
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from msgspec.structs import replace
 
@@ -23,7 +23,7 @@ from protocol.errors import AccessDenied, LocalProblem, NotFound
 from protocol.http import ServerApi
 from protocol.ids import Cursor, NodeId, uuid7
 from protocol.manifests import content_digest
-from protocol.messages import Changes, Kind, Reset, ResetCause
+from protocol.messages import Changes, Kind, NodeState, Reset, ResetCause
 from protocol.messages import Content as WireContent
 from sync_client.engine.authors import Authors
 from sync_client.engine.binding import Bound, bind, keep_what_changed
@@ -33,6 +33,7 @@ from sync_client.engine.effects import take_local, take_remote
 from sync_client.engine.ignoring import Ignoring
 from sync_client.engine.intake import FeedCheck, Refusals
 from sync_client.engine.judgement import is_folder, is_settled
+from sync_client.engine.large_folders import News
 from sync_client.engine.manifests import Manifests
 from sync_client.engine.putting_back import PuttingBack
 from sync_client.engine.reading import ReadFile, Unreadable, read_files
@@ -84,7 +85,7 @@ class Looker:
         self._troubles = troubles
         self._manifests = Manifests(state)
         self.window = Window(folder, state, trees)
-        self._new_folders = True  # perhaps, since before this start
+        self._news = News(new_folders=True, grown=None)  # perhaps, since before this start
         self._buried = not (folder.at_head or trees.is_empty())  # a page since the head took something away
         self._server_moved = True
         self._everything = True
@@ -143,9 +144,9 @@ class Looker:
         missing, self._missing = self._missing, set()
         return missing
 
-    def take_new_folders(self) -> bool:
-        """Whether the server told of a folder since this was asked last, or before a start."""
-        found, self._new_folders = self._new_folders, False
+    def take_news(self) -> News:
+        """What the server told since this was asked last, or before a start."""
+        found, self._news = self._news, News(new_folders=False, grown={})
         return found
 
     # ---- the server --------------------------------------------------------------------------------------
@@ -225,20 +226,37 @@ class Looker:
             if self._buried:
                 self._missing.add(Side.REMOTE)
             judge = not page.more and (alone or self._buried)
+            self._note_growth(states)
             take_remote(self._trees, states, page.gone, head=judge, alone=alone)
             if not page.more:
                 coming, leaving = self.window.judge(believed)
                 if leaving or any(state.deleted for state in coming):
                     self._missing.add(Side.REMOTE)
+                self._note_growth(coming)
                 take_remote(self._trees, coming, leaving, alone=True)
             position = dataclasses.replace(self._folder, cursor=Cursor(page.cursor), at_head=not page.more)
             self._state.save_folder(position)
         self._folder.cursor, self._folder.at_head = position.cursor, position.at_head
         self._troubles.clear(NodeId(state.node) for state in page.nodes)
-        self._new_folders |= any(
+        self._news.new_folders |= any(
             state.content is not None and state.content.kind is Kind.FOLDER for state in page.nodes
         )
         return bool(page.nodes or page.gone)
+
+    def _note_growth(self, states: Iterable[NodeState]) -> None:
+        """Before the trees take them in."""
+        grown = self._news.grown
+        if grown is None:
+            return
+        for state in states:
+            if state.content is None or state.deleted:
+                continue
+            row = self._trees.row(NodeId(state.node))
+            before = 0 if row is None or row.remote is None else row.remote.content.size
+            more = state.content.manifest.size - before
+            if more > 0:
+                parent = NodeId(state.parent)
+                grown[parent] = grown.get(parent, 0) + more
 
     def list_again(self, reset: Reset) -> None:
         """The cursor is of no use, and all is listed anew.  After a restore no absence is believed: what both held is

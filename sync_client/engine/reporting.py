@@ -195,16 +195,18 @@ def problems(sync: FolderSync) -> list[Answer]:
 
 
 def _large_folders(sync: FolderSync) -> list[Answer]:
-    """What is new on the server and waits."""
-    return [
-        {
-            "path": path,
-            "code": LARGE_FOLDER,
-            "message": f"It is new and large ({_files(large.files)}, {_megabytes(large.size)}), and waits for you."
-            " Have it here with `mb-sync exclude PATH --remove`, or keep it off with `mb-sync exclude PATH`.",
-        }
-        for path, large in sync.large.names(sync.looker.window)
-    ]
+    """What is new on the server or has grown there, and waits.  grown: some of it is here."""
+    found: list[Answer] = []
+    for path, large in sync.large.names(sync.looker.window):
+        size = f"{_files(large.files)}, {_megabytes(large.size)}"
+        what = (
+            f"It came while it was small and is large by now ({size}): what is here stays, and the rest waits for you."
+            if large.grown
+            else f"It is new and large ({size}), and waits for you."
+        )
+        words = f"{what} Have it here with `mb-sync exclude PATH --remove`, or keep it off with `mb-sync exclude PATH`."
+        found.append({"path": path, "code": LARGE_FOLDER, "message": words, "grown": large.grown})
+    return found
 
 
 def _files(count: int) -> str:

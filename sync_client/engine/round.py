@@ -413,9 +413,10 @@ class FolderSync:
 
     def _ask_about_large_folders(self) -> bool:
         """True: some wait for a person from now on, and the feed is to be judged once more."""
-        if self._account.only_down or not self.looker.take_new_folders():
+        news = self.looker.take_news()
+        if self._account.only_down or not (news.new_folders or news.grown):
             return False
-        if not self.large.look(self.looker.window, self.looker.wire_content):
+        if not self.large.look(self.looker.window, self.looker.wire_content, news):
             return False
         self.window_changed()
         return True

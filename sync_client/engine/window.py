@@ -1,7 +1,7 @@
 """The part of a view's tree that lies below the followed folder and is wanted on this computer.
 
 Owns: which remote nodes are inside, for a folder that is followed below the root of its view, or of which something is
-excluded.
+excluded, or of which only what is here already is wanted for now.
 May import: msgspec, protocol, engine.database, engine.stored_trees, engine.trees.
 
 The feed tells of the whole view.  What lies outside is kept as it came (`outside`), since a folder may be moved in
@@ -23,7 +23,7 @@ from protocol.messages import Kind, NodeState
 from protocol.names import name_key
 from sync_client.engine.database import Followed, StateDatabase
 from sync_client.engine.stored_trees import StoredTrees
-from sync_client.engine.trees import Content, Place, Remote
+from sync_client.engine.trees import Content, Place, Remote, Side
 
 _DEEPEST = 256
 _NOT_TOLD = UUID(int=0)
@@ -50,11 +50,12 @@ class Window:
 
     def reload(self) -> None:
         """What is excluded is another by now."""
-        self._excluded = {
-            NodeId(UUID(bytes=node))
-            for (node,) in self._db.execute("SELECT node FROM excluded WHERE folder = ?", (self._folder,))
-        }
-        self._whole = self._of_whole_view and not (self._excluded or self._has_states())
+        rows = self._db.execute(
+            "SELECT node, asked FROM excluded WHERE folder = ?", (self._folder,)
+        ).fetchall()
+        self._excluded = {NodeId(UUID(bytes=node)) for node, asked in rows if not asked}
+        self._held = {NodeId(UUID(bytes=node)) for node, asked in rows if asked}
+        self._whole = self._of_whole_view and not (rows or self._has_states())
 
     def _has_states(self) -> bool:
         query = "SELECT 1 FROM seen_states WHERE folder = ? LIMIT 1"
@@ -62,26 +63,50 @@ class Window:
 
     @property
     def has_exclusions(self) -> bool:
-        return bool(self._excluded)
+        return bool(self._excluded or self._held)
+
+    def is_held(self, node: UUID) -> bool:
+        return node in self._held
 
     # ---- what is not wanted here -------------------------------------------------------------------------
 
     def exclude(self, node: NodeId, content_of: Callable[[Content], WireContent]) -> None:
         """From now on it and all below it is outside; judged with the next page."""
-        if self._whole:  # so far nothing was kept of the view
-            rows = (
-                row for row in self._trees.all_rows() if row.node != self._root and row.remote is not None
-            )
-            for some in iter(lambda: list(islice(rows, 1_000)), []):
-                self._keep(
-                    [
-                        _state_of_own(row.node, row.remote, content_of(row.remote.content))
-                        for row in some
-                        if row.remote
-                    ],
-                    fresh=False,
-                )
-        self._db.execute("INSERT OR IGNORE INTO excluded VALUES (?, ?, 0)", (self._folder, node.bytes))
+        self._keep_all(content_of)
+        self._db.execute("INSERT OR REPLACE INTO excluded VALUES (?, ?, 0)", (self._folder, node.bytes))
+        self._judge_again(node)
+
+    def hold(self, node: NodeId, content_of: Callable[[Content], WireContent]) -> None:
+        """From now on what lies below it and is not on this disk is outside; judged with the next page."""
+        self._keep_all(content_of)
+        self._db.execute("INSERT OR IGNORE INTO excluded VALUES (?, ?, 1)", (self._folder, node.bytes))
+        self._judge_again(node)
+
+    def include(self, node: NodeId) -> None:
+        """It is inside again, or all of it; judged with the next page."""
+        self._db.execute("DELETE FROM excluded WHERE folder = ? AND node = ?", (self._folder, node.bytes))
+        if node in self._held:
+            self._judge_again(node)
+            return
+        self._db.execute(
+            "UPDATE seen_states SET fresh = 1 WHERE folder = ? AND node = ?", (self._folder, node.bytes)
+        )
+
+    def _keep_all(self, content_of: Callable[[Content], WireContent]) -> None:
+        """So far nothing was kept of a whole view."""
+        if not self._whole:
+            return
+        rows = (row for row in self._trees.all_rows() if row.node != self._root and row.remote is not None)
+        for some in iter(lambda: list(islice(rows, 1_000)), []):
+            states = [
+                _state_of_own(row.node, row.remote, content_of(row.remote.content))
+                for row in some
+                if row.remote
+            ]
+            self._keep(states, fresh=False)
+
+    def _judge_again(self, node: NodeId) -> None:
+        """It and all below it."""
         below = [node.bytes]
         for one in below:  # grows while it is walked
             self._db.execute(
@@ -89,13 +114,6 @@ class Window:
             )
             query = "SELECT node FROM seen_states WHERE folder = ? AND parent = ?"
             below.extend(child for (child,) in self._db.execute(query, (self._folder, one)).fetchall())
-
-    def include(self, node: NodeId) -> None:
-        """It is inside again; judged with the next page."""
-        self._db.execute("DELETE FROM excluded WHERE folder = ? AND node = ?", (self._folder, node.bytes))
-        self._db.execute(
-            "UPDATE seen_states SET fresh = 1 WHERE folder = ? AND node = ?", (self._folder, node.bytes)
-        )
 
     def path_of(self, node: NodeId) -> tuple[str, ...] | None:
         """Where something that is excluded lies on the server now; None: it is deleted, or outside of the folder."""
@@ -112,6 +130,8 @@ class Window:
         """Does something that is excluded hold this name?"""
         key = name_key(place.name)
         states = [self._state_of(node) for node in self._excluded]
+        if self._held:
+            states += [state for state in self._children(place.parent) if self._is_not_here(state.node)]
         return any(
             state is not None
             and not state.deleted
@@ -130,7 +150,29 @@ class Window:
                 if state.parent == folder:
                     return True
                 state = self._state_of(NodeId(state.parent))
+        return bool(self._held) and self._holds_what_is_not_here(folder)
+
+    def _holds_what_is_not_here(self, folder: NodeId) -> bool:
+        """Does something lie below this folder that was not let in?"""
+        pending: list[UUID] = [folder]
+        while pending:
+            for state in self._children(pending.pop()):
+                if self._is_not_here(state.node):
+                    return True
+                if state.content is not None and state.content.kind is Kind.FOLDER:
+                    pending.append(state.node)
         return False
+
+    def _is_not_here(self, node: UUID) -> bool:
+        row = self._trees.row(NodeId(node))
+        return row is None or (row.local is None and row.agreed is None)
+
+    def _children(self, folder: UUID) -> list[NodeState]:
+        """What lies there on the server now, inside or not."""
+        rows = self._db.execute(
+            "SELECT state FROM seen_states WHERE folder = ? AND parent = ?", (self._folder, folder.bytes)
+        ).fetchall()
+        return [state for (packed,) in rows if not (state := self._decode(packed)).deleted]
 
     # ---- pages -------------------------------------------------------------------------------------------
 
@@ -190,11 +232,11 @@ class Window:
             state = states[node.int]
             row = self._trees.row(node)
             was_inside = row is not None and row.remote is not None
-            if self._is_inside(state, ways):
+            if self._is_inside(state, ways) and not self._is_held_off(state, ways):
                 self._bring(state, coming, ways, with_all_below=not was_inside)
             elif was_inside:
                 leaving.append(node)
-        return list(coming.values()), leaving
+        return list(coming.values()), [node for node in leaving if node.int not in coming]
 
     def _take_fresh(self) -> list[NodeState]:
         """What earlier pages told, or a person's choice made worth a look."""
@@ -264,6 +306,23 @@ class Window:
 
     def _is_inside(self, state: NodeState, ways: _Ways) -> bool:
         return self._leads_inside(state.parent, ways) and not self._is_excluded(state.node)
+
+    def _is_held_off(self, state: NodeState, ways: _Ways) -> bool:
+        """It is not here, and lies in a folder of which no more is wanted for now."""
+        if not self._held or not self._is_not_here(state.node):
+            return False
+        path = self.path_of(NodeId(state.node))
+        if path is not None and self._trees.at_path(Side.LOCAL, path) is not None:
+            return False  # after our records were lost what stands there is still to be found to be the same
+        at: UUID = state.parent
+        for _ in range(_DEEPEST):
+            if at in self._held:
+                return True
+            above = ways.state_of(at)
+            if above is None:
+                return False
+            at = above.parent
+        return False
 
     def _leads_inside(self, folder: UUID, ways: _Ways) -> bool:
         """Whether what lies in this folder is inside."""

@@ -198,7 +198,7 @@ LARGE_FOLDER = "large-folder"  # the code of what waits, among the problems of a
 
 
 def large_folders(status: Json) -> list[tuple[str, str]]:
-    """What is new, large, and waits for a person: where it would lie on this disk, and the words about it."""
+    """What is large, new or grown, and waits for a person: where it would lie on this disk, and the words about it."""
     return [
         (os.path.join(folder["local"], problem["path"]), str(problem["message"]))
         for folder in status["folders"]
@@ -210,7 +210,7 @@ def large_folders(status: Json) -> list[tuple[str, str]]:
 def _large_folders(status: Json) -> Iterator[Item]:
     for where, message in large_folders(status)[:MAX_LISTED]:
         yield Item(
-            _short(f"{_name(where)} is new and large"),
+            _short(f"{_name(where)} is large and waits"),
             items=(
                 Item(_short(shown(message))),
                 SEPARATOR,

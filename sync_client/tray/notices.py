@@ -79,7 +79,7 @@ def _large_folders(before: Seen | None, after: Seen) -> list[Notice]:
     known = {where for where, _ in large_folders(before.status)} if before else set()
     return [
         Notice(
-            f"{shown(os.path.basename(where))} is new and large",
+            f"{shown(os.path.basename(where))} is large and waits",
             f"{shown(message.partition('. ')[0])}: decide in the tray's menu.",
             f"large {where}",
             urgent=True,

@@ -32,7 +32,7 @@ def test_it_waits_is_told_and_comes_when_it_is_wanted(pair: Together) -> None:
     assert (told.returncode, "raw: It is new and large (1 file, 0.0 MB)" in told.stdout) == (3, True), (
         told.stdout
     )
-    assert "raw   new, 1 file, 2.0 kB: waits for you" in mb_sync.done("exclude", "list")
+    assert "raw   new and large: waits for you (1 file, 2.0 kB)" in mb_sync.done("exclude", "list")
     with mb_sync.running():
         assert mb_sync("wait", "--timeout", "90").returncode == 3
         mb_sync.done("exclude", pair.b.at("raw"), "--remove")

@@ -63,7 +63,7 @@ export class Problems {
 
   largeFolder(one) {
     const path = `${one.folder}/${one.path}`;
-    const decide = (remove) => this.act(() => ask("exclude", { path, remove }), t(remove ? "large.comes" : "large.stays"));
+    const decide = (remove) => this.act(() => ask("exclude", { path, remove }), t(remove ? "large.comes" : one.grown ? "folders.goes" : "large.stays", { name: nameOf(one.path) }));
     return h("section", { class: "card guard" },
       h("div", { class: "head" }, mark("attention"), h("div", { class: "words" }, h("h2", {}, t("large.title", { name: nameOf(one.path) })), h("p", { class: "hint path" }, placeOf(path)), foreign(h("p", {}), one.message.split(" Have it here")[0]))),
       h("div", { class: "buttons" }, button(t("large.take"), () => decide(true), { kind: "main", "data-key": `take ${path}` }), button(t("large.leave"), () => decide(false), { "data-key": `leave ${path}` })));

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,7 +106,7 @@ async def test_nothing_else_waits(pair: Pair) -> None:
     a_folder(pair.b / "own", [3_000])  # made here
     await pair.settle()
     (pair.a / "own").rename(pair.a / "moved")
-    (pair.a / "small" / "grown.dcm").write_bytes(b"y" * 5_000)
+    (pair.a / "moved" / "grown.dcm").write_bytes(b"y" * 5_000)  # what was made here may grow there
     await pair.settle()
     assert tree(pair.b) == tree(pair.a)
     pair.there.set_limits(Limits(new_folders=None))
@@ -113,6 +114,69 @@ async def test_nothing_else_waits(pair: Pair) -> None:
     await pair.settle()
     assert tree(pair.b) == tree(pair.a)
     assert shown(pair.there) == {}
+
+
+async def test_what_came_while_it_was_small_keeps_what_is_here_and_asks_about_the_rest(pair: Pair) -> None:
+    """As a folder comes that is being filled on another computer."""
+    a_folder(pair.a / "day", [300, 300])
+    await pair.settle()
+    (pair.a / "day" / "2.dcm").write_bytes(b"2" * 300)
+    await pair.settle()
+    assert tree(pair.b) == tree(pair.a)
+    before = tree(pair.b)
+    a_folder(pair.a / "day" / "more", [300, 10])
+    (pair.a / "day" / "series" / "3.dcm").write_bytes(b"3" * 300)
+    await pair.settle()
+    assert shown(pair.there) == {"day": "large-folder"}
+    assert pair.there.status()["state"] == "attention"
+    assert tree(pair.b) == before, "nothing more came, and nothing went"
+    [listed] = pair.there.excluded()
+    assert (listed["waits"], listed["grown"], listed["files"], listed["bytes"]) == (True, True, 6, 1_510)
+
+    (pair.a / "day" / "0.dcm").write_bytes(b"edited there")  # what is here is synced
+    (pair.b / "day" / "2.dcm").write_bytes(b"edited here")
+    (pair.b / "day" / "own.dcm").write_bytes(b"new here")
+    (pair.a / "day" / "more" / "4.dcm").write_bytes(b"4")
+    await pair.settle()
+    assert (pair.b / "day" / "0.dcm").read_bytes() == b"edited there"
+    assert (pair.a / "day" / "2.dcm").read_bytes() == b"edited here"
+    assert (pair.a / "day" / "own.dcm").read_bytes() == b"new here"
+    assert not (pair.b / "day" / "more").exists()
+
+    shutil.rmtree(pair.b / "day" / "series")  # on the server lies something that was not seen here
+    (pair.b / "day" / "more").write_bytes(b"a name that is taken there")
+    await pair.settle()
+    assert (pair.a / "day" / "series" / "3.dcm").exists()
+    assert shown(pair.there)["day/series"] == shown(pair.there)["day/more"] == "excluded"
+    (pair.b / "day" / "more").unlink()
+    await pair.settle()
+
+    pair.there.include(pair.b / "day")
+    await pair.settle()
+    assert shown(pair.there) == {}
+    assert (pair.b / "day" / "more" / "4.dcm").read_bytes() == b"4"
+    assert tree(pair.b) == tree(pair.a)
+    (pair.a / "day" / "5.dcm").write_bytes(b"5" * 5_000)  # it is wanted, however it grows
+    await pair.settle()
+    assert tree(pair.b) == tree(pair.a)
+
+
+async def test_what_has_grown_may_be_kept_off_as_a_whole(pair: Pair) -> None:
+    a_folder(pair.a / "day", [900, 50])
+    await pair.settle()
+    (pair.a / "day" / "2.dcm").write_bytes(b"2" * 300)
+    await pair.settle()
+    assert shown(pair.there) == {"day": "large-folder"}
+    pair.there.exclude(pair.b / "day")
+    await pair.settle()
+    assert (shown(pair.there), pair.there.status()["state"]) == ({}, "synced")
+    assert not (pair.b / "day").exists()
+    assert len(tree(pair.a)) == 7, "the server and the others keep it"
+    (pair.a / "day" / "3.dcm").write_bytes(b"3" * 300)
+    await pair.settle()
+    pair.there.include(pair.b / "day")
+    await pair.settle()
+    assert tree(pair.b) == tree(pair.a)
 
 
 async def test_deleted_on_the_server_it_waits_no_more(pair: Pair) -> None:
@@ -135,9 +199,12 @@ async def test_what_waits_and_what_was_decided_outlive_a_restart_and_lost_record
             assert await here.once()
             a_folder(folder / "raw", [2_000])
             a_folder(folder / "wanted", [2_000])
+            a_folder(folder / "day", [900])
             assert await there.once()
             await here.once()
             assert set(shown(here)) == {"raw", "wanted"}
+            (folder / "day" / "1.dcm").write_bytes(b"1" * 900)
+            assert await there.once()
             here.include(setting.base / "b" / "wanted")
             await here.once()
         for lost in (False, True):
@@ -146,9 +213,27 @@ async def test_what_waits_and_what_was_decided_outlive_a_restart_and_lost_record
                     path.unlink()
             async with setting.engine() as here:
                 await here.once()
-                assert shown(here) == {"raw": "large-folder"}
-                assert set(tree(setting.base / "b")) == {"wanted", "wanted/0.dcm"}
+                assert shown(here) == {"raw": "large-folder", "day": "large-folder"}
+                assert set(tree(setting.base / "b")) == {"day", "day/0.dcm", "wanted", "wanted/0.dcm"}
 
 
 def test_unasked_only_what_is_larger_than_most_studies_waits() -> None:
     assert Limits().new_folders == NEW_FOLDERS == 10_000_000_000
+
+
+async def test_with_its_records_lost_what_is_here_is_not_asked_about(setting: Setting) -> None:
+    async with another_computer(setting) as there:
+        folder = await setting.follow(there, "study")
+        a_folder(folder / "first", [2_000, 10])
+        assert await there.once()
+        async with setting.engine() as here:
+            here.set_limits(Limits(new_folders=LIMIT))
+            await here.add_folder("/Home/study", setting.base / "b", create=False)
+            assert await here.once()
+            here.set_limits(Limits(new_folders=LIMIT - 1))  # noted with what else a person said
+        for path in (setting.base / "home").glob("state.db*"):
+            path.unlink()
+        async with setting.engine() as here:
+            assert await here.once()
+            assert shown(here) == {}
+            assert tree(setting.base / "b") == tree(folder)

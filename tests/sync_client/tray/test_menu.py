@@ -144,7 +144,7 @@ def test_a_large_new_folder_is_decided_from_the_menu_and_is_in_no_trouble() -> N
     }
     folder = a_folder(problems=[waits])
     menu = face_of(Seen(a_status(state="attention", folders=[folder]))).menu
-    asked = at(menu, "raw is new and large")
+    asked = at(menu, "raw is large and waits")
     where = ("path", f"{folder['local']}/Cohort/raw")
     assert at(asked.items, "Have it on this computer").action == Ask("exclude", (where, ("remove", True)))
     assert at(asked.items, "Keep it off this computer").action == Ask("exclude", (where,))

@@ -127,7 +127,7 @@ def test_a_large_new_folder_is_told_once_and_is_in_no_trouble() -> None:
     for before in (None, seen()):
         [notice] = notices(before, waiting, quiet=None)
         assert notice.urgent
-        assert (notice.title, "12.0 GB" in notice.text) == ("raw is new and large", True)
+        assert (notice.title, "12.0 GB" in notice.text) == ("raw is large and waits", True)
     assert told(waiting, waiting) == []
 
 
