@@ -218,6 +218,14 @@ async def _guard(engine: Engine, _: Arguments) -> Json:
     return engine.guards()
 
 
+async def _guard_list(engine: Engine, asked: Arguments) -> Json:
+    folder = _path(asked, "folder") if asked.get("folder") else None
+    after = asked.get("after", 0)
+    if not isinstance(after, int) or after < 0:
+        raise BadRequest("'after' is no number", hint="See `mb-sync --help`.")
+    return engine.guard_list(folder, _text(asked, "what"), after)
+
+
 async def _decide_guard(engine: Engine, asked: Arguments) -> Json:
     folder = _path(asked, "folder") if asked.get("folder") else None
     return await engine.decide_guard(folder, apply=bool(asked.get("apply")))
@@ -235,6 +243,7 @@ _OPERATIONS: dict[str, Callable[[Engine, Arguments], Awaitable[Json]]] = {
     "activity": _activity,
     "ignore-test": _ignore_test,
     "guard": _guard,
+    "guard-list": _guard_list,
     "guard-decide": _decide_guard,
     "conflicts": _conflicts,
     "resolve": _resolve,

@@ -389,8 +389,19 @@ def guard_screen(items: list[Json]) -> str:
         lines.append(f"    {shown(item['message'])}")
         lines += [f"      {shown(name)}" for name in item["sample"]]
         if item["count"] > len(item["sample"]):
-            lines.append(f"      … of {item['count']:,}")
+            lines.append(f"      … of {item['count']:,}: mb-sync guard list")
     return "\n".join(lines)
+
+
+def guard_list_screen(found: list[Json]) -> str:
+    """One path a line, whole, so that other programs can search in it."""
+    if not found:
+        return "Nothing waits for a decision."
+    return "\n".join(
+        "   ".join(filter(None, [path(os.path.join(one["folder"], item["path"])), author_words(item)]))
+        for one in found
+        for item in one["items"]
+    )
 
 
 def _version_words(version: Json, now: float) -> str:

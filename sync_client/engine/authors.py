@@ -1,6 +1,6 @@
 """Who changed what on the server last, as the feed said, until that has come to this disk.
 
-Owns: this memory, and taking "user on device" apart.  May import: protocol.
+Owns: this memory, and taking "user on device" apart.  May import: protocol, engine.trees.
 
 It is news and no state: kept in memory alone and bounded, so that a row of the trees costs nothing for it.  What was
 told before a start and comes after it has no author; neither has what the server does not tell, because blocks made
@@ -15,7 +15,9 @@ from itertools import islice
 
 from protocol.ids import NodeId
 from protocol.messages import NodeState
+from sync_client.engine.trees import Trees
 
+DEEPEST = 256  # folders on a way up
 MOST_NODES = 20_000  # of one folder; the ones told first are forgotten
 MOST_CHARACTERS = 400  # of what a server may say here
 
@@ -46,6 +48,21 @@ class Authors:
         """All that was told is here."""
         self._by_node.clear()
         self._texts.clear()
+
+
+def who_deleted(trees: Trees, authors: Authors, node: NodeId) -> str:
+    """Of a folder the feed tells that it was deleted, of what lies in it nothing.  "": it is not known."""
+    for _ in range(DEEPEST):
+        row = trees.row(node)
+        if row is None or row.remote is not None:
+            return ""
+        if who := authors.of(node):
+            return who
+        known = row.agreed or row.local
+        if known is None:
+            return ""
+        node = known.place.parent
+    return ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,7 @@ from protocol.messages import (
 )
 from protocol.names import MAX_DEPTH, unportable
 from sync_client.engine import placement
-from sync_client.engine.authors import Authors
+from sync_client.engine.authors import Authors, who_deleted
 from sync_client.engine.batches import send, send_again
 from sync_client.engine.contents import Contents
 from sync_client.engine.database import Followed, Note, StateDatabase
@@ -75,8 +75,6 @@ from sync_client.engine.trees import PARKED, Content, Fingerprint, Local, Place,
 from sync_client.engine.window import Window
 
 log = logging.getLogger(__name__)
-
-DEEPEST = 256
 Parts = tuple[str, ...]
 
 _STALE_LOOK = {
@@ -221,7 +219,7 @@ class Carrier:
                     self._not_placed(step.node, result, parts, carried)
                     carried.look_for_parked |= step.place.parent == PARKED
                     continue
-                author = self._who_deleted(step.node)
+                author = who_deleted(self._trees, self._authors, step.node)
                 fold_disk_step(self._trees, step, None)
                 carried.finish(step.node)
                 self._note(carried, "deleted", step.node, parts, author=author)
@@ -302,20 +300,6 @@ class Carrier:
         """Something came from the server."""
         who = self._authors.of(node) if author is None else author
         carried.notes.append(Note(action, "down", "/".join(parts), size, who))
-
-    def _who_deleted(self, node: NodeId) -> str:
-        """Of a folder the feed tells that it was deleted, of what lies in it nothing."""
-        for _ in range(DEEPEST):
-            row = self._trees.row(node)
-            if row is None or row.remote is not None:
-                return ""
-            if who := self._authors.of(node):
-                return who
-            known = row.agreed or row.local
-            if known is None:
-                return ""
-            node = known.place.parent
-        return ""
 
     def _not_placed(self, node: NodeId, result: NotPlaced, parts: Parts, carried: Carried) -> None:
         carried.look_at.add(parts[:-1])

@@ -592,6 +592,9 @@ class Engine:
     def guards(self) -> list[dict[str, Any]]:
         return reporting.guards(self)
 
+    def guard_list(self, folder: Path | None, what: str, after: int) -> dict[str, Any]:
+        return reporting.guard_list(self, folder, what, after)
+
     async def decide_guard(self, folder: Path | None, *, apply: bool) -> dict[str, Any]:
         """Go on with the mass change that waits in this folder, or undo it."""
         sync = reporting.guarded_at(self, folder)

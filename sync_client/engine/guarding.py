@@ -54,6 +54,7 @@ from sync_client.engine.threads import in_thread
 from sync_client.engine.trees import Row, Side
 
 SHOWN_PATHS = 20
+LISTED_AT_ONCE = 2_000  # nodes are looked at for one part of a list: a few hundredths of a second
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 TOGETHER_SECONDS = 5  # what was done within them is kept as one
 _LOSER = {Mass.DELETED_HERE: Side.REMOTE, Mass.DELETED_THERE: Side.LOCAL}
@@ -234,14 +235,35 @@ class Guard:
         return [sentence(mass, held.count, held.total) for mass, held in self._memory.held.items()]
 
     def waiting(self) -> list[Waiting]:
-        """With some of the paths; goes over the dirty rows."""
+        """With the first of the paths."""
         found = []
         for mass, held in self._memory.held.items():
-            side = _LOSER.get(mass, Side.LOCAL)
-            paths = (self._trees.path(side, row.node) for row in self._parts(mass))
-            sample = ["/".join(path) for path in islice(filter(None, paths), SHOWN_PATHS)]
+            sample = [path for path, _ in islice(self._listed_whole(mass), SHOWN_PATHS)]
             found.append(Waiting(mass, held, sentence(mass, held.count, held.total), sample))
         return found
+
+    def listed(self, mass: Mass, after: int) -> tuple[list[tuple[str, Row]], int | None]:
+        """A part of the whole list: paths with their rows, and where to go on; None: there is no more.
+
+        after: 0 for the beginning.  Of a part that is full of other things nothing may be left.
+        """
+        if mass not in self._memory.held:
+            return [], None
+        side = _LOSER.get(mass, Side.LOCAL)
+        found: list[tuple[str, Row]] = []
+        looked_at = self._trees.dirty_slice(after, LISTED_AT_ONCE)
+        for _, node in looked_at:
+            row = self._trees.row(node)
+            path = self._trees.path(side, node) if row is not None and IS_PART[mass](row) else None
+            if row is not None and path:
+                found.append(("/".join(path), row))
+        return found, looked_at[-1][0] if len(looked_at) == LISTED_AT_ONCE else None
+
+    def _listed_whole(self, mass: Mass) -> Iterator[tuple[str, Row]]:
+        after: int | None = 0
+        while after is not None:
+            some, after = self.listed(mass, after)
+            yield from some
 
     def expect(self, mass: Mass, count: int) -> None:
         """A person asked for so many already, by another word."""

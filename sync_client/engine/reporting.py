@@ -16,15 +16,16 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from protocol.errors import DeviceCloned, LocalProblem
+from protocol.errors import BadRequest, DeviceCloned, LocalProblem
 from protocol.messages import Kind
 from protocol.names import unportable
 from sync_client.engine import notices
-from sync_client.engine.authors import author_of
+from sync_client.engine.authors import author_of, who_deleted
+from sync_client.engine.guards import Mass
 from sync_client.engine.ignoring import IGNORE_FILE, MAX_BYTES, Ignoring, shown_file, words
 from sync_client.engine.rebuilding import told
 from sync_client.engine.trash_care import KEEP_DAYS, SHARE
-from sync_client.engine.trees import Side
+from sync_client.engine.trees import Content, Row, Side
 
 if TYPE_CHECKING:
     from protocol.ids import NodeId
@@ -420,6 +421,41 @@ def guards(engine: Engine) -> list[Answer]:
         for sync in engine.syncs.values()
         for waiting in sync.guard.waiting()
     ]
+
+
+def guard_list(engine: Engine, folder: Path | None, what: str, after: int) -> Answer:
+    """A part of all that one of them holds; `next` is where to go on, None: there is no more."""
+    try:
+        mass = Mass(what)
+    except ValueError as error:
+        raise BadRequest(f"{what!r} is no mass change", hint="See `mb-sync guard --json`.") from error
+    sync = guarded_at(engine, folder)
+    found, following = sync.guard.listed(mass, after)
+    return {
+        "folder": str(sync.folder.local),
+        "items": [
+            {
+                "path": _text(path),
+                "size": content.size if content.kind is not Kind.FOLDER else None,
+                **_author(engine, _who_did(sync, mass, row)),
+            }
+            for path, row in found
+            if (content := _last_content(row)) is not None
+        ],
+        "next": following,
+    }
+
+
+def _last_content(row: Row) -> Content | None:
+    """As it was before the mass change."""
+    return row.agreed.content if row.agreed is not None else None
+
+
+def _who_did(sync: FolderSync, mass: Mass, row: Row) -> str:
+    """Of what was done there."""
+    if mass is Mass.DELETED_THERE:
+        return who_deleted(sync.trees, sync.looker.authors, row.node)
+    return sync.looker.authors.of(row.node) if mass is Mass.REWRITTEN_THERE else ""
 
 
 def guarded_at(engine: Engine, path: Path | None) -> FolderSync:

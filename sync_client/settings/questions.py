@@ -66,6 +66,7 @@ class MbSyncPage:
             "conflicts": self.conflicts,
             "resolve": self.resolve,
             "bring-back": self.bring_back,
+            "guard-list": self.guard_list,
             "guard-decide": self.decide_guard,
             "exclude": self.exclude,
             "size": self._choosing.size,
@@ -166,6 +167,15 @@ class MbSyncPage:
         """What gave way, out of the local trash."""
         to = str(path_of(asked, "to")) if asked.get("to") is not None else None
         return await self._asked("trash-restore", item=text_of(asked, "item"), to=to)
+
+    async def guard_list(self, asked: dict[str, Json]) -> Json:
+        """A part of all that waits in a folder, from `after` on."""
+        return await self._asked(
+            "guard-list",
+            folder=str(path_of(asked, "folder")),
+            what=text_of(asked, "what"),
+            after=number_of(asked, "after", least=0, most=2**62),
+        )
 
     async def decide_guard(self, asked: dict[str, Json]) -> Json:
         apply = asked.get("apply")

@@ -33,6 +33,10 @@ def test_a_mass_delete_waits_over_a_kill_until_somebody_decides(pair: Together, 
         str(pair.a.folder),
     )
     assert "series" in pair.a.mb_sync.done("guard")
+    listed = pair.a.mb_sync.done("guard", "list", pair.a.folder).splitlines()
+    assert len(listed) == waiting["count"]
+    assert all("series" in line for line in listed)
+    assert pair.a.mb_sync("guard", "list", pair.a.folder.parent).returncode == 1
     pair.a.kill9()
     pair.b.once()
     assert files(pair.b) == MANY

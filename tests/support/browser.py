@@ -97,6 +97,7 @@ class Window:
 
 
 def _is_unknown_contrast(one: dict[str, Any]) -> bool:
-    """axe takes the page below a dialog for a part of its ground: that alone is no reason to look again."""
+    """axe takes the page below a dialog for a part of its ground, and what stands below a list that scrolls for
+    something on its last line: those alone are no reason to look again."""
     keys = {spot["any"][0]["data"]["messageKey"] for spot in one["nodes"] if one["id"] == "color-contrast"}
-    return bool(keys - {"elmPartiallyObscuring"})
+    return bool(keys - {"elmPartiallyObscuring", "elmPartiallyObscured"})

@@ -114,6 +114,6 @@ function ending(one, bytes, more = null) {
   return h("div", { class: "end" }, h("span", {}, has(key) ? t(key) : one.action), one.user ? h("span", { class: "hint" }, authorWords(one)) : null, h("span", { class: "hint tabular" }, [bytes ? size(bytes) : "", clock(one.at)].filter(Boolean).join(" · ")), more);
 }
 
-function authorWords(one) {
+export function authorWords(one) {
   return one.you ? t("activity.you", { device: shown(one.device) }) : t("activity.by", { user: shown(one.user), device: shown(one.device) });
 }

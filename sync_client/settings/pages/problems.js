@@ -1,15 +1,18 @@
 // What waits for a person: mass changes and large folders to decide about, and items that cannot be synced, with what to do.
 
-import { ask } from "./asking.js";
+import { authorWords } from "./activity.js";
+import { Refusal, ask } from "./asking.js";
 import { button, dialog, fill, h, mark, picture, say } from "./dom.js";
+import { LongList } from "./long_list.js";
 import { tried } from "./trying.js";
-import { currentLanguage, foreign, has, moment, nameOf, placeOf, shown, t } from "./words.js";
+import { currentLanguage, foreign, has, moment, nameOf, placeOf, shown, size, t, troubleWords } from "./words.js";
 
 const SHOWN = 200; // of one folder
 
 export class Problems {
   constructor(page) {
     this.page = page;
+    this.opened = new Set();
     this.wrong = h("p", { role: "alert", class: "wrong" });
     this.guards = h("div", {});
     this.large = h("div", {});
@@ -42,7 +45,8 @@ export class Problems {
   guard(guard) {
     const title = t(`guard.${guard.what}`, { count: guard.count });
     const share = guard.share === null ? "" : t("guard.share", { share: Math.round(guard.share * 100), total: guard.total });
-    const sample = h("details", { class: "sample" }, h("summary", { "data-key": `list ${guard.folder} ${guard.what}` }, t("guard.list")), h("ul", {}, ...guard.sample.map((path) => h("li", { class: "path" }, shown(path)))), guard.count > guard.sample.length ? h("p", { class: "hint" }, t("guard.more", { count: guard.count - guard.sample.length })) : null);
+    const key = `list ${guard.folder} ${guard.what}`;
+    const sample = h("details", { class: "sample", open: this.opened.has(key), on: { toggle: () => this.toggled(sample, key, guard, title) } }, h("summary", { "data-key": key }, t("guard.list")));
     const decide = async (apply) => {
       const way = apply ? "apply" : "restore";
       const sure = await dialog(t(`guard.sure_${way}`, { count: guard.count }), h("p", {}, t(`guard.sure_${way}_about`)), [
@@ -57,6 +61,28 @@ export class Problems {
       h("div", { class: "head" }, mark("attention"), h("div", { class: "words" }, h("h2", {}, title), h("p", {}, t("guard.where", { folder: nameOf(guard.folder) }), share ? ` ${share}` : ""), guard.since ? h("p", { class: "hint" }, moment(guard.since)) : null)),
       h("p", {}, t(`guard.${guard.what}.about`)), sample,
       h("div", { class: "buttons" }, button(t("guard.restore"), () => decide(false), { kind: "main", "data-key": `no ${guard.folder} ${guard.what}` }), button(t("guard.apply"), () => decide(true), { kind: "bad", "data-key": `yes ${guard.folder} ${guard.what}` }), button(t("open"), () => this.act(() => ask("show", { path: guard.folder })), { icon: "open" })));
+  }
+
+  // The whole list, once somebody wants to see it.
+  async toggled(place, key, guard, title) {
+    if (!place.open) {
+      this.opened.delete(key);
+      return;
+    }
+    this.opened.add(key);
+    if (place.querySelector(".long-list")) return;
+    const list = new LongList({
+      label: title,
+      load: (after) => ask("guard-list", { folder: guard.folder, what: guard.what, after }),
+      text: (item) => item.path,
+      line: (item) => [h("span", { class: "path" }, shown(item.path)), h("span", { class: "hint tabular" }, [item.size === null ? t("long_list.folder") : size(item.size), item.user ? authorWords(item) : ""].filter(Boolean).join(" · "))],
+    });
+    place.append(list.place);
+    try {
+      await list.begin();
+    } catch (error) {
+      if (error instanceof Refusal) list.told.textContent = troubleWords(error);
+    }
   }
 
   // ---- large folders ---------------------------------------------------------------------------------------

@@ -6,9 +6,11 @@ import random
 import shutil
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from protocol.errors import BadRequest
 from protocol.messages import Content, Delete, DeleteTree, Kind, Put, Revision
 from sync_client.engine import guarding
 from sync_client.engine.engine import Engine
@@ -33,6 +35,15 @@ def what_waits(engine: Engine) -> list[tuple[str, int]]:
     return [(item["what"], item["count"]) for item in engine.guards()]
 
 
+def the_whole_list(engine: Engine, item: dict[str, Any]) -> list[list[dict[str, Any]]]:
+    parts, after = [], 0
+    while after is not None:
+        part = engine.guard_list(Path(item["folder"]), item["what"], after)
+        parts.append(part["items"])
+        after = part["next"]
+    return parts
+
+
 async def delete_there(setting: Setting) -> None:
     """Another computer deletes the folder `series` with all that is in it."""
     node = (await setting.on_server("/study"))["series"][0]
@@ -41,7 +52,10 @@ async def delete_there(setting: Setting) -> None:
     assert result.status == "done"
 
 
-async def test_a_mass_delete_here_waits_and_is_passed_on_when_somebody_agrees(setting: Setting) -> None:
+async def test_a_mass_delete_here_waits_and_is_passed_on_when_somebody_agrees(
+    setting: Setting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guarding, "LISTED_AT_ONCE", 40)
     async with setting.engine() as engine:
         study = await setting.follow(engine, "study")
         a_study(study)
@@ -55,6 +69,14 @@ async def test_a_mass_delete_here_waits_and_is_passed_on_when_somebody_agrees(se
         [item] = engine.guards()
         assert item["sample"][0].startswith("series")
         assert item["share"] == round((MANY + 1) / (MANY + 2), 3)
+        parts = the_whole_list(engine, item)
+        assert len(parts) == 1 + MANY // 40
+        assert all(len(part) <= 40 for part in parts), "nobody else waits long for it"
+        listed = {one["path"]: one["size"] for part in parts for one in part}
+        assert listed == {"series": None, **{f"series/{n}.dcm": len(b"DICM %d" % n) for n in range(MANY)}}
+        with pytest.raises(BadRequest, match="is no mass change"):
+            engine.guard_list(study, "deleted-nowhere", 0)
+        assert engine.guard_list(study, "deleted-there", 0)["items"] == []
     assert set(await setting.on_server("/study")) == {"series", "new.dcm"}  # the rest went on
     async with setting.engine() as engine:  # and after a restart it still waits
         assert not await engine.once()

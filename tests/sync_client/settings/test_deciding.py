@@ -119,9 +119,20 @@ def test_a_mass_delete_waits_for_an_answer_and_gets_it(
     here.shows(window, "Problems")
     guard = page.get_by_role("region", name="121 deletions by others wait")
     expect(guard).to_contain_text("100 %")
-    guard.get_by_text("Show some of them").click()
-    expect(guard).to_contain_text("series/000.dcm")
+    guard.get_by_text("Show all of them").press("Enter")
+    lines = guard.locator(".long-list li")
+    expect(guard.get_by_role("status")).to_have_text("121 items.")
+    expect(lines).to_have_count(100)
+    expect(lines.first).to_contain_text("folder")
+    expect(lines.nth(1)).to_contain_text("series/000.dcm")
     assert window.violations() == []
+    guard.get_by_role("button", name="Show more").press("Enter")
+    expect(lines).to_have_count(121)
+    expect(guard.locator(".long-list")).to_be_focused()
+    guard.get_by_label("Search in the list").fill("SERIES/11")
+    expect(guard.get_by_role("status")).to_have_text("10 of 121")
+    expect(lines).to_have_count(10)
+    expect(lines.last).to_contain_text("series/119.dcm")
     chosen = {"restore": "Put everything back", "apply": "Go on: it was meant"}[answer]
     guard.get_by_role("button", name=chosen).click()
     assert window.violations() == []
