@@ -28,12 +28,14 @@ _BESIDE_MM = 60.0  # a limb lies beside the middle of the scanner at least so fa
 _IN_A_STUDY, _IN_A_SERIES = 0.6, 0.7
 
 
-def anatomy(facts: Facts, *, sequence: str) -> list[Finding]:
-    """sequence: the value that was found, or ""."""
-    found = decide("region", _region_clues(facts))
-    region = found[0].value if found else ""
-    found += decide("side", _side_clues(facts, region))
-    found += decide("focus", _focus_clues(facts, region, found[0] if region else None, sequence))
+def region(facts: Facts) -> list[Finding]:
+    return decide("region", _region_clues(facts))
+
+
+def anatomy(facts: Facts, *, where: Finding | None, sequence: str) -> list[Finding]:
+    """Of the region that was found (where), or of none.  sequence: the value that was found, or ""."""
+    found = decide("side", _side_clues(facts, where.value if where else ""))
+    found += decide("focus", _focus_clues(facts, where, sequence))
     found += _pathologies(facts)
     return found
 
@@ -83,7 +85,7 @@ def _beside(facts: Facts) -> float:
     return facts.position[0] + row[0] * width + column[0] * height
 
 
-def _focus_clues(facts: Facts, region: str, where: Finding | None, sequence: str) -> Iterator[Clue]:
+def _focus_clues(facts: Facts, where: Finding | None, sequence: str) -> Iterator[Clue]:
     coded = vocabulary().coded
     for code in facts.structures:
         if coded.get(code.value, ("", ""))[0] == "focus":
@@ -94,7 +96,7 @@ def _focus_clues(facts: Facts, region: str, where: Finding | None, sequence: str
         yield clue(by_sequence[sequence], "sequence-focus", *_texts_or(facts), confidence=confidence)
     yield from _in_texts("focus", facts.texts, 0.49)
     yield from _in_texts("focus", facts.study_texts, 0.45)
-    if where is not None and (usual := vocabulary().words["region"][region].focus):
+    if where is not None and (usual := vocabulary().words["region"][where.value].focus):
         yield Clue((usual,), "region-focus", where.sources, 0.35)
 
 

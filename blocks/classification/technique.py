@@ -9,6 +9,7 @@ faster and they are relaxed.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from blocks.classification import lexicon
@@ -29,19 +30,36 @@ _IN_CONTRAST = {
     "PROTON_DENSITY": "pd", "STIR": "stir", "T1": "t1", "T2": "t2", "T2_STAR": "t2star", "TOF": "tof",
 }  # fmt: skip
 _PHYSICS, _TEXT = 0.75, 0.7
+_LATE = "late-gradient-echo"
 _WEAK = 0.45  # fits several kinds of sequences
 _LOW_FIELD_TESLA, _RELAXED = 1.0, 1.25
 _BOLD_POINTS = 20
+_PLEXUS = {"brachial-plexus", "lumbosacral-plexus"}
+_FINE = {"space", "cube", "vista", "nerveview"}  # how makers call a turbo spin echo in 3D
+_WORDS = re.compile(r"[a-z]+")
 _TIMES = ("EchoTime", "RepetitionTime")
 
 
-def sequence(facts: Facts) -> list[Finding]:
-    """Sequence and weighting of an MR image; of others only what they have in common with it."""
+def sequence(facts: Facts, *, where: Finding | None) -> list[Finding]:
+    """Sequence and weighting of an MR image; of others only what they have in common with it.  where: the region."""
     clues = list(_sequence_clues(facts))
+    clues += _over_a_plexus(facts, where, clues)
     found = decide("sequence", clues)
     if found and facts.modality in {"MR", ""}:
         found += _weighting(found[0], clues)
     return found
+
+
+def _over_a_plexus(facts: Facts, where: Finding | None, clues: list[Clue]) -> Iterator[Clue]:
+    """What is laid over a plexus with fat-suppressed or fine T2 weighting is to show its nerves."""
+    if where is None or where.value not in _PLEXUS or facts.modality != "MR":
+        return
+    fine = [said for said in facts.texts if _FINE & set(_WORDS.findall(said.text.lower()))]
+    for one in clues:
+        if "stir" in one.values or (fine and "t2" in one.values):
+            sources = (*where.sources, *one.sources, *(said.source for said in fine[:1]))
+            yield Clue(("neurography",), "over-a-plexus", tuple(dict.fromkeys(sources)), 0.6)
+            return
 
 
 def _sequence_clues(facts: Facts) -> Iterator[Clue]:
@@ -51,10 +69,13 @@ def _sequence_clues(facts: Facts) -> Iterator[Clue]:
         yield clue(types[0], "image-type", "ImageType", confidence=0.92)
     if facts.scan_options & {"SCOUT MODE", "SCOUT"}:
         yield clue("localizer", "scan-options", "ScanOptions", confidence=0.9)
-    if facts.modality == "MR":
-        yield from _of_mr(facts)
+    by_values = list(_of_mr(facts)) if facts.modality == "MR" else []
+    yield from by_values
+    is_late = any(one.rule == _LATE for one in by_values)
     for said in facts.texts:
         values = lexicon.words("sequence", said.text)
+        if is_late:  # what T2 means of a gradient echo
+            values = tuple("t2star" if value == "t2" else value for value in values)
         if "localizer" in values:
             yield clue("localizer", "lexicon", said.source, confidence=0.9)
         elif values and facts.modality in {"MR", ""}:
@@ -105,7 +126,7 @@ def _by_times(facts: Facts) -> Iterator[Clue]:
         if inverted and 500 <= ti <= 1_400 and tr > 1_000:
             yield Clue(("mprage",), "inversion-gradient-echo", (*sources, "InversionTime"), _PHYSICS)
         elif not inverted and te > 12 and tr > 40:
-            yield Clue(("t2star",), "late-gradient-echo", sources, 0.55)
+            yield Clue(("t2star",), _LATE, sources, 0.55)
         elif not inverted and 15 <= tr < 40 and te <= 12 and 15 <= flip <= 35:
             yield Clue(("tof",), "time-of-flight-times", (*sources, "FlipAngle"), _WEAK)
         return
