@@ -141,6 +141,28 @@ async def _pause(engine: Engine, asked: Arguments) -> Json:
     return {}
 
 
+async def _scan(engine: Engine, asked: Arguments) -> Json:
+    """Without `every_seconds`: how often each is looked at.  every_seconds: None for the usual."""
+    from sync_client.engine.scan_times import (  # noqa: PLC0415 - as in `_limit`
+        LEAST_WISHED_SECONDS,
+        MOST_WISHED_SECONDS,
+    )
+
+    if "every_seconds" in asked:
+        seconds = asked["every_seconds"]
+        if seconds is not None and (
+            isinstance(seconds, bool)
+            or not isinstance(seconds, int | float)
+            or not LEAST_WISHED_SECONDS <= seconds <= MOST_WISHED_SECONDS
+        ):
+            raise BadRequest(
+                "A folder is looked at every 10 seconds at most, and once a day at least",
+                hint="Give seconds, minutes or hours: 30s, 5m, 2h.",
+            )
+        engine.set_scanned(_path(asked, "folder"), seconds)
+    return [{"local": folder["local"], "scan": folder["scan"]} for folder in engine.status()["folders"]]
+
+
 async def _limit(engine: Engine, asked: Arguments) -> Json:
     """Without `limits`: what they are."""
     from msgspec import ValidationError, convert, to_builtins  # noqa: PLC0415 - `status` need not pay for it
@@ -237,6 +259,7 @@ _OPERATIONS: dict[str, Callable[[Engine, Arguments], Awaitable[Json]]] = {
     "add": _add,
     "remove": _remove,
     "pause": _pause,
+    "scan": _scan,
     "limit": _limit,
     "filestatus": _filestatus,
     "marks": _marks,

@@ -212,6 +212,8 @@ def _folder_words(folder: Json) -> str:
         words.append(f"{folder['waiting']:,} waiting")
     if folder.get("read_only"):
         words.append("read only")
+    if (scan := folder.get("scan")) and scan["wished_seconds"] is not None:
+        words.append(scan_words(scan))
     if own := folder.get("own_files"):
         words.append(f"{count_of(own, 'file')} of your own, on this computer only")
     if quota := folder.get("quota"):
@@ -425,6 +427,32 @@ def limits_words(limits: Json) -> str:
         clock = [f"{minute // 60:02}:{minute % 60:02}" for minute in (limits["begins"], limits["ends"])]
         hours = f", from {clock[0]} to {clock[1]}"
     return f"At most {', '.join(parts)}{hours}: mb-sync limit."
+
+
+def scan_screen(items: list[Json]) -> str:
+    if not items:
+        return "No folder is followed yet. Add one: mb-sync add /Home/NAME FOLDER"
+    return "\n".join(table(((path(one["local"]), scan_words(one["scan"])) for one in items), indent=""))
+
+
+def scan_words(scan: Json) -> str:
+    """ "looked at every 5 min, as you chose"."""
+    words = f"looked at every {_span(scan['every_seconds'])}"
+    if scan["wished_seconds"] is None:
+        return words
+    slower = scan["every_seconds"] > scan["wished_seconds"]
+    return (
+        f"{words}: you chose {_span(scan['wished_seconds'])}, it takes long"
+        if slower
+        else f"{words}, as you chose"
+    )
+
+
+def _span(seconds: float) -> str:
+    for unit, word in ((_HOUR, "h"), (_MINUTE, "min")):
+        if seconds >= unit:
+            return f"{seconds / unit:.3g} {word}"
+    return f"{seconds:.0f} s"
 
 
 def limits_screen(limits: Json) -> str:

@@ -182,6 +182,45 @@ async def _once(home: ClientHome, told: Tell) -> tuple[bool, Json]:
         return synced, engine.status()
 
 
+@command("scan", "mb-sync scan ~/Study --every 5m")
+@click.argument("folder", required=False)
+@click.option("--every", metavar="T", help="Look at all of FOLDER so often: 30s, 5m, 2h (10s to 24h).")
+@click.option(
+    "--usual",
+    is_flag=True,
+    help="Every 15 minutes; every minute where the system does not tell of all.",
+)
+@as_json
+@pass_home
+def scan(home: ClientHome, folder: str | None, every: str | None, *, usual: bool, as_json: bool) -> None:
+    """Show or set how often a followed folder is looked at as a whole.
+
+    What the system tells of is synced at once, whatever stands here. On a network file system it does not tell what
+    other computers change: that is found by looking. A look that takes long makes the next one come later.
+    """
+    if (every is not None or usual) and folder is None:
+        raise click.UsageError("Name the followed folder: mb-sync scan FOLDER --every 5m.")
+    if every is not None and usual:
+        raise click.UsageError("Say --every or --usual.")
+    where = None if folder is None else quick.absolute(os.path.expanduser(folder))
+    if every is None and not usual:
+        found = reach(home, "scan")
+    else:
+        found = reach(home, "scan", folder=where, every_seconds=None if usual else _span(every or ""))
+    found = [one for one in found if where in (None, one["local"])]
+    if where is not None and not found:
+        raise LocalProblem(f"{where} is not a followed folder", hint="`mb-sync status` lists them.")
+    tell(found, screens.scan_screen(found), json_wanted=as_json)
+
+
+def _span(text: str) -> int:
+    """Seconds.  Raises click.UsageError."""
+    found = re.fullmatch(r"(\d{1,6})([smh])", text, re.ASCII)
+    if not found:
+        raise click.UsageError(f"{text!r} is no time: give 30s, 5m or 2h.")
+    return int(found[1]) * {"s": 1, "m": 60, "h": 3_600}[found[2]]
+
+
 @command("limit", "mb-sync limit --up 2M --down 5M --at 08:00-18:00")
 @click.option("--up", metavar="RATE", help="Send at most so many bytes a second: 500K, 2M; `off`: no limit.")
 @click.option("--down", metavar="RATE", help="Receive at most so many bytes a second.")
@@ -264,4 +303,4 @@ def _hours(text: str) -> tuple[int | None, int | None]:
     return int(found[1]) * 60 + int(found[2]), (int(found[3]) * 60 + int(found[4])) % 1440
 
 
-COMMANDS = (start, stop, run, once, limit)
+COMMANDS = (start, stop, run, once, limit, scan)

@@ -84,8 +84,8 @@ def watches(limit: int, folders: int, *, counted_all: bool) -> Finding:
     return warning(
         "watches",
         f"The system allows {limit:,} watches, and there are {many} to watch",
-        "Changes are found by scanning instead, every minute or less often. An administrator can allow more:"
-        f" sysctl fs.inotify.max_user_watches={max(524_288, 2 * folders)}",
+        "Changes are found by scanning instead, every minute or as `mb-sync scan` says. An administrator can allow"
+        f" more: sysctl fs.inotify.max_user_watches={max(524_288, 2 * folders)}",
         limit=limit,
         folders=folders,
     )
@@ -108,8 +108,8 @@ def file_system(place: str, kind: str, **facts: Fact) -> Finding:
         return warning(
             "file-system",
             f"{place} lies on a network file system ({kind})",
-            "What other computers change there is not told to this one: a scan finds it, every minute or, where that"
-            " takes long, less often. Let one computer alone follow it.",
+            "What other computers change there is not told to this one: a scan finds it, every minute or as you say"
+            " with `mb-sync scan`, less often where that takes long. Let one computer alone follow it.",
             kind=kind,
             **facts,
         )

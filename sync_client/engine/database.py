@@ -342,7 +342,7 @@ class StateDatabase:
         """What somebody said, and nobody could observe again."""
         query = (
             "SELECT key, value FROM meta WHERE key = 'limits' OR key LIKE 'paused%' OR key LIKE 'large %'"
-            " ORDER BY key"
+            " OR key LIKE 'scanned every %' ORDER BY key"
         )
         return {str(key): str(value) for key, value in self._db.execute(query)}
 

@@ -91,6 +91,8 @@ class Engine:
             sync = self.syncs[folder.id] = FolderSync(folder, state, api, account)
             if state.fact(_paused_fact(sync)) == "yes":
                 sync.resumed.clear()
+            wished = state.fact(_scanned_fact(sync))
+            sync.looker.times.wished = float(wished) if wished else None
 
     @classmethod
     async def open(cls, state: Path, account: Account) -> Engine:
@@ -470,6 +472,15 @@ class Engine:
                     await self.set_paused(False, folder=None if sync is None else sync.folder.local)
             await asyncio.sleep(PAUSE_LOOK_SECONDS)
 
+    def set_scanned(self, folder: Path, seconds: float | None) -> None:
+        """How often all of a followed folder is looked at, whatever is told of it.  None: as usual."""
+        sync = reporting.followed_at(self, folder)
+        with self.state.transaction():
+            self.state.set_fact(_scanned_fact(sync), "" if seconds is None else f"{seconds:.0f}")
+        note_down(self.state)
+        sync.looker.times.wished = seconds
+        sync.woken.set()  # it may be due sooner now
+
     def set_limits(self, limits: Limits) -> None:
         """They count at once, also for what is under way."""
         write_limits(self.state, limits)
@@ -644,6 +655,10 @@ def _listens(sync: FolderSync) -> bool:
 
 def _paused_fact(sync: FolderSync | None) -> str:
     return "paused" if sync is None else f"paused {sync.folder.follow.hex}"
+
+
+def _scanned_fact(sync: FolderSync) -> str:
+    return f"scanned every {sync.folder.follow.hex}"
 
 
 def _check_cutter(hello: Hello) -> None:

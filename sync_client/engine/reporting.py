@@ -52,13 +52,13 @@ MAX_UNSETTLED = 200  # of one folder are told one by one
 _WORST_FIRST = ("error", "offline", "paused", "starting", "syncing", "attention", "synced")
 _WATCH_NOTES = {
     "overflow": "Changes came faster than they could be watched; the folder is scanned.",
-    "limit": "The system allows no more watches: changes are found by scanning, every minute or less often.",
+    "limit": "The system allows no more watches: changes are found by scanning, {every}.",
     "gone": "The folder was moved or unmounted.",
-    "failed": "The folder cannot be watched: changes are found by scanning, every minute or less often.",
+    "failed": "The folder cannot be watched: changes are found by scanning, {every}.",
 }
 _NETWORK_NOTE = (
-    "The folder lies on a network file system: what other computers change there is found by scanning, every minute"
-    " or less often."
+    "The folder lies on a network file system: what other computers change there is found by scanning,"
+    " {every}."
 )
 
 
@@ -142,6 +142,17 @@ def _folder(engine: Engine, sync: FolderSync) -> Answer:
         "not_portable": _not_portable(engine, sync),
         "paused_until": None if sync.resumed.is_set() else engine.paused_until(sync),
         "quota": _quota(sync),
+        "scan": _scan(sync),
+    }
+
+
+def _scan(sync: FolderSync) -> Answer:
+    """How often all of it is looked at.  wished: as a person said, None: as usual."""
+    times = sync.looker.times
+    return {
+        "every_seconds": round(times.seconds),
+        "wished_seconds": times.wished,
+        "on_network": sync.on_network,
     }
 
 
@@ -237,11 +248,19 @@ def _notes(engine: Engine, sync: FolderSync) -> list[str]:
         first = names[0]["path"].rpartition("/")[2]
         others = f" (and {len(names) - 1} more: mb-sync status --json)" if len(names) > 1 else ""
         notes.append(f"{first}{others}: {names[0]['reason']}; on such a computer the name looks different.")
-    if sync.watch_note:
-        notes.append(_WATCH_NOTES.get(sync.watch_note, _WATCH_NOTES["failed"]))
-    elif sync.on_network:
-        notes.append(_NETWORK_NOTE)
+    note = _WATCH_NOTES.get(sync.watch_note, _WATCH_NOTES["failed"]) if sync.watch_note else ""
+    if not note and sync.on_network:
+        note = _NETWORK_NOTE
+    if note:
+        notes.append(note.format(every=_every(sync.looker.times.seconds)))
     return notes
+
+
+def _every(seconds: float) -> str:
+    for unit, word in ((3_600, "h"), (60, "min")):
+        if seconds >= unit:
+            return f"every {seconds / unit:.3g} {word}"
+    return f"every {seconds:.0f} s"
 
 
 def _progress(engine: Engine) -> Answer | None:

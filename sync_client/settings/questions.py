@@ -73,6 +73,7 @@ class MbSyncPage:
             "followed": self._choosing.followed,
             "remove": self.remove,
             "limit": self.limit,
+            "scan": self.scan,
             "ignore-test": self.ignore_test,
             "shared": self._sharing.shared,
             "share": self._sharing.share,
@@ -209,6 +210,13 @@ class MbSyncPage:
             if limits.get(end) is not None:
                 number_of(limits, end, least=0, most=1_439)
         return await self._asked("limit", limits=limits)
+
+    async def scan(self, asked: dict[str, Json]) -> Json:
+        """How often all of a folder is looked at.  seconds: None for the usual."""
+        seconds = None
+        if asked.get("seconds") is not None:
+            seconds = number_of(asked, "seconds", least=10, most=86_400)
+        return await self._asked("scan", folder=str(path_of(asked, "folder")), every_seconds=seconds)
 
     async def ignore_test(self, asked: dict[str, Json]) -> Json:
         return await self._asked("ignore-test", path=str(path_of(asked, "path")))

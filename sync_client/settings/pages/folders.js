@@ -1,14 +1,17 @@
 // The followed folders: what of each is wanted on this computer, as a tree; adding one, and following one no more.
 
 import { ask } from "./asking.js";
-import { button, dialog, fill, h, mark, picture } from "./dom.js";
+import { button, dialog, field, fill, h, mark, picture } from "./dom.js";
 import { Tree } from "./tree.js";
 import { tried } from "./trying.js";
-import { nameOf, placeOf, shown, size, t, troubleWords } from "./words.js";
+import { nameOf, placeOf, shown, size, span, t, troubleWords } from "./words.js";
+
+const SCANS = [60, 300, 900, 3_600, 21_600, 86_400]; // seconds
 
 export class Folders {
   constructor(page) {
     this.page = page;
+    this.opened = new Set();
     this.wrong = h("p", { role: "alert", class: "wrong" });
     this.list = h("div", {});
     const add = h("a", { href: "#/first", class: "button main" }, t("folders.add"));
@@ -16,7 +19,7 @@ export class Folders {
   }
 
   update({ status }) {
-    fill(this.list, [status.running, status.folders.map((one) => [one.local, one.state])], () => {
+    fill(this.list, [status.running, status.folders.map((one) => [one.local, one.state, one.scan])], () => {
       if (!status.running) return [h("p", { class: "card empty" }, t("home.not_running"))];
       if (!status.folders.length) return [h("p", { class: "card empty" }, t("home.no_folder"))];
       return status.folders.map((folder) => this.card(folder));
@@ -36,7 +39,24 @@ export class Folders {
     return h("section", { class: "card followed", "aria-label": name },
       h("div", { class: "head" }, mark(folder.state), h("div", { class: "words" }, h("h2", {}, name), h("p", { class: "hint path" }, `${placeOf(folder.local)} · ${shown(folder.remote)}`)),
         h("div", { class: "buttons" }, button(t("open"), () => this.act(() => ask("show", { path: folder.local })), { icon: "open", "aria-label": t("home.open", { name }), "data-key": `open ${folder.local}` }), h("a", { class: "button", href: `#/sharing/${encodeURIComponent(folder.local)}`, "aria-label": t("folders.share_of", { name }), "data-key": `share ${folder.local}` }, picture("people"), h("span", {}, t("folders.share"))), button(t("folders.remove"), () => this.remove(folder, name), { "aria-label": t("folders.remove_of", { name }), "data-key": `remove ${folder.local}` }))),
-      content);
+      content, this.scanning(folder, name));
+  }
+
+  // How often all of it is looked at, whatever the system tells of changes.
+  scanning(folder, name) {
+    const { wished_seconds: wished, every_seconds: every, on_network: onNetwork } = folder.scan;
+    const times = wished === null || SCANS.includes(wished) ? SCANS : [...SCANS, wished].sort((one, other) => one - other);
+    const words = (seconds) => (SCANS.includes(seconds) ? t(`scan.${seconds}`) : t("scan.every", { time: span(seconds) }));
+    const choice = h("select", { "data-key": `scan ${folder.local}`, on: { change: async () => {
+      const seconds = choice.value ? Number(choice.value) : null;
+      const done = await this.act(() => ask("scan", { folder: folder.local, seconds }), t("saved"));
+      if (!done) choice.value = wished === null ? "" : String(wished);
+      await this.page.look();
+    } } }, h("option", { value: "" }, t("scan.usual")), ...times.map((seconds) => h("option", { value: String(seconds), selected: seconds === wished }, words(seconds))));
+    const slow = wished !== null && every > wished ? t("scan.slow", { time: span(every) }) : "";
+    const hint = [t(onNetwork ? "scan.on_network" : "scan.about"), wished === null ? t("scan.now", { time: span(every) }) : slow].filter(Boolean).join(" ");
+    return h("details", { class: "choose", open: this.opened.has(folder.local), on: { toggle: (event) => (event.currentTarget.open ? this.opened.add(folder.local) : this.opened.delete(folder.local)) } },
+      h("summary", { "data-key": `scanning ${folder.local}`, "aria-label": t("scan.title_of", { name }) }, t("scan.title")), field(t("scan.label"), choice, { hint }));
   }
 
   content(folder, name) {

@@ -69,6 +69,14 @@ export function size(bytes) {
   return new Intl.NumberFormat(region(), { style: "unit", unit: UNITS[at], unitDisplay: at ? "short" : "long", maximumFractionDigits: digits }).format(value);
 }
 
+const SPANS = [["day", 86_400], ["hour", 3_600], ["minute", 60], ["second", 1]];
+
+// "5 minutes", "1.5 hours"
+export function span(seconds) {
+  const [unit, one] = SPANS.find(([, least]) => seconds >= least) ?? SPANS[SPANS.length - 1];
+  return new Intl.NumberFormat(region(), { style: "unit", unit, unitDisplay: "long", maximumFractionDigits: 1 }).format(seconds / one);
+}
+
 export function moment(ms) {
   return new Intl.DateTimeFormat(region(), { dateStyle: "medium", timeStyle: "short" }).format(new Date(ms));
 }

@@ -8,10 +8,12 @@ from collections.abc import Callable
 
 import pytest
 
+from protocol.errors import BadRequest, LocalProblem
 from sync_client.engine import engine as engine_module
 from sync_client.engine import scan_times
 from sync_client.engine.scan_times import ScanTimes
 from sync_client.engine.watcher import OnDirty, OnLost
+from sync_client.operations import perform
 from tests.support.one_engine import SOON_SECONDS, Setting
 
 
@@ -75,3 +77,45 @@ def test_looks_cost_a_hundredth_of_a_core_at_most_and_are_more_frequent_where_no
     assert times.due_at() == 6_800.0
     times.blind = False
     assert times.due_at() == 6_800.0
+    times.wished = 60.0
+    assert times.due_at() == 3_380.0, "who wants it often gets a tenth of a core for it"
+    times.wished = 7_200.0
+    assert times.due_at() == 10_200.0
+
+
+@pytest.mark.parametrize("seconds", [9, 0, -60, 86_401, float("nan"), float("inf"), True, "300", [60]])
+async def test_a_time_that_makes_no_sense_is_refused_and_changes_nothing(
+    setting: Setting, seconds: object
+) -> None:
+    async with setting.engine() as engine:
+        folder = await setting.follow(engine, "study")
+        with pytest.raises(BadRequest, match="every 10 seconds at most"):
+            await perform(engine, "scan", {"folder": str(folder), "every_seconds": seconds})
+        assert (await perform(engine, "scan", {}))[0]["scan"]["wished_seconds"] is None
+        with pytest.raises(LocalProblem, match="is not a followed folder"):
+            await perform(engine, "scan", {"folder": str(folder.parent), "every_seconds": 60})
+
+
+async def test_a_folder_is_looked_at_as_often_as_a_person_wants_also_after_a_restart_and_a_loss_of_the_records(
+    setting: Setting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_module, "watcher_for", lambda _: Blind())
+    monkeypatch.setattr(scan_times, "LEAST_WISHED_SECONDS", 0.5)
+    async with setting.running() as engine:
+        folder = await setting.follow(engine, "blind")
+        assert await engine.wait_synced()
+        await perform(engine, "scan", {"folder": str(folder), "every_seconds": 1})
+        (folder / "unseen.dcm").write_bytes(b"nobody was told of it")
+        await on_server(setting, lambda names: "unseen.dcm" in names)
+        await perform(engine, "scan", {"folder": str(folder), "every_seconds": 3_600})
+        [shown] = engine.status()["folders"]
+        assert shown["scan"] == {"every_seconds": 3_600, "wished_seconds": 3_600, "on_network": False}
+    for lost in (False, True):
+        if lost:
+            (setting.base / "home" / "state.db").unlink()
+        async with setting.engine() as engine:
+            [one] = await perform(engine, "scan", {})
+            assert (one["local"], one["scan"]["wished_seconds"]) == (str(folder), 3_600.0), lost
+    async with setting.engine() as engine:
+        [one] = await perform(engine, "scan", {"folder": str(folder), "every_seconds": None})
+        assert one["scan"]["every_seconds"] == 15 * 60

@@ -164,3 +164,32 @@ def test_each_setting_counts_at_once(here: Desk, browser: Browser, tmp_path: Pat
         assert json.loads(report.read("doctor.json"))
         assert str(here.mine) not in "".join(report.read(name).decode() for name in report.namelist())
     assert window.complaints == []
+
+
+def test_how_often_a_folder_is_looked_at_is_chosen_on_the_page_and_in_the_terminal(
+    here: Desk, browser: Browser
+) -> None:
+    folder = here.mine / "Study"
+    window = Window(browser, viewport=NARROW)
+    page = window.page
+    here.opens(window, "folders", heading="Folders")
+    page.get_by_text("How often it is looked at").press("Enter")
+    choice = page.get_by_label("Look at the whole folder")
+    expect(choice).to_have_value("")
+    assert window.violations() == []
+    choice.focus()
+    choice.select_option("every 5 minutes")
+    until(lambda: here.mb_sync.json("scan")[0]["scan"]["wished_seconds"] == 300, "it is so")
+    expect(choice).to_be_focused()
+    assert "looked at every 5 min, as you chose" in here.mb_sync.done("status")
+    assert here.mb_sync("scan", folder, "--every", "5s").returncode == 1
+    assert here.mb_sync("scan", folder, "--every", "often").returncode == 2
+    assert here.mb_sync("scan", "--every", "5m").returncode == 2
+    assert "every 2 h" in here.mb_sync.done("scan", folder, "--every", "2h")
+    expect(choice).to_have_value("7200")
+    expect(choice.locator("option:checked")).to_have_text("every 2 hours")
+    choice.select_option("as usual")
+    until(lambda: here.mb_sync.json("scan")[0]["scan"]["wished_seconds"] is None, "it is as usual")
+    assert "every 15 min" in here.mb_sync.done("scan")
+    assert window.violations() == []
+    assert window.complaints == []
