@@ -104,10 +104,11 @@ def _asking(one: Answer) -> Iterator[Item]:
     folder = (("folder", one["folder"]),)
     if one["state"] == "ended":
         yield Item(
-            _short(f"{_name(one)}: {one['words']}"),
+            f"{_name(one)} has ended",
             items=(
-                Item("Show the folder", Open(one["folder"])),
+                Item(_short(one["words"])),
                 SEPARATOR,
+                Item("Show the folder", Open(one["folder"])),
                 Item("Forget it (every file stays)", Ask("remove", folder)),
             ),
         )
@@ -126,7 +127,7 @@ def _asking(one: Answer) -> Iterator[Item]:
         listed = [
             Item(
                 _short(f"{shown(os.path.basename(problem['path']))}: {problem['message']}"),
-                Open(problem["path"], inside=True) if problem["path"] else None,
+                Open(os.path.join(one["folder"], problem["path"]), inside=True) if problem["path"] else None,
             )
             for problem in problems[:MAX_LISTED]
         ]

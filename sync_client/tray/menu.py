@@ -161,7 +161,8 @@ def _menu(seen: Seen, detail: str) -> Iterator[Item]:
     yield from _pausing(status)
     yield SEPARATOR
     yield Item("No notices for 1 hour", Snooze(3_600))
-    yield Item("Settings…", Page())
+    yield Item("Open MB-Sync in the browser", Page("home"))
+    yield Item("Settings…", Page("settings"))
     yield Item("Quit MB-Sync", Quit())
 
 

@@ -37,7 +37,8 @@ class Tray:
         self._program = program
         self._tells = tells
         self._ends = asyncio.Event()
-        self._again = asyncio.Event()  # look now, something was clicked
+        self._again = asyncio.Event()  # look now: something was clicked, or the menu opens
+        self._shown = asyncio.Event()  # since it was cleared, the icon was changed to what a look saw
         self._failed: Notice | None = None  # a click, to be told with the next look
         self._notices: dict[str, int] = {}  # what it is about → the number that the desktop gave it
 
@@ -47,10 +48,11 @@ class Tray:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._ends.set)
         seen = await asyncio.to_thread(self._program.look)
-        icon = await TrayIcon.open(self._program.id, seen.face, self._clicked)
+        icon = await TrayIcon.open(self._program.id, seen.face, self._clicked, self._refresh)
         try:
             while not self._ends.is_set():
                 icon.change(seen.face)
+                self._shown.set()
                 await self._tell(icon.bus, seen.notices)
                 await self._pause(BUSY_LOOK_SECONDS if seen.busy else LOOK_SECONDS)
                 seen = await asyncio.to_thread(self._program.look)
@@ -63,6 +65,11 @@ class Tray:
         for one in waiting:
             one.cancel()
         self._again.clear()
+
+    async def _refresh(self) -> None:
+        self._shown.clear()
+        self._again.set()
+        await self._shown.wait()
 
     async def _clicked(self, action: Action) -> None:
         try:

@@ -12,6 +12,7 @@ dbus-menu.xml, version 3).  A panel finds us through `org.kde.StatusNotifierWatc
 import asyncio
 import os
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Annotated, Any, Self
 
 from dbus_fast import BusType, Message, MessageType, PropertyAccess, Variant
@@ -31,12 +32,14 @@ from sync_client.tray import icons
 from sync_client.tray.menu import Action, Face, Item
 
 Click = Callable[[Action], Awaitable[None]]
+Refresh = Callable[[], Awaitable[None]]  # look now, and `change` to what is seen
 
 ITEM_PATH = "/StatusNotifierItem"
 MENU_PATH = "/MenuBar"
 WATCHER = "org.kde.StatusNotifierWatcher"
 READ = PropertyAccess.READ
 ANSWER_SECONDS = 5.0  # a desktop that hangs does not hold up the icon
+OPEN_SECONDS = 0.3  # a client that hangs does not hold up the menu
 
 Pixmaps = Annotated[list[list[Any]], DBusSignature("a(iiay)")]
 ToolTip = Annotated[list[Any], DBusSignature("(sa(iiay)ss)")]
@@ -141,9 +144,10 @@ class _Item(ServiceInterface):
 class _Menu(ServiceInterface):
     """The menu.  An id names a line of one revision of it: 0 is the whole, children count on from it."""
 
-    def __init__(self, face: Face, click: Click) -> None:
+    def __init__(self, face: Face, click: Click, refresh: Refresh) -> None:
         super().__init__("com.canonical.dbusmenu")
         self._click = click
+        self._refresh = refresh
         self._revision = 0
         self._clicks: set[asyncio.Task[None]] = set()
         self._take(face)
@@ -231,12 +235,22 @@ class _Menu(ServiceInterface):
         return []
 
     @dbus_method()
-    def AboutToShow(self, number: DBusInt32) -> DBusBool:
-        return False  # it is never older than the last look
+    async def AboutToShow(self, number: DBusInt32) -> DBusBool:
+        """Whether it is another one now: whoever opens the menu sees what is so, not what was so at the last look."""
+        return await self._is_changed([number]) != []
 
     @dbus_method()
-    def AboutToShowGroup(self, ids: Ids) -> TwoLists:
-        return [[], []]
+    async def AboutToShowGroup(self, ids: Ids) -> TwoLists:
+        return [await self._is_changed(ids), []]
+
+    async def _is_changed(self, ids: list[int]) -> list[int]:
+        """Those of the ids of which the panel is to read the layout once more."""
+        before = self._revision
+        if 0 in ids:  # the whole; a line of it is never newer
+            with suppress(TimeoutError):
+                async with asyncio.timeout(OPEN_SECONDS):
+                    await self._refresh()
+        return ids if self._revision != before else []
 
     @dbus_signal()
     def LayoutUpdated(self) -> Annotated[list[int], DBusSignature("ui")]:
@@ -264,19 +278,19 @@ async def call(
 class TrayIcon:
     """In the panel from `open` to `close`."""
 
-    def __init__(self, bus: MessageBus, name: str, face: Face, click: Click) -> None:
+    def __init__(self, bus: MessageBus, name: str, face: Face, click: Click, refresh: Refresh) -> None:
         self._bus = bus
         self._item = _Item(name, face)
-        self._menu = _Menu(face, click)
+        self._menu = _Menu(face, click, refresh)
 
     @classmethod
-    async def open(cls, name: str, face: Face, click: Click) -> Self:
+    async def open(cls, name: str, face: Face, click: Click, refresh: Refresh) -> Self:
         """name: as desktops remember where the icon belongs.  Raises NoPanel."""
         try:
             bus = await MessageBus(bus_type=BusType.SESSION).connect()
         except Exception as error:  # no address, no socket, turned away: all the same to whoever asks
             raise NoPanel(f"no desktop session answers ({error})") from error
-        icon = cls(bus, name, face, click)
+        icon = cls(bus, name, face, click, refresh)
         bus.export(ITEM_PATH, icon._item)
         bus.export(MENU_PATH, icon._menu)
         bus.add_message_handler(icon._watcher_came)

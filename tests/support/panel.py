@@ -97,10 +97,15 @@ class Line:
 
 
 class Panel:
-    """Sees one icon at a time: the one that registered last."""
+    """Sees one icon at a time: the one that registered last.
+
+    offered, clicked: each line that does something, with those above it, that stood in the menu or was clicked.
+    """
 
     def __init__(self, address: str) -> None:
         self._address = address
+        self.offered: set[str] = set()
+        self.clicked: set[str] = set()
 
     async def appear(self) -> None:
         self.watcher, self.notices = _Watcher(), _Notices()
@@ -126,19 +131,26 @@ class Panel:
         return dict(unpack_variants(found))
 
     async def menu(self) -> list[Line]:
+        """As it is when somebody opens it."""
+        await self._call("/MenuBar", "com.canonical.dbusmenu", "AboutToShow", "i", [0])
         _, layout = await self._call("/MenuBar", "com.canonical.dbusmenu", "GetLayout", "iias", [0, -1, []])
-        return _line(unpack_variants(layout)).below
+        lines = _line(unpack_variants(layout)).below
+        self.offered.update(_that_act(lines))
+        return lines
 
     async def labels(self) -> list[str]:
         return [line.label for line in await self.menu()]
 
     async def click(self, *labels: str) -> None:
         """The line under these, each named by how it begins."""
-        lines = await self.menu()
-        for label in labels[:-1]:
-            lines = next(line for line in lines if line.label.startswith(label)).below
-        line = next(line for line in lines if line.label.startswith(labels[-1]))
+        below, above = await self.menu(), []
+        for label in labels:
+            line = next((line for line in below if line.label.startswith(label)), None)
+            assert line is not None, f"no {label!r} among {[line.label for line in below]}"
+            below = line.below
+            above.append(line.label)
         assert line.enabled, f"{line.label!r} only tells"
+        self.clicked.add(" ▸ ".join(above))
         data = [line.number, "clicked", Variant("s", ""), 0]
         await self._call("/MenuBar", "com.canonical.dbusmenu", "Event", "isvu", data)
 
@@ -149,7 +161,7 @@ class Panel:
         labels: list[str] = []
         while True:
             if self.watcher.items:
-                icon, labels = await self.icon(), await self.labels()
+                labels, icon = await self.labels(), await self.icon()
                 if is_so(icon, labels):
                     return
             if asyncio.get_running_loop().time() > ends:
@@ -203,6 +215,14 @@ def _line(layout: list[Any]) -> Line:
         bool(told.get("enabled", True)) and not below,
         [_line(one) for one in below],
     )
+
+
+def _that_act(lines: Sequence[Line], above: str = "") -> Iterator[str]:
+    for line in lines:
+        if line.below:
+            yield from _that_act(line.below, f"{above}{line.label} ▸ ")
+        elif line.enabled and line.label:
+            yield above + line.label
 
 
 @contextmanager

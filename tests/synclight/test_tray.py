@@ -1,8 +1,7 @@
-"""MB-SyncLight's icon: what it says, and every click of its menu, over D-Bus with real programs."""
+"""What MB-SyncLight's icon says and offers.  test_tray_menu.py: with real programs behind it."""
 
 from __future__ import annotations
 
-import asyncio
 import subprocess
 import sys
 from pathlib import Path
@@ -10,14 +9,9 @@ from typing import Any
 
 import pytest
 
-from sync_client.tray.menu import Ask, Item
+from sync_client.tray.menu import Ask, Item, Open
 from synclight.tray import face_of, notices
 from tests.support.base_install import ROOT, prelude
-from tests.support.codes import CodeMaker
-from tests.support.computers import Computer
-from tests.support.light import MbSyncLight, files, until
-from tests.support.panel import a_panel, a_session_bus, a_tray
-from tests.support.server import RunningServer
 
 
 def a_folder(name: str, state: str = "synced", **told: Any) -> dict[str, Any]:
@@ -70,12 +64,13 @@ def test_when_nothing_works_it_can_be_started_and_when_all_has_ended_it_cannot()
 
 def test_what_waits_is_decided_from_the_menu() -> None:
     guard = {"path": "", "code": "guard", "message": "214 deletions wait"}
-    bad = {"path": "/home/clara/Study/a.dcm", "code": "denied", "message": "It cannot be written."}
+    bad = {"path": "sub/a.dcm", "code": "denied", "message": "It cannot be written."}
     face = face_of([a_folder("Study", "attention", problems=[guard, bad])], running=True)
     found = {item.label: item for item in face.menu}
     go_on = found["Many changes wait for you in Study"].items[-1]
     assert go_on.action == Ask("apply", (("folder", "/home/clara/Study"),))
-    assert labels(found["1 file in trouble in Study"].items) == ["a.dcm: It cannot be written."]
+    [line] = found["1 file in trouble in Study"].items
+    assert line == Item("a.dcm: It cannot be written.", Open("/home/clara/Study/sub/a.dcm", inside=True))
 
 
 def test_news_is_told_once() -> None:
@@ -97,39 +92,3 @@ def test_the_base_install_says_that_it_has_no_icon(tmp_path: Path) -> None:
     ran = subprocess.run([sys.executable, "-c", prelude() + code], capture_output=True, text=True, cwd=ROOT)
     assert ran.returncode == 1
     assert ran.stderr.startswith("mb-synclight: What draws the icon is not installed.")
-
-
-async def test_it_receives_tells_opens_and_ends(tmp_path: Path) -> None:
-    light, folder = MbSyncLight(tmp_path / "light"), tmp_path / "Study"
-    with RunningServer(tmp_path / "server") as server:
-        server.add_user("ada")
-        ada = Computer(tmp_path, "ada")
-        ada.login(server, "ada")
-        ada.follow("/Home")
-        ada.write("Study/one.dcm", b"1")
-        ada.once()
-        maker = CodeMaker(ada)
-        code = await asyncio.to_thread(maker.make, "/Home/Study")
-        assert light("-", folder, "--once", stdin=code.link).returncode == 0
-        with a_session_bus(tmp_path) as address:
-            async with a_panel(address) as panel:
-                with a_tray(light.command("tray"), address, tmp_path) as tray:
-                    is_well = "All that is shared is here"
-                    await panel.until(lambda icon, _: icon["ToolTip"][2] == is_well, "it works")
-                    assert (await panel.icon())["Id"] == "mb-synclight"
-                    ada.write("Study/two.dcm", b"2")
-                    ada.once()
-                    assert await panel.until_told("1 file arrived in Study") == "Shared by ada."
-                    assert files(folder) == {"one.dcm": b"1", "two.dcm": b"2"}
-                    await panel.click("Open Study")
-                    until(lambda: (tmp_path / "opened").exists(), "the folder is shown")
-
-                    await asyncio.to_thread(maker.revoke, code)
-                    assert "revoked" in await panel.until_told("Study has ended")
-                    await panel.click("Study: The sync code was revoked", "Forget it")
-                    await panel.until(
-                        lambda icon, _: icon["ToolTip"][2] == "No folder is followed yet", "it is forgotten"
-                    )
-                    assert files(folder) == {"one.dcm": b"1", "two.dcm": b"2"}
-                    await panel.click("Quit MB-SyncLight")
-                    await asyncio.to_thread(tray.wait, 60)
