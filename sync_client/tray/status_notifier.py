@@ -39,6 +39,7 @@ MENU_PATH = "/MenuBar"
 WATCHER = "org.kde.StatusNotifierWatcher"
 READ = PropertyAccess.READ
 ANSWER_SECONDS = 5.0  # a desktop that hangs does not hold up the icon
+PANEL_SECONDS = 15.0  # at login we may be there before the panel is
 OPEN_SECONDS = 0.3  # a client that hangs does not hold up the menu
 
 Pixmaps = Annotated[list[list[Any]], DBusSignature("a(iiay)")]
@@ -282,10 +283,11 @@ class TrayIcon:
         self._bus = bus
         self._item = _Item(name, face)
         self._menu = _Menu(face, click, refresh)
+        self._is_shown = asyncio.Event()
 
     @classmethod
     async def open(cls, name: str, face: Face, click: Click, refresh: Refresh) -> Self:
-        """name: as desktops remember where the icon belongs.  Raises NoPanel."""
+        """name: as desktops remember where the icon belongs.  Raises NoPanel, after a while where a panel may come."""
         try:
             bus = await MessageBus(bus_type=BusType.SESSION).connect()
         except Exception as error:  # no address, no socket, turned away: all the same to whoever asks
@@ -295,18 +297,23 @@ class TrayIcon:
         bus.export(MENU_PATH, icon._menu)
         bus.add_message_handler(icon._watcher_came)
         await call(bus, "org.freedesktop.DBus", "/org/freedesktop/DBus", "AddMatch", "s", [_WATCHER_COMES])
-        if not await icon._register():
+        await icon._register()
+        try:
+            async with asyncio.timeout(PANEL_SECONDS):
+                await icon._is_shown.wait()
+        except TimeoutError:
             bus.disconnect()
-            raise NoPanel("this desktop's panel shows no icons of programs")
+            raise NoPanel("this desktop's panel shows no icons of programs") from None
         return icon
 
-    async def _register(self) -> bool:
+    async def _register(self) -> None:
         name = [self._bus.unique_name]
         path, member = "/StatusNotifierWatcher", "RegisterStatusNotifierItem"
-        return await call(self._bus, WATCHER, path, member, "s", name) is not None
+        if await call(self._bus, WATCHER, path, member, "s", name) is not None:
+            self._is_shown.set()
 
     def _watcher_came(self, message: Message) -> None:
-        """A panel that was restarted has forgotten us."""
+        """A panel that begins now, or was restarted, does not know us."""
         is_it = message.member == "NameOwnerChanged" and message.body[:1] == [WATCHER] and message.body[2]
         if message.message_type is MessageType.SIGNAL and is_it:
             self._again = asyncio.ensure_future(self._register())

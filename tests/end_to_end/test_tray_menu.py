@@ -142,7 +142,9 @@ async def _what_was_done(panel: Panel, opened: Opened, a: Computer, b: Computer)
     b.once()
     await panel.click("Sync now")
     until(lambda: a.at("Cohort/scan_1.dcm").exists(), "it is fetched")
-    await panel.until(lambda _, __: "Recent changes ▸ ↓ scan_1.dcm (added)" in panel.offered, "it is listed")
+    await panel.until(
+        lambda _, __: "Recent changes ▸ ↓ scan_1.dcm (added by you on birch)" in panel.offered, "it is listed"
+    )
     await panel.click("Recent changes", "↓ scan_1.dcm")
     await opened.is_next(a.at("Cohort"))
     await panel.click("Recent changes", "Show all…")
@@ -177,6 +179,7 @@ async def _mass_changes(panel: Panel, opened: Opened, a: Computer) -> None:
     for answer, left in (("Put everything back", MANY), ("Go on: it was meant", 0)):
         a.at("series").rename(a.folder.with_name(f"away, then {left}"))
         waiting = f"{MANY + 1} deletions wait for you in "
+        await panel.until_told(waiting)
         await offers(panel, waiting)
         await shows(panel, "attention")
         await panel.click(waiting, "Show the folder")
@@ -198,6 +201,7 @@ async def _conflicts(panel: Panel, opened: Opened, a: Computer, b: Computer) -> 
     b.once()
     await shows(panel, "paused")
     await panel.click("Resume syncing")
+    assert "Decide in the tray's menu" in await panel.until_told("3 conflicts to decide")
     await offers(panel, "3 conflicts to decide")
     await panel.click("3 conflicts to decide", "one.txt", "Show both files")
     await opened.is_next(a.folder)

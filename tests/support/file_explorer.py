@@ -10,7 +10,6 @@ screen; clicks.
 
 # No `from __future__ import annotations`: tests.support.panel says why.
 import asyncio
-import os
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -21,10 +20,11 @@ from typing import Any
 
 from dbus_fast import Message, MessageType
 from dbus_fast.aio import MessageBus
-from PIL import Image, ImageGrab
+from PIL import Image
 
 from tests.support.forks import environment
 from tests.support.panel import NOTICES, _Notices, a_session_bus
+from tests.support.screen import a_screen, picture, xdotool
 
 WIDTH, HEIGHT = 1_000, 640
 LIMIT_SECONDS = 150.0
@@ -61,11 +61,12 @@ class FileExplorer:
     # ---- what is seen ------------------------------------------------------------------------------------
 
     def picture(self) -> Image.Image:
-        return ImageGrab.grab(xdisplay=self.variables["DISPLAY"]).convert("RGB")
+        return picture(self.variables["DISPLAY"])
 
     def shown(self, *roles: str) -> list[Seen]:
         """All of these kinds that can be seen now."""
-        return asyncio.run(_shown(f"unix:path={self.variables['XDG_RUNTIME_DIR']}/at-spi/bus_0", roles))
+        [bus] = Path(self.variables["XDG_RUNTIME_DIR"]).glob("at-spi/bus_*")  # named after the screen
+        return asyncio.run(_shown(f"unix:path={bus}", roles))
 
     def cells(self) -> list[str]:
         return sorted(one.name for one in self.shown(CELL))
@@ -87,7 +88,7 @@ class FileExplorer:
             try:
                 if is_so():
                     return
-            except (OSError, AssertionError, EOFError):  # it is opening still
+            except (OSError, AssertionError, EOFError, ValueError):  # it is opening still
                 assert self.process.poll() is None, (self.folder / "explorer.log").read_text()
             if time.monotonic() > ends:
                 self.picture().save(self.folder / "never.png")
@@ -152,7 +153,7 @@ class FileExplorer:
         return ran.stdout
 
     def _xdotool(self, *words: str | int) -> None:
-        subprocess.run(["xdotool", *map(str, words)], env=self._environment(), check=True, timeout=60)
+        xdotool(self.variables, *words)
 
     def _environment(self) -> dict[str, str]:
         return environment() | self.variables
@@ -163,7 +164,7 @@ def a_file_explorer(base: Path, shown: Path, variables: dict[str, str]) -> Itera
     """base: for what the desktop keeps.  shown: the folder whose window is open.  variables: HOME and the like."""
     runtime = base / "runtime"
     runtime.mkdir(mode=0o700)
-    with _a_screen() as display:
+    with a_screen(WIDTH, HEIGHT) as display:
         ours = variables | {
             "DISPLAY": display,
             "XDG_RUNTIME_DIR": str(runtime),
@@ -189,24 +190,6 @@ def a_file_explorer(base: Path, shown: Path, variables: dict[str, str]) -> Itera
             finally:
                 process.terminate()
                 process.wait(60)
-
-
-@contextmanager
-def _a_screen() -> Iterator[str]:
-    reading, writing = os.pipe()
-    size = f"{WIDTH}x{HEIGHT}x24"
-    process = subprocess.Popen(
-        ["Xvfb", "-displayfd", str(writing), "-screen", "0", size, "-nolisten", "tcp", "-noreset"],
-        pass_fds=(writing,),
-        stderr=subprocess.DEVNULL,
-    )
-    os.close(writing)
-    try:
-        with open(reading, encoding="ascii") as said:
-            yield ":" + said.readline().strip()
-    finally:
-        process.terminate()
-        process.wait(60)
 
 
 @contextmanager
