@@ -1,7 +1,7 @@
 """The icon in the tray: one picture per state, told apart by shape; colour only helps.
 
-Owns: the pictures, as shapes on a grid of 24 units, and how they become SVG text or pixels.
-May import: the standard library, Pillow (where pixels are wanted).
+Owns: the pictures, as shapes on a grid of 24 units, and how they become SVG text.
+May import: the standard library, pixels.
 
 All stand on light and dark panels: the mark's grey has a contrast of at least 3:1 to white and to black, and each
 badge carries its own ground (WCAG 2.2, 1.4.11).
@@ -10,46 +10,18 @@ badge carries its own ground (WCAG 2.2, 1.4.11).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from math import cos, radians, sin
 
+from sync_client.tray.pixels import Area, Disc, Line, Point, Shape, pixels
+
 GRID = 24
 SIZES = (16, 22, 24, 32, 48)  # pixels: what panels ask for
-FINE = 8  # each pixel is drawn as so many squared, then averaged
 
 MARK = "#7d8590"
 WHITE = "#ffffff"
 GREEN, BLUE, AMBER, RED, GREY = "#1a7f37", "#1f6feb", "#9a6700", "#cf222e", "#6e7781"
-
-Point = tuple[float, float]
-
-
-@dataclass(frozen=True, slots=True)
-class Disc:
-    centre: Point
-    radius: float
-    colour: str
-
-
-@dataclass(frozen=True, slots=True)
-class Area:
-    """A filled polygon."""
-
-    corners: tuple[Point, ...]
-    colour: str
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A stroke with round ends and joints."""
-
-    points: tuple[Point, ...]
-    width: float
-    colour: str
-
-
-Shape = Disc | Area | Line
 
 _BADGE = (16.5, 16.5)
 _BADGE_RADIUS = 6.4
@@ -171,38 +143,14 @@ def _points(points: Sequence[Point]) -> str:
 
 @lru_cache(maxsize=64)
 def rgba(state: str, size: int) -> bytes:
-    """size x size pixels, row by row from the top: red, green, blue, alpha, one byte each."""
-    from PIL import Image, ImageDraw  # noqa: PLC0415 - only where pixels are wanted
-
-    scale = size * FINE / GRID
-    image = Image.new("RGBA", (size * FINE, size * FINE), (0, 0, 0, 0))
-    draw = ImageDraw.Draw(image)
-
-    def disc(centre: Point, radius: float, colour: str) -> None:
-        x, y = centre
-        draw.ellipse(
-            [(value * scale) for value in (x - radius, y - radius, x + radius, y + radius)], fill=colour
-        )
-
-    for shape in shapes(state):
-        match shape:
-            case Disc(centre=centre, radius=radius, colour=colour):
-                disc(centre, radius, colour)
-            case Area(corners=corners, colour=colour):
-                draw.polygon([(x * scale, y * scale) for x, y in corners], fill=colour)
-            case Line(points=points, width=width, colour=colour):
-                draw.line(
-                    [(x * scale, y * scale) for x, y in points], fill=colour, width=round(width * scale)
-                )
-                for point in points:
-                    disc(point, width / 2, colour)
-    return image.resize((size, size), Image.Resampling.BOX).tobytes()
+    """As `pixels`.  state: one of STATES."""
+    return pixels(shapes(state), GRID, size)
 
 
 def argb(state: str, size: int) -> bytes:
     """As StatusNotifierItem wants it: alpha first (ARGB32 in network byte order)."""
-    pixels = rgba(state, size)
-    mixed = bytearray(len(pixels))
+    found = rgba(state, size)
+    mixed = bytearray(len(found))
     for target, source in enumerate((3, 0, 1, 2)):
-        mixed[target::4] = pixels[source::4]
+        mixed[target::4] = found[source::4]
     return bytes(mixed)

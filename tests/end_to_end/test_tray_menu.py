@@ -42,8 +42,8 @@ LINES = (
     r"\d+ deletions? waits? for you in \w+ ▸ Show the folder",
     r"\d+ deletions? waits? for you in \w+ ▸ Go on: it was meant",
     r"\d+ deletions? waits? for you in \w+ ▸ Put everything back",
-    r"\w+ is new and large ▸ Have it on this computer",
-    r"\w+ is new and large ▸ Keep it off this computer",
+    r"\w+ is large and waits ▸ Have it on this computer",
+    r"\w+ is large and waits ▸ Keep it off this computer",
     r"\d+ conflicts? to decide ▸ \S+ ▸ Show both files",
     r"\d+ conflicts? to decide ▸ \S+ ▸ Keep mine \(.+\)",
     r"\d+ conflicts? to decide ▸ \S+ ▸ Keep theirs \(.+\)",
@@ -223,11 +223,11 @@ async def _large_folders(panel: Panel, a: Computer, b: Computer) -> None:
     for name in ("raw", "rawer"):
         b.write(f"{name}/1.dcm", b"1" * 2_000)
     b.once()
-    await offers(panel, "rawer is new and large")
+    await offers(panel, "rawer is large and waits")
     await shows(panel, "attention")
-    await panel.click("raw is new and large", "Have it on this computer")
+    await panel.click("raw is large and waits", "Have it on this computer")
     await offers(panel, "raw is", no_more=True)
-    await panel.click("rawer is new and large", "Keep it off this computer")
+    await panel.click("rawer is large and waits", "Keep it off this computer")
     await shows(panel, "synced")
     assert a.read("raw/1.dcm") == b"1" * 2_000
     assert not a.at("rawer").exists()

@@ -6,9 +6,11 @@ from itertools import combinations
 from xml.etree import ElementTree as ET
 
 import pytest
+from PIL import Image, ImageDraw
 
 from sync_client import screens
 from sync_client.tray import icons
+from sync_client.tray.pixels import Area, Disc, Line, Shape, pixels
 
 LIGHT, DARK = (250, 250, 250), (30, 30, 34)
 
@@ -66,14 +68,14 @@ def test_nothing_is_cut_off_at_the_edge_and_the_vectors_are_well_formed(state: s
             assert max(x, y) + around <= icons.GRID
 
 
-def reach(shape: icons.Shape) -> list[tuple[float, float, float]]:
+def reach(shape: Shape) -> list[tuple[float, float, float]]:
     """Points, and how far it goes around each."""
     match shape:
-        case icons.Disc(centre=(x, y), radius=radius):
+        case Disc(centre=(x, y), radius=radius):
             return [(x, y, radius)]
-        case icons.Area(corners=corners):
+        case Area(corners=corners):
             return [(x, y, 0) for x, y in corners]
-        case icons.Line(points=points, width=width):
+        case Line(points=points, width=width):
             return [(x, y, width / 2) for x, y in points]
 
 
@@ -81,3 +83,36 @@ def test_the_panel_gets_alpha_first() -> None:
     pixels, swapped = icons.rgba("synced", 16), icons.argb("synced", 16)
     at = 4 * (16 * 8 + 3)
     assert swapped[at : at + 4] == bytes([pixels[at + 3], *pixels[at : at + 3]])
+
+
+@pytest.mark.parametrize("state", icons.STATES)
+def test_the_pixels_are_what_a_library_of_images_draws(state: str) -> None:
+    """Of the same shapes; each has its own way with edges."""
+    side, fine = 48, 8
+    scale = side * fine / icons.GRID
+    image = Image.new("RGBA", (side * fine, side * fine))
+    draw = ImageDraw.Draw(image)
+    for shape in icons.shapes(state):
+        match shape:
+            case Area(corners=corners, colour=colour):
+                draw.polygon([(x * scale, y * scale) for x, y in corners], fill=colour)
+            case Line(points=points, width=width, colour=colour):
+                scaled = [(x * scale, y * scale) for x, y in points]
+                draw.line(scaled, fill=colour, width=round(width * scale))
+        for x, y, around in reach(shape) if not isinstance(shape, Area) else ():
+            draw.ellipse(
+                [scale * one for one in (x - around, y - around, x + around, y + around)], shape.colour
+            )
+    theirs, ours = image.resize((side, side), Image.Resampling.BOX).tobytes(), icons.rgba(state, side)
+    apart = [abs(a - b) for a, b in zip(theirs[3::4], ours[3::4], strict=True)]  # how much of each is covered
+    assert sum(apart) / len(apart) < 4
+    inside = [at for at in range(0, len(ours), 4) if theirs[at + 3] == ours[at + 3] == 255]
+    off = sum(max(abs(theirs[at + one] - ours[at + one]) for one in range(3)) > 64 for at in inside)
+    assert off < len(inside) / 40
+
+
+def test_what_covers_half_a_pixel_is_half_seen_and_what_lies_above_hides() -> None:
+    left, above = Area(((0, 0), (1.5, 0), (1.5, 2), (0, 2)), "#102030"), Disc((0, 0), 9, "#ffffff")
+    assert pixels([left], 2, 2) == (b"\x10\x20\x30\xff" + b"\x10\x20\x30\x80") * 2
+    assert pixels([left, above], 2, 2) == b"\xff" * 16
+    assert pixels([], 2, 1) == bytes(4)
