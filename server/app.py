@@ -10,7 +10,7 @@ import asyncio
 import logging
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -400,13 +400,12 @@ async def _end_what_is_revoked(service: Service) -> None:
             now = service.database.data_version()
             if now == seen and devices <= looked_at:
                 continue
-            service.open_requests.end(
-                await service.database.read(lambda session: dead_among(session, devices))  # noqa: B023 - done before the next turn
-            )
-            ended = partial(dead_code_devices, devices=devices, now_ms=service.clock())
-            for device, why in (await service.database.read(ended)).items():
+            look = partial(_what_ended, devices=devices, now_ms=service.clock())
+            dead, of_codes, number = await service.database.read(look)
+            service.open_requests.end(dead)
+            for device, why in of_codes.items():
                 service.open_requests.end([device], why)
-            if (number := await service.database.read(rights_number)) != rights:
+            if number != rights:
                 lost = partial(_lost, needed=service.open_requests.needed())
                 for needed, error in await service.database.read(lost):
                     service.open_requests.end_right(needed, error)
@@ -414,6 +413,14 @@ async def _end_what_is_revoked(service: Service) -> None:
             seen, looked_at = now, frozenset(devices)
         except MedicalBlocksError as error:  # busy for a moment: `seen` stays, so we look again
             log.warning("could not look for revoked tokens code=%s", error.code)
+
+
+def _what_ended(
+    session: Session, devices: Collection[DeviceId], *, now_ms: int
+) -> tuple[set[DeviceId], dict[DeviceId, MedicalBlocksError], int]:
+    """Of these devices those that were signed out, and those whose codes are over; the number of the rights."""
+    ended = dead_code_devices(session, devices, now_ms=now_ms)
+    return dead_among(session, devices), ended, rights_number(session)
 
 
 def _lost(session: Session, needed: Sequence[Needed]) -> list[tuple[Needed, MedicalBlocksError]]:

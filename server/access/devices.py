@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from uuid import UUID
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from protocol.errors import NotFound, NotSignedIn, Refused, WrongPassword
@@ -25,7 +25,7 @@ from server.access.rights import Principal
 from server.access.throttle import count_try, take_back
 from server.access.tokens import fresh_token, hash_token
 from server.audit.rows import NOWHERE, Came, Did, Entry, record
-from server.database.session import Database, rows_in
+from server.database.session import Database, rows_in, rows_of_sql
 from server.database.tables import DeviceRow, UserRow
 
 # Whatever blocks make is committed, and was uploaded, by this device; nobody can sign in as it.
@@ -34,18 +34,9 @@ HOOKS = DeviceId(UUID("6d622d68-6f6f-8b73-8000-000000000001"))
 COHORTS = DeviceId(UUID("6d622d68-6f6f-8b73-8000-000000000002"))
 SEEN_EVERY_MS = 60_000
 _SPEAKS_FOR = (
-    select(
-        DeviceRow.id,
-        DeviceRow.name,
-        DeviceRow.last_seen_at_ms,
-        DeviceRow.revoked_at_ms,
-        UserRow.id.label("user"),
-        UserRow.name.label("user_name"),
-        UserRow.is_admin,
-        UserRow.disabled_at_ms,
-    )
-    .join(UserRow, UserRow.id == DeviceRow.user)
-    .where(DeviceRow.token_hash == bindparam("token_hash"))
+    'SELECT devices.id, devices.name, devices.last_seen_at_ms, devices.revoked_at_ms, users.id AS "user",'
+    " users.name AS user_name, users.is_admin, users.disabled_at_ms"
+    ' FROM devices JOIN users ON users.id = devices."user" WHERE devices.token_hash = ?'
 )
 
 
@@ -109,9 +100,10 @@ def _give_token(session: Session, user: bytes, login: Login, *, now_ms: int) -> 
 
 def principal_of(session: Session, token: str) -> Principal:
     """Raises NotSignedIn: an unknown or revoked token, its user was disabled, or its sync code was revoked."""
-    row = session.execute(_SPEAKS_FOR, {"token_hash": hash_token(token)}).one_or_none()
-    if row is None:
+    rows = rows_of_sql(session, _SPEAKS_FOR, hash_token(token))
+    if not rows:
         return principal_of_code(session, token)
+    [row] = rows
     if row.revoked_at_ms is not None or row.disabled_at_ms is not None:
         raise NotSignedIn("This token is not valid, or not any more", hint="Log in again.")
     return Principal(
@@ -119,7 +111,7 @@ def principal_of(session: Session, token: str) -> Principal:
         user_name=row.user_name,
         device=DeviceId(UUID(bytes=row.id)),
         device_name=row.name,
-        is_admin=row.is_admin,
+        is_admin=bool(row.is_admin),
         last_seen_at_ms=row.last_seen_at_ms,
     )
 

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
 
-from sqlalchemy import or_, select
+from sqlalchemy import bindparam, or_, select
 from sqlalchemy.orm import Session
 
 from protocol.ids import NodeId, SpaceId, UserId, ViewId
@@ -49,6 +49,7 @@ _LISTED = (
     .outerjoin(UserRow, UserRow.id == ViewRow.owner)
     .outerjoin(ProjectRow, ProjectRow.space == ViewRow.space)
 )
+_HOME_OF = _LISTED.where(ViewRow.owner == bindparam("user"), ViewRow.kind == HOME)
 
 
 def readable_view(
@@ -158,8 +159,7 @@ def _quota(listed: _Listed, default: int | None) -> int | None:
 def _all_seen(session: Session, principal: Principal) -> list[_Listed]:
     """Their home, and whatever has a live root on which they were given a role."""
     held = _held_by(session, principal)
-    mine = (ViewRow.owner == principal.user.bytes) & (ViewRow.kind == HOME)
-    rows = list(session.execute(_LISTED.where(mine)))
+    rows = list(session.execute(_HOME_OF, {"user": principal.user.bytes}))
     for spaces in in_groups({space for space, _ in held}):
         given = _LISTED.where(
             ViewRow.space.in_(spaces), or_(ViewRow.owner.is_(None), ViewRow.owner != principal.user.bytes)

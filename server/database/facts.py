@@ -12,21 +12,21 @@ from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from protocol.errors import LocalProblem
+from server.database.session import rows_of_sql
 from server.database.tables import MetaRow
 
 FIRST_EPOCH = 1
 EPOCH = "SELECT value FROM meta WHERE key = 'epoch'"  # to stand inside another statement
-_RIGHTS_QUERY = select(MetaRow.value).where(MetaRow.key == "rights")
+_RIGHTS = "SELECT value FROM meta WHERE key = 'rights'"
 _COUNT_RIGHTS = text(
     "INSERT INTO meta (key, value) VALUES ('rights', '1')"
     " ON CONFLICT (key) DO UPDATE SET value = CAST(CAST(meta.value AS INTEGER) + 1 AS VARCHAR)"
 )
-_EPOCH_QUERY = select(MetaRow.value).where(MetaRow.key == "epoch")
 
 
 def epoch_of(session: Session) -> int:
     """Rises by one with each restore from a backup; the half of every revision and cursor that says which."""
-    return epoch_value(session.scalar(_EPOCH_QUERY))
+    return epoch_value(_value_of(session, EPOCH))
 
 
 def epoch_value(text: str | None) -> int:
@@ -36,8 +36,16 @@ def epoch_value(text: str | None) -> int:
 
 def rights_number(session: Session) -> int:
     """Rises whenever anyone may see more, less or other things than before."""
-    value = session.scalar(_RIGHTS_QUERY)
+    value = _value_of(session, _RIGHTS)
     return 0 if value is None else int(value)
+
+
+def _value_of(session: Session, sql: str) -> str | None:
+    """Both are asked for at almost every request."""
+    value: str
+    for (value,) in rows_of_sql(session, sql):
+        return value
+    return None
 
 
 def note_changed_rights(session: Session) -> None:

@@ -87,9 +87,12 @@ class OpenEnds:
 
 def open_ends(session: Session, view: ReadableView) -> list[OpenEnds]:
     """Of the rules of this view, all together."""
+    rules = rules_within(session, view)
+    if not rules:
+        return []
     counted = (
         select(JobRow.state, func.count(), func.max(JobRow.ended_at_ms))
-        .where(JobRow.rule.in_(rules_within(session, view)), JobRow.state.in_(OPEN_ENDS))
+        .where(JobRow.rule.in_(rules), JobRow.state.in_(OPEN_ENDS))
         .group_by(JobRow.state)
         .order_by(JobRow.state.desc())
     )

@@ -16,14 +16,12 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from protocol.errors import Unavailable
 from protocol.ids import SpaceId
 from server.database.facts import rights_number
-from server.database.session import Database, in_groups
-from server.database.tables import SpaceRow
+from server.database.session import Database, rows_in
 
 log = logging.getLogger(__name__)
 LOOK_SECONDS = 0.25
@@ -130,8 +128,5 @@ def _now(session: Session, spaces: Collection[SpaceId]) -> tuple[dict[SpaceId, i
 
 def stamps_of(session: Session, spaces: Collection[SpaceId]) -> dict[SpaceId, int]:
     """The stamp of the last change of each."""
-    found: dict[SpaceId, int] = {}
-    for group in in_groups(spaces):
-        rows = session.execute(select(SpaceRow.id, SpaceRow.stamp).where(SpaceRow.id.in_(group)))
-        found.update((SpaceId(space), stamp) for space, stamp in rows)
-    return found
+    rows = rows_in(session, "SELECT id, stamp FROM spaces WHERE id IN", among=spaces)
+    return {SpaceId(space): stamp for space, stamp in rows}

@@ -7,6 +7,7 @@ May import: the standard library, protocol, sync_client.engine, tests.simulation
 from __future__ import annotations
 
 import asyncio
+import gc
 import hashlib
 import random
 import shutil
@@ -388,6 +389,7 @@ class World:
             made, nodes = self.memory.creations, self.server.count_nodes()
             if nodes > made:
                 raise Violation(f"history: {made} things were made, and the server has {nodes} nodes")
+        gc.collect()  # an error that nobody heard is told when its task is forgotten
         if self.loop.bugs:
             raise Violation(f"an error that nobody heard: {self.loop.bugs[0]}")
 
