@@ -377,7 +377,8 @@ def decided_screen(items: list[Json]) -> str:
         return "No conflicts."
     lines = []
     for item in items:
-        lines += [f"{path(item['original'])}: kept {item['keep']}.", f"  {item['words']}"]
+        done = "not decided" if item.get("failed") else f"kept {item['keep']}"
+        lines += [f"{path(item['original'])}: {done}.", f"  {item['words']}"]
     return "\n".join(lines)
 
 
@@ -407,7 +408,8 @@ def guard_list_screen(found: list[Json]) -> str:
 
 
 def _version_words(version: Json, now: float) -> str:
-    words = [size(version["size"]), f"edited {ago(version['mtime'], now)}"]
+    is_folder = version.get("folder")
+    words = ["a folder"] if is_folder else [size(version["size"]), f"edited {ago(version['mtime'], now)}"]
     if version.get("user"):
         words.append(f"by {shown(str(version['user']))} on {shown(str(version['device']))}")
     return ", ".join(words)

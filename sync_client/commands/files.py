@@ -42,6 +42,8 @@ def resolve(home: ClientHome, conflict_id: str | None, keep: str, *, every: bool
     decided = reach(home, "resolve", id=conflict_id or "", keep=keep)
     answer = decided if every else decided[0]
     tell(answer, screens.decided_screen(decided), json_wanted=as_json)
+    if any(one["failed"] for one in decided):
+        click.get_current_context().exit(1)
 
 
 @command("exclude", "mb-sync exclude ~/Study/raw")

@@ -64,7 +64,8 @@ async def conflicts(engine: Engine) -> list[Answer]:
 
 async def resolve(engine: Engine, conflict_id: str, keep: str) -> list[Answer]:
     """conflict_id: "" for all that are open.  mine: the copy takes the name.  theirs: the copy goes.  both: they stay
-    as two files.  Raises LocalProblem: one cannot be decided now; those before it were."""
+    as two files.  Of all each is tried, and what cannot be decided now is `failed`, with the reason in its words.
+    Raises LocalProblem: the one that was named cannot be decided now."""
     asked = [
         (sync, answer)
         for sync in engine.syncs.values()
@@ -73,16 +74,37 @@ async def resolve(engine: Engine, conflict_id: str, keep: str) -> list[Answer]:
     ]
     if not asked and conflict_id:
         raise LocalProblem(f"There is no conflict {conflict_id}", hint="`mb-sync conflicts` lists them.")
-    return [await _resolve(engine, sync, answer, keep) for sync, answer in asked]
+    if conflict_id:
+        return [await _resolve(engine, sync, answer, keep) for sync, answer in asked]
+    return [await _tried(engine, sync, answer, keep) for sync, answer in asked]
+
+
+async def _tried(engine: Engine, sync: FolderSync, conflict: Answer, keep: str) -> Answer:
+    try:
+        return await _resolve(engine, sync, conflict, keep)
+    except MedicalBlocksError as error:
+        known = {name: conflict[name] for name in ("id", "original", "path")}
+        return known | {"keep": keep, "trash": None, "words": str(error), "failed": True}
 
 
 async def _resolve(engine: Engine, sync: FolderSync, conflict: Answer, keep: str) -> Answer:
     node, original = conflict["mine"]["node"], conflict["theirs"]["node"]
-    answer: Answer = {"id": conflict["id"], "keep": keep, "original": conflict["original"], "trash": None}
+    answer: Answer = {
+        "id": conflict["id"],
+        "keep": keep,
+        "original": conflict["original"],
+        "trash": None,
+        "failed": False,
+    }
     if keep == "both":
         await _tell_server(engine, sync, node)
         words = "Both stay, as two ordinary files. Delete the one that you do not need; the trash keeps it."
         return answer | {"path": conflict["path"], "words": words}
+    if conflict["mine" if keep == "theirs" else "theirs"]["folder"]:
+        raise LocalProblem(
+            "What would give way is a folder with all that is in it",
+            hint="Keep both, and move or delete one of the two yourself.",
+        )
     copy_path, original_path, expected = _both_here(sync, node, original)
     async with opened_root(sync) as root:
         if keep == "theirs":

@@ -517,15 +517,20 @@ def open_conflicts(sync: FolderSync) -> list[Answer]:
                 "path": str(sync.path_of(path)),
                 "original": str(sync.path_of(beside)),
                 "device": _device_in(path[-1]),
-                "mine": {"node": node, "size": copy.size, "mtime": copy.mtime_ns // 1_000_000},
-                "theirs": {
-                    "node": original.node,
-                    "size": kept.size,
-                    "mtime": kept.mtime_ns // 1_000_000,
-                },
+                "mine": _version(node, copy),
+                "theirs": _version(original.node, kept),
             }
         )
     return found
+
+
+def _version(node: NodeId, content: Content) -> Answer:
+    return {
+        "node": node,
+        "folder": content.kind is Kind.FOLDER,
+        "size": content.size,
+        "mtime": content.mtime_ns // 1_000_000,
+    }
 
 
 def _device_in(name: str) -> str:

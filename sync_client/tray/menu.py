@@ -250,7 +250,7 @@ def _conflicts(status: Json, conflicts: tuple[Json, ...]) -> Iterator[Item]:
 
 
 def _version(label: str, version: Json) -> str:
-    facts = [screens.size(version["size"])]
+    facts = ["a folder" if version.get("folder") else screens.size(version["size"])]
     if who := version.get("user"):
         facts.append(shown(str(who)))
     return f"{label} ({', '.join(facts)})"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from typing import Any
@@ -113,6 +114,36 @@ def test_all_conflicts_are_decided_at_once_and_what_gave_way_comes_back(corner: 
     assert corner.b.read("theirs.txt") == b"edited on anvil"
     assert copy not in corner.b.tree()
     assert corner.a.mb_sync.json("conflicts", "resolve", "--all", "--keep", "both") == []
+
+
+def test_a_folder_gives_way_to_no_file_and_does_not_keep_the_others_from_being_decided(
+    corner: Together,
+) -> None:
+    corner.part()
+    corner.a.write("notes.txt", b"from anvil")
+    corner.b.write("notes.txt", b"from birch")
+    corner.a.write("first/in", b"in a folder")
+    corner.b.write("first", b"a file")
+    corner.a.write("later", b"a file too")
+    corner.b.write("later/in", b"in a folder")
+    corner.meet()
+    screen = corner.b.mb_sync.done("conflicts")
+    assert screen.count("a folder") == 2, screen
+    ran = corner.b.mb_sync("conflicts", "resolve", "--all", "--keep", "mine", "--json")
+    assert ran.returncode == 1, ran
+    answers = [one for one in json.loads(ran.stdout) if corner.b.corner in one["original"]]
+    done = {one["original"].rpartition("/")[2]: one["failed"] for one in answers}
+    assert done == {"notes.txt": False, "first": True, "later": False}
+    corner.settle()
+    assert corner.a.read("notes.txt") == b"from birch"
+    assert corner.a.read("first/in") == b"in a folder", "it was first, and stays with what is in it"
+    assert corner.a.read("later/in") == b"in a folder", "it was later, and has the name now"
+    [left] = open_conflicts(corner.b)
+    refused = corner.b.mb_sync("conflicts", "resolve", left["id"], "--keep", "mine")
+    assert (refused.returncode, "is a folder with all that is in it" in refused.stderr) == (1, True), refused
+    corner.b.mb_sync.done("conflicts", "resolve", left["id"], "--keep", "theirs")
+    corner.settle()
+    assert (open_conflicts(corner.a), corner.conflict_copies()) == ([], [])
 
 
 def test_equal_edits_are_no_conflict(corner: Together) -> None:

@@ -52,7 +52,7 @@ export class Conflicts {
 
   card(conflict) {
     const { mine, theirs } = conflict;
-    const newer = mine.mtime === theirs.mtime ? "" : mine.mtime > theirs.mtime ? "mine" : "theirs";
+    const newer = mine.mtime === theirs.mtime || mine.folder || theirs.folder ? "" : mine.mtime > theirs.mtime ? "mine" : "theirs";
     const title = h("h2", {}, nameOf(conflict.original));
     const folder = placeOf(folderOf(conflict.original));
     return h("section", { class: "card conflict", "aria-label": nameOf(conflict.original) },
@@ -67,8 +67,8 @@ export class Conflicts {
   side(which, version, path, { newer }) {
     const facts = h("dl", {});
     const fact = (name, value) => value && facts.append(h("dt", {}, name), h("dd", {}, value));
-    fact(t("conflicts.size"), size(version.size));
-    fact(t("conflicts.changed"), moment(version.mtime));
+    fact(t("conflicts.size"), version.folder ? t("conflicts.folder") : size(version.size));
+    fact(t("conflicts.changed"), version.folder ? "" : moment(version.mtime));
     fact(t("conflicts.author"), version.user ? shown(version.user) : "");
     fact(t("conflicts.device"), version.device ? shown(version.device) : "");
     fact(t("conflicts.sent"), version.at ? near(version.at) : "");
@@ -96,8 +96,11 @@ export class Conflicts {
     ]);
     if (!sure) return;
     const done = await this.act(() => ask("resolve", { id: "", keep }));
-    if (done) this.tell(done.map((one) => ({ ...one, copy: copies[one.id] })));
+    const decided = (done ?? []).filter((one) => !one.failed);
+    const left = (done ?? []).filter((one) => one.failed);
+    if (decided.length) this.tell(decided.map((one) => ({ ...one, copy: copies[one.id] })));
     await this.again();
+    if (left.length) this.wrong.textContent = `${t("conflicts.left", { count: left.length, name: nameOf(left[0].original) })} ${left[0].words}`;
   }
 
   async again() {
