@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 from protocol.errors import AccessDenied, LocalProblem, NotFound
 from protocol.ids import NodeId, parse_node_id
 from protocol.messages import Kind, Make, OpResult, Put, Restore, Revision, Status
+from protocol.names import path_refusal, refusal
 from protocol.resources import Trash
 from sync_client.engine.batches import commit
-from sync_client.engine.disk import FollowedRoot
+from sync_client.engine.disk import FollowedRoot, Parts
 from sync_client.engine.looking import fresh_node
 from sync_client.engine.reporting import sync_at
 from sync_client.engine.round import checked_marker, open_root
@@ -79,20 +80,28 @@ async def restore(engine: Engine, path: Path, rev: str, to: Path | None) -> Answ
     if to is None:
         op: Put | Make = Put(node=node, content_revision=row.remote.content_revision, content=content)
     else:
-        target = sync_at(engine, to)
-        if target is not sync:
-            raise LocalProblem(
-                f"{to} lies in another followed folder", hint="Choose a place in the same one."
-            )
-        parts = sync.parts_of(to)
+        parts = _place(engine, sync, to)
         parent = sync.trees.at_path(Side.REMOTE, parts[:-1])
-        if parent is None or not parts:
+        if parent is None:
             raise LocalProblem(f"The folder of {to} is not on the server", hint="Make it first.")
         op = Make(node=fresh_node(), parent=parent, name=parts[-1], content=content)
     [result] = await commit(engine.api, engine.state, sync.folder.view, [op])
     _check(result, str(to or path))
     sync.server_moved()
     return {"path": str(to or path), "rev": rev}
+
+
+def _place(engine: Engine, sync: FolderSync, to: Path) -> Parts:
+    """Raises LocalProblem: no synced file may lie there."""
+    if sync_at(engine, to) is not sync:
+        raise LocalProblem(f"{to} lies in another followed folder", hint="Choose a place in the same one.")
+    parts = sync.parts_of(to)
+    if not parts:
+        raise LocalProblem(f"{to} is the followed folder itself", hint="Name the file that it becomes in it.")
+    why = next(filter(None, map(refusal, parts)), None) or path_refusal(parts)
+    if why is not None:
+        raise LocalProblem(f"Nothing can be put at {to}: {why}", hint="Choose another place.")
+    return parts
 
 
 def _rev(revision: Revision) -> str:
@@ -215,11 +224,7 @@ async def trash_restore(engine: Engine, item: str, to: Path | None = None) -> An
         for sync in engine.syncs.values():
             if not any(line["id"] == item for line in await _trash_here(sync)):
                 continue
-            if to is not None and sync_at(engine, to) is not sync:
-                raise LocalProblem(
-                    f"{to} lies in another followed folder", hint="Choose a place in the same one."
-                )
-            place = None if to is None else sync.parts_of(to)
+            place = None if to is None else _place(engine, sync, to)
             async with opened_root(sync) as root:
                 parts = await in_thread(restore_trashed, root, name, place)
             sync.disk_moved({parts[:-1]})

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from enum import StrEnum
 from uuid import uuid4
 
@@ -88,21 +89,32 @@ def list_trash(root: FollowedRoot) -> list[Trashed]:
 
 
 def restore_trashed(root: FollowedRoot, name: str, parts: Parts | None = None) -> Parts:
-    """Put a file back where it stood, or at `parts`; the place must be free.  It is then a new file for sync.
+    """Put a file back where it stood, or at `parts`; the place must be free.  It is then a new file for sync, in
+    folders that are made where they are gone.
 
-    Raises LocalProblem: no such file in the trash, the place is taken, its folder is gone.
+    Raises LocalProblem: no such file in the trash, the place is taken, a file stands where its folder was.
     """
     line = next((line for line in list_trash(root) if line.name == name), None)
     if line is None:
         raise LocalProblem(f"There is no {name!r} in the trash", hint="See `mb-sync trash list`.")
     target = parts or tuple(line.path.split("/"))
     try:
+        _make_folders(root, target[:-1])
         rename_noreplace(root.trash(), name, root.folder_fd(target[:-1]), root.spell(target[-1]))
     except FileExistsError as error:
         raise LocalProblem("Something stands there now", hint="Name another place with --to.") from error
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise LocalProblem("Its folder is gone", hint="Name another place with --to.") from error
+        raise LocalProblem(
+            "Something that is no folder stands where its folder was", hint="Name another place with --to."
+        ) from error
     return target
+
+
+def _make_folders(root: FollowedRoot, parts: Parts) -> None:
+    root.look_afresh()
+    for depth in range(1, len(parts) + 1):
+        with suppress(FileExistsError):
+            os.mkdir(root.spell(parts[depth - 1]), dir_fd=root.folder_fd(parts[: depth - 1]))
 
 
 def drop(root: FollowedRoot, files: Mapping[str, Fingerprint]) -> list[str]:

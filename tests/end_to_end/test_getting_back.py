@@ -59,3 +59,27 @@ def test_what_was_removed_or_replaced_here_lies_in_the_local_trash(corner: Toget
     corner.settle()
     assert corner.a.read("gone.txt") == b"gone"
     assert corner.a.read("edited.txt") == b"after the edit"
+
+
+def test_a_place_that_is_gone_is_made_and_one_that_is_taken_or_ours_is_refused(corner: Together) -> None:
+    corner.a.write("d/deep/image.dcm", b"image")
+    corner.settle()
+    corner.a.delete("d")
+    corner.settle()
+    [item] = [one["id"] for one in corner.b.mb_sync.json("trash") if one["path"].endswith("/image.dcm")]
+    corner.a.write("d", b"a file where the folder was")
+    corner.settle()
+    for to, words in (
+        (None, "Something that is no folder stands where its folder was"),
+        (corner.b.at("d"), "Something stands there now"),
+        (corner.b.folder / ".mb-sync" / "image.dcm", "kept for the sync program itself"),
+        (corner.b.folder, "is the followed folder itself"),
+        (corner.b.base / "elsewhere", "is in no followed folder"),
+    ):
+        refused = corner.b.mb_sync("trash", "restore", item, *(["--to", to] if to else []))
+        assert (refused.returncode, words in refused.stderr) == (1, True), refused
+    corner.a.delete("d")
+    corner.settle()
+    corner.b.mb_sync.done("trash", "restore", item)
+    corner.settle()
+    assert corner.a.read("d/deep/image.dcm") == b"image"
