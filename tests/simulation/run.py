@@ -18,7 +18,6 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
-from tests.simulation import kept_engines
 from tests.simulation.machines import Template
 from tests.simulation.planted import PLANTED, planted
 from tests.simulation.world import COMPUTERS, Faults, Violation, World, history
@@ -41,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--keep-going", action="store_true", help="tell every violation, not only the first")
     asked = parser.parse_args(arguments)
     logging.disable(logging.CRITICAL)
-    with tempfile.TemporaryDirectory(dir=_QUICK if _QUICK.is_dir() else None) as folder, kept_engines.kept():
+    with tempfile.TemporaryDirectory(dir=_QUICK if _QUICK.is_dir() else None) as folder:
         base = Path(folder)
         template = Template.made(base / "template", COMPUTERS)
         gc.disable()  # a history looks for what is forgotten once, at its end: in each process at the same time
