@@ -8,6 +8,8 @@ operations.
 from __future__ import annotations
 
 import asyncio
+import functools
+import gc
 import logging
 import os
 import signal
@@ -186,11 +188,10 @@ class Daemon:
 
     async def _run_engine(self) -> None:
         """Until it fails, or until a new sign-in asks for another one."""
-        from sync_client.engine.engine import Engine  # noqa: PLC0415 - half a second: the socket answers before it
-
+        engine_class = _engine_class()
         # In a thread: a keyring may wait for somebody to unlock it, and `status` is answered meanwhile.
         account = await asyncio.to_thread(self._account)
-        engine = await Engine.open(self._home.path, account)
+        engine = await engine_class.open(self._home.path, account)
         self._engine, self._trouble = engine, None
         self._known.set()
         try:
@@ -245,6 +246,16 @@ class Daemon:
                 await self._reload.wait()
         except TimeoutError:
             return
+
+
+@functools.cache
+def _engine_class() -> type[Engine]:
+    """Takes half a second, so the socket answers before it.  What was imported stays: no search for garbage has to
+    walk through it (a tenth of a second each time)."""
+    from sync_client.engine.engine import Engine  # noqa: PLC0415 - see above
+
+    gc.freeze()
+    return Engine
 
 
 def _cause(error: Exception) -> Exception:

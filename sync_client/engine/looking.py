@@ -50,7 +50,10 @@ log = logging.getLogger(__name__)
 PAGE_NODES = 2_000
 LOOK_AGAIN_SECONDS = 2.1  # after this, what was too young to trust is old enough
 READ_AT_ONCE = 1_000
-ENOUGH_ENTRIES = 3_000  # in one look at new folders: what is found is on its way before the next
+# In one look at new folders.  What is found is on its way before the next look, so the first one is short; while
+# one is taken nothing is sent, so each further one is twice as long.
+ENOUGH_ENTRIES = 3_000
+MOST_ENTRIES = 12_000
 FOLDERS_AT_ONCE = 16
 ENOUGH_OF_EVERYTHING = 5_000  # entries that a look at everything holds at once
 TOO_MANY_FOLDERS = 500  # from here on a scan of everything is the simpler look
@@ -96,6 +99,7 @@ class Looker:
         self.ignored: dict[Parts, set[str]] = {}  # what was synced and is ignored now, by folder
         self._rules_fact = f"ignored {folder.follow.hex}"
         self._postponed: list[Parts] = []  # new folders, not listed yet
+        self._enough = ENOUGH_ENTRIES
         self._later: dict[Parts, float] = {}  # folders, and when to look at them
         self._missing = set[Side]() if trees.is_empty() else {Side.LOCAL, Side.REMOTE}
         self._doubtful: list[NodeId] = []  # to be read although their stat shows no change
@@ -312,6 +316,7 @@ class Looker:
             self.ignored.clear()
         self._take_bound(listings, bound)
         self._postponed = later
+        self._enough = min(2 * self._enough, MOST_ENTRIES) if later else ENOUGH_ENTRIES
         self._take_rules(everything=everything)
         if whole:
             self.times.looked(time.monotonic(), time.process_time() - cpu)
@@ -361,7 +366,7 @@ class Looker:
                 waiting = self._still_known(root, postponed, given)
                 known = known + await in_thread(list_folders, root, waiting, self.ignoring)
                 postponed = []
-            elif new and (lacking := ENOUGH_ENTRIES - _count(listings)) > 0:
+            elif new and (lacking := self._enough - _count(listings)) > 0:
                 found += await in_thread(_list_some, root, new, lacking, self.ignoring)
             else:
                 return listings, bound, [*postponed, *(parts for _, parts in new)]
@@ -370,7 +375,7 @@ class Looker:
         self, root: FollowedRoot, listings: list[FolderListing], postponed: list[Parts]
     ) -> tuple[list[FolderListing], list[Parts]]:
         """New folders of an earlier look, until it is enough."""
-        while postponed and _count(listings) < ENOUGH_ENTRIES:
+        while postponed and _count(listings) < self._enough:
             some, postponed = postponed[:FOLDERS_AT_ONCE], postponed[FOLDERS_AT_ONCE:]
             given = {listing.parts for listing in listings}
             waiting = self._still_known(root, some, given)

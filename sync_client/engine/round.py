@@ -56,6 +56,7 @@ from sync_client.engine.troubles import Troubles
 log = logging.getLogger(__name__)
 
 SLICE_NODES = 1_000
+FIRST_NODES = 250  # of a sweep: nothing is carried out until they are prepared
 QUEUED_NODES = 20_000
 SLICE_BYTES = 16 * 1024 * 1024
 DEEPEST = 128
@@ -429,7 +430,7 @@ class FolderSync:
             self.troubles.release()
         end = self.trees.last_dirty()
         self._queue.clear()
-        slice_ = self._next_slice(0, end)
+        slice_ = self._next_slice(0, end, FIRST_NODES)
         if not slice_:
             return False
         self._quiet = False
@@ -465,12 +466,12 @@ class FolderSync:
         to_send = [] if self.read_only else [one for one in read if isinstance(one, ReadFile)]
         await contents.bring_beforehand(nodes, to_send)
 
-    def _next_slice(self, after: int, end: int) -> list[tuple[int, NodeId]]:
+    def _next_slice(self, after: int, end: int, most: int = SLICE_NODES) -> list[tuple[int, NodeId]]:
         """Dirty nodes that may be tried now, about SLICE_BYTES to be moved."""
         now = time.monotonic()
         taken: list[tuple[int, NodeId]] = []
         size = 0
-        while len(taken) < SLICE_NODES and size < SLICE_BYTES:
+        while len(taken) < most and size < SLICE_BYTES:
             if not self._queue:
                 self._fill_queue(after)
             if not self._queue or self._queue[0][0] > end:

@@ -40,7 +40,7 @@ DEEPEST = 256  # folders on a way up: more than any tree has that hangs on its r
 MANY_QUESTIONS = 500  # about inodes, in one scan
 LISTED_CHILDREN = 5_000  # names of a folder with more are asked of the database one by one
 FEW_ROWS = 200  # so few are written to their table at once when they are to last
-MANY_ROWS = 15_000  # and so many: what waits is gone over now and then
+MANY_ROWS = 30_000  # and so many: what waits is gone over now and then
 WORTH_COPYING = 16 * 1024  # bytes: a smaller file is fetched faster than found
 _INT64 = 2**63 - 1  # SQLite has no unsigned integers
 
@@ -82,6 +82,23 @@ class _Stored(NamedTuple):
     dirty: int | None
 
 
+class _WaitingIndex:
+    """Where rows that wait to be written are found.  What was replaced since stays in it: who asks passes it over."""
+
+    def __init__(self) -> None:
+        self.below: dict[Side, dict[int, list[Row]]] = {Side.REMOTE: {}, Side.LOCAL: {}}  # by their folder
+        self.by_inode: dict[int, list[Row]] = {}
+
+    def add(self, rows: Iterable[Row]) -> None:
+        remote, local = self.below[Side.REMOTE], self.below[Side.LOCAL]
+        for row in rows:
+            if row.remote is not None:
+                remote.setdefault(row.remote.place.parent.int, []).append(row)
+            if row.local is not None:
+                local.setdefault(row.local.place.parent.int, []).append(row)
+                self.by_inode.setdefault(row.local.fingerprint.inode & _INT64, []).append(row)
+
+
 _Names = dict[str, list[NodeId]]  # name key → the children of one folder that have it
 _Waiting = tuple[Row, int | None]  # a row that is to be written, and since when it is dirty
 
@@ -101,7 +118,8 @@ class StoredTrees:
         self._laid_down = False  # some of them stand in `waiting`
         self._before: dict[int, _Waiting] = {}  # as `_unwritten` was when the transaction began
         self._before_unlaid: tuple[set[int], bool] = (set(), False)  # and the other two
-        self._unwritten_below: dict[Side, dict[int, list[Row]]] | None = None  # None: to be made anew
+        self._index = _WaitingIndex()  # of `_unwritten`, but for the rows that were
+        self._unindexed: list[Row] = []  # saved since somebody asked
         self._names: dict[Side, dict[int, _Names | None]] = {
             Side.REMOTE: {},
             Side.LOCAL: {},
@@ -197,7 +215,7 @@ class StoredTrees:
     def _keep(self, row: Row, since: int | None) -> None:
         self._unwritten[row.node.int] = (row, since)
         self._unlaid.add(row.node.int)
-        self._unwritten_below = None
+        self._unindexed.append(row)
 
     # ---- memory ------------------------------------------------------------------------------------------
 
@@ -250,15 +268,25 @@ class StoredTrees:
 
     def _waiting_below(self, side: Side, parent: NodeId) -> list[Row]:
         """Rows that are not written yet, of what lies in this folder."""
-        if self._unwritten_below is None:
-            self._unwritten_below = {Side.REMOTE: {}, Side.LOCAL: {}}
-            remote, local = self._unwritten_below[Side.REMOTE], self._unwritten_below[Side.LOCAL]
-            for row, _ in self._unwritten.values():
-                if row.remote is not None:
-                    remote.setdefault(row.remote.place.parent.int, []).append(row)
-                if row.local is not None:
-                    local.setdefault(row.local.place.parent.int, []).append(row)
-        return self._unwritten_below[side].get(parent.int, [])
+        return self._still_waiting(self._indexed().below[side].get(parent.int, ()))
+
+    def _waiting_with(self, inode: int) -> list[Row]:
+        return self._still_waiting(self._indexed().by_inode.get(inode & _INT64, ()))
+
+    def _still_waiting(self, rows: Iterable[Row]) -> list[Row]:
+        """Each once: a row may have been saved again as it was."""
+        current = {row.node.int: row for row in rows if self._unwritten[row.node.int][0] is row}
+        return list(current.values())
+
+    def _indexed(self) -> _WaitingIndex:
+        if self._unindexed:
+            self._index.add(self._still_waiting(self._unindexed))
+            self._unindexed.clear()
+        return self._index
+
+    def _forget_index(self) -> None:
+        self._index = _WaitingIndex()
+        self._unindexed.clear()
 
     def _rename(self, old: Row | None, new: Row) -> None:
         """Keep the names in memory true."""
@@ -299,7 +327,7 @@ class StoredTrees:
             return
         unwritten, self._unwritten = self._unwritten, {}
         self._unlaid.clear()
-        self._unwritten_below = None
+        self._forget_index()
         if self._laid_down:
             self._db.execute("DELETE FROM waiting WHERE folder = ?", (self._folder,))
             self._laid_down = False
@@ -362,13 +390,13 @@ class StoredTrees:
 
     def undo(self) -> None:
         self._unwritten.clear()
+        self._forget_index()
         self._forget()
         self.load(row.node for row, _ in self._before.values())  # what the database has of them
         for row, since in self._before.values():
             self._rows[row.node.int] = None if _is_empty(row) else row
             self._keep(row, since)
         self._unlaid, self._laid_down = self._before_unlaid
-        self._unwritten_below = None
 
     def let_go(self) -> None:
         """After much work: what was read stays in memory no longer, and is read again when it is asked for."""
@@ -580,24 +608,24 @@ class StoredTrees:
         return found
 
     def by_inode(self, device: int, inode: int) -> list[tuple[NodeId, Local]]:
-        self._write()
         found = self._db.execute(
             "SELECT node FROM nodes WHERE folder = ? AND inode = ?", (self._folder, inode & _INT64)
         ).fetchall()
-        rows = [(NodeId(UUID(bytes=node)), self.row(NodeId(UUID(bytes=node)))) for (node,) in found]
+        written = [node for (node,) in found if int.from_bytes(node) not in self._unwritten]
+        waiting = self._waiting_with(inode)  # before any row is read, which may write those that wait
+        rows = [self.row(NodeId(UUID(bytes=node))) for node in written]
         return [
-            (node, row.local)
-            for node, row in rows
+            (row.node, row.local)
+            for row in (*rows, *waiting)
             if row and row.local and row.local.fingerprint.device == device
         ]
 
     def inodes(self) -> set[int]:
-        """Of every local file and folder."""
-        self._write()
+        """Of every local file and folder, and of some that were it until lately."""
         found = self._db.execute(
             "SELECT inode FROM nodes WHERE folder = ? AND inode IS NOT NULL", (self._folder,)
         )
-        return {inode for (inode,) in found}
+        return {inode for (inode,) in found}.union(self._indexed().by_inode)
 
     def holding(self, digest: bytes) -> list[NodeId]:
         """Local files that hold this content, as far as was last seen."""
