@@ -249,10 +249,8 @@ def window(asked: argparse.Namespace) -> int:
 
 
 def has_icon() -> bool:
-    """Whether the libraries that draw one are there: the base install does without."""
-    return all(
-        find_spec(name) is not None for name in ("PIL", "dbus_fast" if sys.platform == "linux" else "pystray")
-    )
+    """Whether the library that shows one is there: the base install does without."""
+    return find_spec("dbus_fast" if sys.platform == "linux" else "pystray") is not None
 
 
 def autostart(asked: argparse.Namespace) -> int:
