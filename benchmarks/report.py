@@ -97,10 +97,13 @@ def as_markdown(figures: Figures) -> str:
 
 def write_into(page: Path, markdown: str) -> None:
     """Replace what stands between the two marks of the page."""
-    text = page.read_text()
-    before, rest = text.split(BEGIN, 1)
-    _, after = rest.split(END, 1)
-    page.write_text(f"{before}{BEGIN}\n\n{markdown}\n\n{END}{after}")
+    page.write_text(between(page.read_text(), BEGIN, END, markdown))
+
+
+def between(text: str, begin: str, end: str, markdown: str) -> str:
+    before, rest = text.split(begin, 1)
+    _, after = rest.split(end, 1)
+    return f"{before}{begin}\n\n{markdown}\n\n{end}{after}"
 
 
 def _seconds_cell(figures: Figures, workload: str, peer: str) -> str:

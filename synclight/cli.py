@@ -96,6 +96,16 @@ class _Parser(argparse.ArgumentParser):
         raise SystemExit(USAGE)
 
 
+class _Version(argparse.Action):
+    """Looked up when it is asked for: that takes longer than the rest of a quick answer."""
+
+    def __call__(self, *_: object) -> NoReturn:
+        from importlib.metadata import version  # noqa: PLC0415 - as above
+
+        print(f"mb-synclight, version {version('medical-blocks')}")
+        raise SystemExit(DONE)
+
+
 def _parser(name: str, about: str, example: str) -> _Parser:
     parser = _Parser(
         prog=f"mb-synclight {name}".strip(),
@@ -132,6 +142,7 @@ def _follow_parser() -> _Parser:
     parser.add_argument(
         "--no-browser", action="store_true", help="with --window: print its address, which works once"
     )
+    parser.add_argument("--version", action=_Version, nargs=0, help="say which version this is")
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--json", action="store_true", help="with --once: how it ended, on standard output")
     return parser

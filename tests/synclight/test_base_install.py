@@ -5,6 +5,7 @@ from __future__ import annotations
 import pkgutil
 import subprocess
 import sys
+from importlib.metadata import version
 
 import synclight
 from sync_client import engine
@@ -45,3 +46,5 @@ def test_it_says_how_it_is_used() -> None:
     ran = run("from synclight.cli import main; main(['--help'])")
     assert ran.returncode == 0, ran.stderr
     assert "mb-synclight - ~/Study" in ran.stdout
+    told = run("from synclight.cli import main; main(['--version'])")
+    assert (told.returncode, told.stdout) == (0, f"mb-synclight, version {version('medical-blocks')}\n")
