@@ -211,7 +211,10 @@ class Carrier:
         results = await in_thread(
             placement.remove_all,
             self._root,
-            [placement.Removal(step.node, parts, step.expected) for step, parts in removals],
+            [
+                placement.Removal(step.node, parts, step.expected, self._read_as(step))
+                for step, parts in removals
+            ],
         )
         with self._folding():
             for (step, parts), result in zip(removals, results, strict=True):
@@ -262,7 +265,9 @@ class Carrier:
             if isinstance(failure, ContentDamaged):
                 carried.look_at_server = True
         targets = [
-            placement.Target(node, parts, step.expected if isinstance(step, Replace) else None, step.content)
+            placement.Target(node, parts, step.expected, step.content, self._read_as(step))
+            if isinstance(step, Replace)
+            else placement.Target(node, parts, None, step.content)
             for node in brought.ready
             for step, parts in (known[node.int],)
         ]
@@ -286,6 +291,15 @@ class Carrier:
                 self._note(carried, action, step.node, parts, size=step.content.size)
             if replacing and not carried.look_for_swaps:
                 self._state.drop_intents(self._folder.id)
+
+    def _read_as(self, step: Replace | Remove) -> Content | None:
+        """What was read under the fingerprint that this step expects, if that is no proof of it."""
+        if step.expected.ctime_ns != 0:
+            return None
+        row = self._trees.row(step.node)
+        if row is None or row.local is None or row.local.fingerprint != step.expected:
+            return None
+        return row.local.content
 
     def _note(
         self,

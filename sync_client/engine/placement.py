@@ -1,7 +1,7 @@
 """Changes the followed folder, and keeps whatever stands in the way.
 
 Owns: the order look – exchange – look, putting back, what goes to the trash, the two syncs of a batch.
-May import: protocol, sync_client.engine.{disk,incoming,system_calls,trash,trees}.
+May import: protocol, sync_client.engine.{disk,incoming,reading,system_calls,trash,trees}.
 
 A name holds the old file or the new one at every instant.  What came out of an exchange must be what was
 expected; if not, it was an edit: it is put back, and the step is not done.  docs/durability.md tells what
@@ -34,6 +34,7 @@ from sync_client.engine.disk import (
     untouched,
 )
 from sync_client.engine.incoming import SWAP, NotPlaced, discard, refused
+from sync_client.engine.reading import still_holds
 from sync_client.engine.system_calls import exchange, look, rename_noreplace
 from sync_client.engine.trash import Trashed, Why, announce, announced
 from sync_client.engine.trees import NO_NODE, Content, Fingerprint, Value
@@ -42,12 +43,16 @@ MANY = 8  # from here on, one sync of the file system costs less than one of eac
 
 
 class Target(Value):
-    """Where a temporary file belongs.  expected: what may stand there; None: nothing may."""
+    """Where a temporary file belongs.  expected: what may stand there; None: nothing may.
+
+    holds: what that was read to hold.  Where its stat proves nothing, the bytes that come out are compared with it.
+    """
 
     node: NodeId
     parts: Parts
     expected: Fingerprint | None
     content: Content
+    holds: Content | None = None
 
 
 class Placed(Value):
@@ -60,9 +65,12 @@ class Placed(Value):
 
 @dataclass(frozen=True, slots=True)
 class Removal:
+    """holds: as in `Target`."""
+
     node: NodeId
     parts: Parts
     expected: Fingerprint
+    holds: Content | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +209,7 @@ def _swap(root: FollowedRoot, target: Target, expected: Fingerprint, ours: Finge
         os.rename(swap, temporary, src_dir_fd=tmp, dst_dir_fd=tmp)
         return False
     came_out = look(tmp, swap)
-    if came_out is not None and same_bytes(expected, came_out):
+    if came_out is not None and _is_what_was_read(tmp, swap, came_out, expected, target.holds):
         return True
     exchange(tmp, swap, folder, name)
     back = look(tmp, swap)
@@ -210,6 +218,15 @@ def _swap(root: FollowedRoot, target: Target, expected: Fingerprint, ours: Finge
         announce(root, [line])
         os.rename(swap, line.name, src_dir_fd=tmp, dst_dir_fd=root.trash())
     return False  # else a second edit came between: it stays a `.swap`, and `recover` brings it back
+
+
+def _is_what_was_read(
+    folder: int, name: str, seen: Fingerprint, expected: Fingerprint, holds: Content | None
+) -> bool:
+    """Of what was read within the tick of the clock in which it was written, a later edit shows in its bytes alone."""
+    if not same_bytes(expected, seen):
+        return False
+    return expected.ctime_ns != 0 or holds is None or still_holds(folder, name, holds)
 
 
 def _none(root: FollowedRoot, targets: Iterable[Target], error: OSError) -> list[Placed | NotPlaced]:
@@ -349,7 +366,9 @@ def _remove(root: FollowedRoot, removal: Removal, line: Trashed | None) -> Remov
         trash = root.trash()
         rename_noreplace(folder, name, trash, line.name)
         came_out = look(trash, line.name)
-        if came_out is not None and not same_bytes(removal.expected, came_out):
+        if came_out is not None and not _is_what_was_read(
+            trash, line.name, came_out, removal.expected, removal.holds
+        ):
             rename_noreplace(trash, line.name, folder, name)  # taken meanwhile: it stays in the trash, listed
             return _changed(removal.node)
     except OSError as error:

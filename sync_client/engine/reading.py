@@ -165,17 +165,10 @@ def _read_open(
     if before.st_ino != seen.inode or before.st_dev != seen.device:
         return Unreadable(node, "changed", "Another file was put in its place just now.")
     size = before.st_size
-    data, records = None, b""
-    if size <= SMALL_BYTES:
-        data = os.read(handle, size + 1) if size else b""
-        if len(data) != size:
-            return changing(node)
-        manifest = _of_one_chunk(data)
-    else:
-        chunks = list(_hash_chunks(handle))
-        if sum(length for _, length in chunks) != size:
-            return changing(node)
-        manifest, records = _manifest(chunks, size)
+    hashed = _hash(handle, size)
+    if hashed is None:
+        return changing(node)
+    manifest, records, data = hashed
     if sync:
         _bring_to_the_disk(handle)
     after = os.fstat(handle)
@@ -190,6 +183,21 @@ def _read_open(
         Kind.FILE, content_digest(manifest), size, is_executable(after.st_mode), after.st_mtime_ns
     )
     return ReadFile(node, content, manifest, read_under, data if keep else None, records)
+
+
+def still_holds(folder: int, name: str, content: Content) -> bool:
+    """Whether this file has the bytes of `content`, whatever its times say.  A link never gets another text."""
+    if content.kind is not Kind.FILE:
+        return True
+    try:
+        handle = os.open(name, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=folder)
+        try:
+            hashed = _hash(handle, os.fstat(handle).st_size)
+        finally:
+            os.close(handle)
+    except OSError:
+        return False
+    return hashed is not None and content_digest(hashed[0]) == content.digest
 
 
 def changing(node: NodeId) -> Unreadable:
@@ -211,6 +219,18 @@ def _fingerprint(seen: Fingerprint, now: os.stat_result) -> Fingerprint:
 
 
 # ---- manifests -------------------------------------------------------------------------------------------
+
+
+def _hash(handle: int, size: int) -> tuple[Manifest, bytes, bytes | None] | None:
+    """The manifest of an open file, its records if it is indirect, and all bytes if they are few.
+
+    None: there are more or less than `size` by now.
+    """
+    if size <= SMALL_BYTES:
+        data = os.read(handle, size + 1) if size else b""
+        return (_of_one_chunk(data), b"", data) if len(data) == size else None
+    chunks = list(_hash_chunks(handle))
+    return (*_manifest(chunks, size), None) if sum(length for _, length in chunks) == size else None
 
 
 def _of_one_chunk(data: bytes) -> Manifest:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from protocol.ids import NodeId
@@ -33,6 +34,7 @@ from sync_client.engine.placement import (
     remove,
     remove_all,
 )
+from sync_client.engine.reading import ReadFile, read_files
 from sync_client.engine.trash import list_trash
 from sync_client.engine.trees import Content, Fingerprint
 from tests.support.followed import a_node
@@ -204,6 +206,49 @@ def test_a_second_edit_while_the_first_is_put_back_is_kept_for_recovery(
     assert (root.path / "a").read_text() == "first"
     [left] = temporary_names(root)
     assert (root.path / ".mb-sync/tmp" / left).read_text() == "second"
+
+
+def _read_within_a_tick(root: FollowedRoot, path: str) -> tuple[Fingerprint, Content]:
+    """What a look shows, and a read finds, so soon after a write that a later one may show the same."""
+    at, young = tuple(path.split("/")), seen(root, path)
+    [read] = read_files(root, [(a_node(), at, young)], keep=False)
+    assert isinstance(read, ReadFile)
+    return msgspec.structs.replace(young, ctime_ns=0), read.content
+
+
+def _edit_within_the_same_tick(file: Path) -> None:
+    before = file.stat()
+    file.write_bytes(file.read_bytes()[::-1])
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+@pytest.mark.parametrize("size", [30, 600_000])
+def test_an_edit_that_only_the_bytes_show_is_put_back(root: FollowedRoot, size: int) -> None:
+    (root.path / "a").write_bytes(os.urandom(size))
+    expected, holds = _read_within_a_tick(root, "a")
+    target = msgspec.structs.replace(fetched(root, "a", b"new", over=expected), holds=holds)
+    _edit_within_the_same_tick(root.path / "a")
+    edited = (root.path / "a").read_bytes()
+    assert untouched(expected, seen(root, "a"))
+    assert the_code(place(root, [target])[0]) == "changed"
+    [removed] = remove_all(root, [Removal(a_node(), ("a",), expected, holds)])
+    assert the_code(removed) == "changed"
+    assert (root.path / "a").read_bytes() == edited
+    assert temporary_names(root) == []
+
+
+def test_what_was_written_just_before_it_was_read_is_replaced_and_removed_all_the_same(
+    root: FollowedRoot,
+) -> None:
+    for name in "ab":
+        (root.path / name).write_bytes(b"old")
+    expected, holds = _read_within_a_tick(root, "a")
+    target = msgspec.structs.replace(fetched(root, "a", b"new", over=expected), holds=holds)
+    assert isinstance(place(root, [target])[0], Placed)
+    expected, holds = _read_within_a_tick(root, "b")
+    assert isinstance(remove_all(root, [Removal(a_node(), ("b",), expected, holds)])[0], Removed)
+    assert (root.path / "a").read_bytes() == b"new"
+    assert not (root.path / "b").exists()
 
 
 def test_a_file_that_is_edited_as_soon_as_it_stands_there_does_not_look_untouched(root: FollowedRoot) -> None:
