@@ -675,7 +675,8 @@ def _copied_home(state: StateDatabase, account: Account) -> DeviceCloned | None:
     if not is_cloned(state, account.device):
         return None
     return DeviceCloned(
-        "These settings are a copy of another computer's, and both are at work",
+        "Other settings with this identity were at work since: these are a copy of another computer's, or came back"
+        " from an older image of this one",
         hint=f"Sign in here with `mb-sync login {account.server} --user {account.user} --new-device`.",
     )
 
