@@ -298,7 +298,7 @@ class Window:
                 (self._folder, pending.pop().bytes),
             ).fetchall():
                 below = ways.states.get(int.from_bytes(node)) or self._decode(packed)
-                if self._is_excluded(below.node):
+                if self._is_excluded(below.node) or self._is_held_off(below, ways):
                     continue
                 coming.setdefault(below.node.int, below)
                 if not below.deleted and below.content is not None and below.content.kind is Kind.FOLDER:

@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from protocol.messages import ResetCause
 from sync_client.engine.engine import Engine
 from sync_client.engine.limits import NEW_FOLDERS, Limits
 from tests.support.one_engine import Setting, shown
 from tests.sync_client.engine.test_exclusion import tree
 from tests.sync_client.engine.test_names_on_disk import another_computer
+from tests.sync_client.engine.test_resets import reset
 
 LIMIT = 1_000
 
@@ -142,6 +144,11 @@ async def test_what_came_while_it_was_small_keeps_what_is_here_and_asks_about_th
     assert (pair.a / "day" / "2.dcm").read_bytes() == b"edited here"
     assert (pair.a / "day" / "own.dcm").read_bytes() == b"new here"
     assert not (pair.b / "day" / "more").exists()
+
+    for cause in ResetCause:  # listed anew it is as before
+        await reset(pair.there, pair.setting, cause)
+        await pair.settle()
+        assert sorted(tree(pair.b / "day")) == ["0.dcm", "2.dcm", "own.dcm", "series", "series/1.dcm"]
 
     shutil.rmtree(pair.b / "day" / "series")  # on the server lies something that was not seen here
     (pair.b / "day" / "more").write_bytes(b"a name that is taken there")
