@@ -85,7 +85,7 @@ def labels_shown(
     by_people: dict[bytes, dict[str, list[str]]] = {}
     for row in rows_in(session, _OF_PEOPLE, space, among=nodes):
         by_people.setdefault(row.node, {}).setdefault(row.name, []).append(row.value)
-    by_blocks: dict[bytes, dict[str, list[tuple[object, str, float]]]] = {}
+    by_blocks: dict[bytes, dict[str, list[tuple[bytes, str, float]]]] = {}
     for row in rows_in(session, _OF_BLOCKS, space, among=nodes):
         by_blocks.setdefault(row.node, {}).setdefault(row.name, []).append(
             (row.rule, row.value, row.confidence)

@@ -77,19 +77,19 @@ def labels_of(session: Session, version: Version) -> list[tuple[Label, Source]]:
     ]
 
 
-def counting(people: Collection[str] | None, blocks: Iterable[tuple[object, str, float]]) -> list[str]:
+def counting(people: Collection[str] | None, blocks: Iterable[tuple[bytes, str, float]]) -> list[str]:
     """The values that count under one name: a person's, else all of the rule that is surest of one.
 
     people: None: they said nothing; "" among them: no value is right.  blocks: which rule, its value, how sure it is.
     """
     if people is not None:
         return sorted(value for value in people if value)
-    values: dict[object, set[str]] = {}
-    sure: dict[object, float] = {}
+    values: dict[bytes, set[str]] = {}
+    sure: dict[bytes, float] = {}
     for rule, value, confidence in blocks:
         values.setdefault(rule, set()).add(value)
         sure[rule] = max(sure.get(rule, 0.0), confidence)
-    return sorted(values[max(sure, key=lambda rule: (sure[rule], str(rule)))]) if sure else []
+    return sorted(values[max(sure, key=lambda rule: (sure[rule], rule))]) if sure else []
 
 
 def _of(version: Version) -> ColumnElement[bool]:

@@ -56,7 +56,7 @@ def labels_at(session: Session, view: ReadableView, node: NodeId, *, with_people
     ).one()
     version = labels.Version(view.space, node, Revision(row.content_epoch, row.content_number))
     said: dict[str, list[Said]] = {}
-    by_rule: dict[str, list[tuple[object, str, float]]] = {}
+    by_rule: dict[str, list[tuple[bytes, str, float]]] = {}
     for one, source in labels.labels_of(session, version):
         told = Said(
             value=one.value,

@@ -291,6 +291,24 @@ async def test_each_is_told_the_numbers_of_what_they_may_see(server: ServiceUnde
     assert by(await count(ada), "region") == {"knee": (1, 1, 2, 2), "hip": (1, 1, 1, 1)}
 
 
+async def test_the_labels_that_count_are_counted_whoever_said_them(server: ServiceUnderTest) -> None:
+    ada = Person(await server.sign_in("ada"))
+    nodes = await a_series(server, ada, "P1", 1, files=5)
+    for node in nodes:
+        a_block_says(server, node, Label("region", "knee", "r", 0.9), Label("side", "left", "r", 0.9))
+        a_block_says(server, node, Label("region", "hip", "r", 0.5), Label("side", "right", "r", 0.9), rule=8)
+    await say(ada, nodes[0], "region", "wrist", "hand")
+    await say(ada, nodes[1], "region")  # none of them is right
+    await put(ada, nodes[2], b"of which no block has said anything")
+    told = await count(ada)
+    assert by(told, "region") == {"knee": (1, 1, 1, 2), "wrist": (1, 1, 1, 1), "hand": (1, 1, 1, 1)}
+    assert by(told, "side") == {"left": (1, 1, 1, 4)}
+    assert numbers(told) == (1, 1, 1, 5)
+    narrowed = await count(ada, "PatientID=P1 or region=*")  # counted the other way, file by file
+    assert by(narrowed, "region") == by(told, "region")
+    assert by(narrowed, "side") == by(told, "side")
+
+
 async def test_a_table_says_where_it_came_from_and_holds_no_formula(server: ServiceUnderTest) -> None:
     ada = Person(await server.sign_in("ada"))
     study = await ada.folder("=Study")
