@@ -2,7 +2,7 @@
 
 Owns: the words and the order of the menu, starting and ending the process that works in this home.
 May import: the standard library, protocol, synclight.{home,window,words}, and of sync_client lock, own_program,
-screens, showing and tray.
+screens, showing, speaking and tray.
 
 It reads what that process writes for `list`, so neither needs the other to answer.
 """
@@ -24,6 +24,7 @@ from sync_client import screens
 from sync_client.lock import holder, is_held
 from sync_client.own_program import own_environment, own_program
 from sync_client.showing import nearest, show
+from sync_client.speaking import Say, language_of, speaker
 from sync_client.tray.menu import (
     MAX_LABEL,
     MAX_LISTED,
@@ -36,8 +37,9 @@ from sync_client.tray.menu import (
     Page,
     Quit,
     Start,
+    spoken_face,
 )
-from sync_client.tray.notices import Notice
+from sync_client.tray.notices import Notice, spoken
 from sync_client.tray.program import Look
 from synclight.home import LightHome
 from synclight.words import answer_of
@@ -61,6 +63,18 @@ def face_of(answers: Sequence[Answer], *, running: bool) -> Face:
         state = "offline"
     title, detail = _words(answers, live, state, running=running)
     return Face(state, title, detail, tuple(_menu(answers, live, title, detail, running=running)))
+
+
+def spoken_answers(answers: Sequence[Answer], say: Say) -> list[Answer]:
+    """What the process itself says stands inside our lines."""
+    return [
+        one
+        | {
+            "words": say(one["words"]),
+            "problems": [each | {"message": say(each["message"])} for each in one["problems"]],
+        }
+        for one in answers
+    ]
 
 
 def _words(
@@ -201,13 +215,16 @@ class MbSyncLight:
         self._home = home
         self._seen: list[Answer] | None = None
         self._quiet: dict[str, int] = {}
+        self._say = speaker(language_of(os.environ))
 
     def look(self) -> Look:
         running = is_held(self._home.lock)
         before, self._seen = self._seen, [answer_of(one, running=running) for one in self._home.follows()]
         told = notices(before, self._seen, self._quiet)
-        face = face_of(self._seen, running=running)
-        return Look(face, tuple(told), busy=face.state in ("starting", "syncing"))
+        face = spoken_face(face_of(spoken_answers(self._seen, self._say), running=running), self._say)
+        return Look(
+            face, tuple(spoken(one, self._say) for one in told), busy=face.state in ("starting", "syncing")
+        )
 
     def act(self, action: Action) -> None:
         match action:

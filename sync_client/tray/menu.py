@@ -1,18 +1,19 @@
 """What the icon in the tray says, and its menu: made from what the running client answers.
 
 Owns: the words and the order of the menu, what a click asks for.  No clock, socket or desktop: same answers, same menu.
-May import: the standard library, protocol.names, sync_client.screens.
+May import: the standard library, protocol.names, sync_client.{screens,speaking}.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from protocol.names import shown
 from sync_client import screens
+from sync_client.speaking import Say, as_it_is
 
 Json = Any
 
@@ -103,11 +104,39 @@ class Face:
     menu: tuple[Item, ...] = field(repr=False)
 
 
-def face_of(seen: Seen) -> Face:
-    """Icon, words and menu."""
-    status = seen.status
+def face_of(seen: Seen, say: Say = as_it_is) -> Face:
+    """Icon, words and menu.  say: a sentence or a line of ours, in the language of this person."""
+    status = _spoken(seen.status, say)
     detail = _detail(status)
-    return Face(status["state"], _title(status), detail, tuple(_menu(seen, detail)))
+    menu = tuple(_menu(replace(seen, status=status), detail))
+    return spoken_face(Face(status["state"], _title(status), detail, menu), say)
+
+
+def spoken_face(face: Face, say: Say) -> Face:
+    """Each line in the language of this person, and as long as a menu has room for."""
+    menu = tuple(_finished(item, say) for item in face.menu)
+    return Face(face.state, say(face.title), _cut_off(say(face.detail)), menu)
+
+
+def _spoken(status: Json, say: Say) -> Json:
+    """What the client says itself stands inside our lines."""
+    return status | {
+        "words": say(status["words"]),
+        "notices": [one | {"words": say(one["words"])} for one in status.get("notices", [])],
+        "folders": [
+            one
+            | {
+                "words": say(one["words"]),
+                "problems": [each | {"message": say(each["message"])} for each in one["problems"]],
+            }
+            for one in status["folders"]
+        ],
+    }
+
+
+def _finished(item: Item, say: Say) -> Item:
+    items = tuple(_finished(one, say) for one in item.items)
+    return Item(_cut_off(say(item.label)), item.action, items)
 
 
 def _title(status: Json) -> str:
@@ -121,7 +150,7 @@ def _detail(status: Json) -> str:
     if progress := status.get("progress"):
         return screens.progress_line(progress)
     if status["state"] in ("error", "offline", "attention") and status["running"]:
-        return _short(status["words"])
+        return str(status["words"])
     files = sum(folder["files"] for folder in status["folders"])
     if status["folders"]:
         return f"{screens.count_of(files, 'file')} in {screens.count_of(len(status['folders']), 'folder')}"
@@ -171,7 +200,7 @@ def _guards(guards: tuple[Json, ...]) -> Iterator[Item]:
     for guard in guards:
         where = (("folder", guard["folder"]),)
         yield Item(
-            _short(guard_words(guard)),
+            guard_words(guard),
             items=(
                 Item("Show the folder", Open(guard["folder"])),
                 SEPARATOR,
@@ -211,9 +240,9 @@ def large_folders(status: Json) -> list[tuple[str, str]]:
 def _large_folders(status: Json) -> Iterator[Item]:
     for where, message in large_folders(status)[:MAX_LISTED]:
         yield Item(
-            _short(f"{_name(where)} is large and waits"),
+            f"{_name(where)} is large and waits",
             items=(
-                Item(_short(shown(message))),
+                Item(shown(message)),
                 SEPARATOR,
                 Item("Have it on this computer", Ask("exclude", (("path", where), ("remove", True)))),
                 Item("Keep it off this computer", Ask("exclude", (("path", where),))),
@@ -260,9 +289,9 @@ def _notices(status: Json) -> Iterator[Item]:
     """What the server tells this person, each with the command that answers it."""
     told = status.get("notices", [])
     if len(told) == 1:
-        yield Item(_short(told[0]["words"]), items=(Item(told[0]["command"]),))
+        yield Item(told[0]["words"], items=(Item(told[0]["command"]),))
     elif told:
-        listed = [Item(_short(one["words"]), items=(Item(one["command"]),)) for one in told[:MAX_LISTED]]
+        listed = [Item(one["words"], items=(Item(one["command"]),)) for one in told[:MAX_LISTED]]
         yield Item(f"{len(told):,} notices", items=tuple(_cut(listed, len(told), Page("home"))))
 
 
@@ -277,7 +306,7 @@ def _problems(status: Json) -> Iterator[Item]:
         return
     listed = [
         Item(
-            _short(f"{_name(problem['path'])}: {shown(problem['message'])}"),
+            f"{_name(problem['path'])}: {shown(problem['message'])}",
             Open(os.path.join(local, problem["path"]), inside=True) if problem["path"] else None,
         )
         for local, problem in problems[:MAX_LISTED]
@@ -303,7 +332,7 @@ def _folders(status: Json) -> Iterator[Item]:
         yield Item(
             "Open folder",
             items=tuple(
-                Item(_short(f"{_name(folder['local'])} {_folder_words(folder)}"), Open(folder["local"]))
+                Item(f"{_name(folder['local'])} {_folder_words(folder)}", Open(folder["local"]))
                 for folder in folders
             ),
         )
@@ -320,7 +349,7 @@ def _changes(activity: tuple[Json, ...]) -> Iterator[Item]:
     arrows = {"up": "↑", "down": "↓"}
     for change in activity[:MAX_LISTED]:
         arrow = arrows.get(change.get("direction", ""), " ")
-        label = _short(f"{arrow} {_name(change['path'])} ({change['action']}{screens.by_whom([change])})")
+        label = f"{arrow} {_name(change['path'])} ({change['action']}{screens.by_whom([change])})"
         yield Item(label, Open(change["path"], inside=True))
 
 
@@ -344,7 +373,7 @@ def _name(path: str) -> str:
     return shown(os.path.basename(path.rstrip("/\\")) or path)
 
 
-def _short(text: str) -> str:
+def _cut_off(text: str) -> str:
     """As much as a menu has room for; where a sentence ends in a hint, what happened comes first anyway."""
     text = " ".join(text.split())
     return text if len(text) <= MAX_LABEL else text[: MAX_LABEL - 1].rstrip() + "…"

@@ -7,11 +7,12 @@ May import: the standard library, protocol.names, sync_client.screens, menu.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from protocol.names import shown
 from sync_client import screens
+from sync_client.speaking import Say
 from sync_client.tray.menu import LARGE_FOLDER, Seen, guard_words, large_folders
 
 MOST_CHANGES = 1_000  # are remembered by the client: with so many, there were perhaps more
@@ -39,6 +40,11 @@ def notices(before: Seen | None, after: Seen, *, quiet: Seen | None) -> list[Not
     if quiet is not None:
         found += _arrived(quiet, after)
     return found
+
+
+def spoken(notice: Notice, say: Say) -> Notice:
+    """In the language of this person."""
+    return replace(notice, title=say(notice.title), text=say(notice.text))
 
 
 def is_quiet(seen: Seen) -> bool:

@@ -1,13 +1,14 @@
 """The tray on a Linux desktop: look, show, tell; do what is clicked.
 
 Owns: the loop, its pace, notices over D-Bus.
-May import: dbus-fast, protocol.errors, icons, menu, notices, program, status_notifier.
+May import: dbus-fast, protocol.errors, speaking, icons, menu, notices, program, status_notifier.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 from collections.abc import Sequence
 from typing import Any
@@ -16,9 +17,10 @@ from dbus_fast import Variant
 from dbus_fast.aio import MessageBus
 
 from protocol.errors import MedicalBlocksError
+from sync_client.speaking import language_of, speaker
 from sync_client.tray import icons
 from sync_client.tray.menu import Action, Quit
-from sync_client.tray.notices import Notice
+from sync_client.tray.notices import Notice, spoken
 from sync_client.tray.program import Program
 from sync_client.tray.status_notifier import TrayIcon, call
 
@@ -76,7 +78,8 @@ class Tray:
             await asyncio.to_thread(self._program.act, action)
         except MedicalBlocksError as error:
             log.warning("tray: a click failed code=%s", error.code)
-            self._failed = Notice("That did not work", str(error), "click")
+            say = speaker(language_of(os.environ))
+            self._failed = spoken(Notice("That did not work", str(error), "click"), say)
             self._again.set()
             return
         if isinstance(action, Quit):

@@ -5,7 +5,7 @@ import { Refusal, ask } from "./asking.js";
 import { button, dialog, fill, h, mark, picture, say } from "./dom.js";
 import { LongList } from "./long_list.js";
 import { tried } from "./trying.js";
-import { currentLanguage, foreign, has, moment, nameOf, placeOf, shown, size, t, troubleWords } from "./words.js";
+import { currentLanguage, foreign, has, moment, nameOf, placeOf, shown, size, speaks, t, troubleWords } from "./words.js";
 
 const SHOWN = 200; // of one folder
 
@@ -91,7 +91,7 @@ export class Problems {
     const path = `${one.folder}/${one.path}`;
     const decide = (remove) => this.act(() => ask("exclude", { path, remove }), t(remove ? "large.comes" : one.grown ? "folders.goes" : "large.stays", { name: nameOf(one.path) }));
     return h("section", { class: "card guard" },
-      h("div", { class: "head" }, mark("attention"), h("div", { class: "words" }, h("h2", {}, t("large.title", { name: nameOf(one.path) })), h("p", { class: "hint path" }, placeOf(path)), foreign(h("p", {}), one.message.split(" Have it here")[0]))),
+      h("div", { class: "head" }, mark("attention"), h("div", { class: "words" }, h("h2", {}, t("large.title", { name: nameOf(one.path) })), h("p", { class: "hint path" }, placeOf(path)), foreign(h("p", {}), currentLanguage() === "en" ? one.message.split(" Have it here")[0] : one.message))),
       h("div", { class: "buttons" }, button(t("large.take"), () => decide(true), { kind: "main", "data-key": `take ${path}` }), button(t("large.leave"), () => decide(false), { "data-key": `leave ${path}` })));
   }
 
@@ -113,7 +113,7 @@ export class Problems {
 
   item(folder, one) {
     const path = one.path ? `${folder.local}/${one.path}` : folder.local;
-    const local = currentLanguage() !== "en" && has(`problem.${one.code}`) ? h("p", {}, t(`problem.${one.code}`)) : null;
+    const local = currentLanguage() !== "en" && !speaks(one.message) && has(`problem.${one.code}`) ? h("p", {}, t(`problem.${one.code}`)) : null;
     const words = foreign(h("p", { class: local ? "hint" : "" }), one.message);
     const tried = one.tries > 1 ? h("p", { class: "hint" }, t("problems.tries", { count: one.tries })) : null;
     return h("li", {}, picture("problems", "warn"), h("div", { class: "words" }, h("p", { class: "name" }, one.path ? nameOf(one.path) : nameOf(folder.local)), one.path.includes("/") ? h("p", { class: "hint path" }, shown(one.path)) : null, local, words, tried), button(t("open"), () => this.act(() => ask("show", { path })), { icon: "open", "aria-label": t("home.open", { name: nameOf(path) }), "data-key": `open ${path}` }));

@@ -1,5 +1,7 @@
 // The words of the page, in the language of the person; numbers, sizes and times as that language writes them.
 
+import { learnSentences, translated } from "./sentences.js";
+
 const KEEPS = "language";
 export const LANGUAGES = { en: "English", de: "Deutsch" };
 
@@ -21,6 +23,7 @@ export async function speak(one) {
   const answer = await fetch(`strings/${one}.json`, { credentials: "omit" });
   words = await answer.json();
   language = one;
+  if (one !== "en") await learnSentences(one);
   plural = new Intl.PluralRules(one);
   document.documentElement.lang = one;
 }
@@ -134,15 +137,23 @@ export function placeOf(path) {
   return shown(inside ? `~${path.slice(own.length)}` : path);
 }
 
-// What went wrong: in this language where the catalogue knows the code, then the program's own sentence.
+// What went wrong: the program's own sentence in this language, else what its code means.
 export function troubleWords(error) {
+  const said = translated(error.message ?? "");
+  if (said !== null) return shown(said);
   const key = `error.${error.code}`;
   return language !== "en" && has(key) ? t(key) : shown(error.message || t("error.internal"));
 }
 
-// A sentence of the program itself, which speaks English: in another language it is marked as such for those who listen.
+// A sentence of the program itself; where this language has none for it, it is marked as English for those who listen.
 export function foreign(node, text) {
-  if (language !== "en") node.lang = "en";
-  node.textContent = shown(text);
+  const said = translated(text);
+  if (language !== "en" && said === null) node.lang = "en";
+  node.textContent = shown(said ?? text);
   return node;
+}
+
+// Whether the language of the page says it too.
+export function speaks(text) {
+  return translated(text) !== null;
 }
