@@ -16,7 +16,7 @@ help:
 	@echo "make demo        a server and two computers on real DICOM files (ONCE=1: check and end by itself)"
 	@echo "make test        all tests"
 	@echo "make test-long   the random histories, for much longer"
-	@echo "make screenshots the pictures of the docs, of real pages on made-up files"
+	@echo "make screenshots the pictures of the docs, of real pages and icons on made-up files"
 	@echo "make lint        format, rules, types, and the arrows between the rooms"
 	@echo "make bench       against rsync, Unison, Syncthing and rclone, where installed (N=1: quick)"
 	@echo "make package     what people install, into dist/: both clients as programs, .deb, .rpm"
@@ -55,6 +55,7 @@ lint: $(INSTALLED)
 
 screenshots: $(INSTALLED)
 	$(BIN)/python packaging/screens.py docs/screens
+	$(BIN)/python packaging/tray_screens.py docs/screens
 
 bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks.run --rounds $(or $(N),3) $(BENCH_ARGS)

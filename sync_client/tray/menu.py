@@ -224,7 +224,7 @@ def guard_words(guard: Json) -> str:
     return f"{count} wait{'s' if guard['count'] == 1 else ''} for you in {_name(guard['folder'])}"
 
 
-LARGE_FOLDER = "large-folder"  # the code of what waits, among the problems of a folder
+LARGE_FOLDER, GUARD = "large-folder", "guard"  # the codes of what waits, among the problems of a folder
 
 
 def large_folders(status: Json) -> list[tuple[str, str]]:
@@ -300,7 +300,7 @@ def _problems(status: Json) -> Iterator[Item]:
         (folder["local"], problem)
         for folder in status["folders"]
         for problem in folder["problems"]
-        if problem.get("code") != LARGE_FOLDER
+        if problem.get("code") not in (LARGE_FOLDER, GUARD)  # each has a line of its own
     ]
     if not problems:
         return

@@ -108,6 +108,9 @@ def test_emblems_and_menu_in_a_real_file_explorer(
             wanted = f"/{place}/{quote(str(a.at(name)), safe='')}"
             until(lambda wanted=wanted: pages.exists() and wanted in pages.read_text(), f"{place} opens")  # type: ignore[misc]
 
+        explorer.click("", "MB-Sync", "Open MB-Sync in the browser")  # of the folder that is open
+        until(lambda: pages.read_text().endswith("/\n"), "the page opens at its beginning")
+
         # kept off this computer, and back
         a.wait()
         explorer.until(lambda: explorer.has("scan.dcm", GREEN), "synced, still")

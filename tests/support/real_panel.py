@@ -25,7 +25,7 @@ from tests.support.forks import environment
 from tests.support.panel import LIMIT_SECONDS, WATCHER, Line, Panel, a_session_bus
 from tests.support.screen import a_screen, picture, xdotool
 
-WIDTH, HEIGHT = 900, 560
+WIDTH, HEIGHT = 1_100, 560
 BAR, ICON = 30, 22  # pixels: the panel's height, and that of an icon in it
 ALIKE = 7.0  # of 255, at most, on average: the panel rounds colours in its own way
 TEXT = 40  # of 255: what differs more from the ground of a menu is text, a line across differs less
@@ -41,11 +41,13 @@ _SETTINGS = """<?xml version="1.0" encoding="UTF-8"?>
     <property name="panel-1" type="empty">
       <property name="position" type="string" value="p=6;x=0;y=0"/>
       <property name="length" type="uint" value="100"/>
+      <property name="position-locked" type="bool" value="true"/>
       <property name="size" type="uint" value="{bar}"/>
       <property name="icon-size" type="uint" value="{icon}"/>
       <property name="plugin-ids" type="array">
         <value type="int" value="1"/>
         <value type="int" value="2"/>
+        <value type="int" value="3"/>
       </property>
     </property>
   </property>
@@ -55,6 +57,9 @@ _SETTINGS = """<?xml version="1.0" encoding="UTF-8"?>
       <property name="style" type="uint" value="0"/>
     </property>
     <property name="plugin-2" type="string" value="systray"/>
+    <property name="plugin-3" type="string" value="separator">
+      <property name="style" type="uint" value="0"/>
+    </property>
   </property>
 </channel>
 """
@@ -87,7 +92,7 @@ class RealPanel(Panel):
             return None
         places = [
             (left, top)
-            for left in range(max(0, found[0] - 4), min(found[0] + 5, bar.width - ICON))
+            for left in range(max(0, found[0] - 4), min(found[0] + 5, bar.width - ICON + 1))
             for top in range(BAR - ICON + 1)
         ]
         if not places:  # the panel itself is being drawn
@@ -104,9 +109,13 @@ class RealPanel(Panel):
 
     async def until_seen(self, state: str) -> Box:
         """Where it is."""
+        return await self._until_seen(state)
+
+    async def _until_seen(self, *states: str) -> Box:
+        """In one of these; in any, without them."""
         ends = asyncio.get_running_loop().time() + LIMIT_SECONDS
-        while (found := self.seen()) is None or found[0] != state:
-            assert asyncio.get_running_loop().time() < ends, f"never seen: {state}, but {found}"
+        while (found := self.seen()) is None or found[0] not in (states or icons.STATES):
+            assert asyncio.get_running_loop().time() < ends, f"never seen: {states}, but {found}"
             await asyncio.sleep(0.1)
         return found[1]
 
@@ -114,19 +123,17 @@ class RealPanel(Panel):
 
     async def open_menu(self, *labels: str) -> tuple[Box, list[Line]]:
         """By a click on the icon, and by pointing at each of the labels: where the last menu stands, and its lines."""
-        found = self.seen()
-        assert found is not None, "no icon to click at"
+        self._mouse((0, HEIGHT - 2, 2, HEIGHT))  # an icon that it points at is lit
+        icon = await self._until_seen()
         before = self.picture()
-        self._mouse(found[1], "click", 1)
+        self._mouse(icon, "click", 1)
         box = await self._appears(before, BAR)
         lines = await self._words()
         for label in labels:
             before = self.picture()
             line = self._line(box, lines, label)
             self._mouse(line)
-            left = box[0]
             box = await self._appears(before, line[1] - 4, beside=box)
-            assert box[2] <= left + 8, "it opens beside the first, on its left"
             lines = next(one for one in lines if one.label.startswith(label)).below
         return box, lines
 

@@ -120,7 +120,9 @@ def test_a_conflict_is_decided_from_the_menu() -> None:
 
 def test_a_mass_change_that_waits_is_decided_from_the_menu() -> None:
     guard = {"folder": "/home/ana/Study", "what": "deleted-there", "count": 214, "message": ""}
-    menu = face_of(Seen(a_status(state="attention"), guards=(guard,))).menu
+    folder = a_folder(problems=[{"path": "", "code": "guard", "message": "214 deletions by others wait."}])
+    menu = face_of(Seen(a_status(state="attention", folders=[folder]), guards=(guard,))).menu
+    assert not any("in trouble" in line for line in lines(menu))
     waiting = at(menu, "214 deletions by others wait for you in Study")
     where = ("folder", "/home/ana/Study")
     assert at(waiting.items, "Go on").action == Ask("guard-decide", (where, ("apply", True)))
