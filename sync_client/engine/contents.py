@@ -25,8 +25,9 @@ from sync_client.engine.manifests import Manifests
 from sync_client.engine.reading import ReadFile, Unreadable
 from sync_client.engine.reading import Wanted as ToRead
 from sync_client.engine.room import Room, growth
+from sync_client.engine.row_columns import WORTH_COPYING
 from sync_client.engine.snapshots import Snapshot, drop_snapshot, take_snapshot
-from sync_client.engine.stored_trees import WORTH_COPYING, StoredTrees
+from sync_client.engine.stored_trees import StoredTrees
 from sync_client.engine.threads import in_thread
 from sync_client.engine.transfer import Fetched, Outgoing, Unsent, Wanted, fetch, upload
 from sync_client.engine.trees import Content, Fingerprint, Row, Side

@@ -5,7 +5,7 @@ May import: the standard library, msgspec, protocol, engine.sealing.
 
 One asyncio task owns the connection; every transaction is a plain block without a wait inside, so that two
 folders can never interleave in one.  `synchronous=FULL`: a batch number must not come back after a power cut.
-Rows of nodes are in `engine.stored_trees`.
+Rows of nodes are in `engine.row_store`.
 """
 
 from __future__ import annotations
@@ -175,7 +175,7 @@ class Followed:
 
 
 class RowsInMemory(Protocol):
-    """Rows of a folder that wait to be written (engine.stored_trees): a part of every transaction."""
+    """Rows of a folder that wait to be written (engine.row_store): a part of every transaction."""
 
     def begin(self) -> None:
         """What comes now may be undone."""

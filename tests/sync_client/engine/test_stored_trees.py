@@ -20,11 +20,12 @@ from msgspec.structs import replace
 from protocol.ids import Cursor, NodeId, ViewId
 from protocol.messages import Kind, Revision
 from protocol.names import name_key
-from sync_client.engine import stored_trees
+from sync_client.engine import row_store, stored_trees
 from sync_client.engine.database import StateDatabase
 from sync_client.engine.memory_trees import MemoryTrees
 from sync_client.engine.row_bytes import pack, unpack
-from sync_client.engine.stored_trees import WORTH_COPYING, StoredTrees
+from sync_client.engine.row_columns import WORTH_COPYING
+from sync_client.engine.stored_trees import StoredTrees
 from sync_client.engine.trees import (
     PARKED,
     Agreed,
@@ -110,11 +111,11 @@ class BothAgree(RuleBasedStateMachine):
         self, rows: int, folders: int, names: int, waiting: tuple[int, int]
     ) -> None:
         self.patch = pytest.MonkeyPatch()
-        self.patch.setattr(stored_trees, "CACHED_ROWS", rows)
+        self.patch.setattr(row_store, "CACHED_ROWS", rows)
         self.patch.setattr(stored_trees, "CACHED_FOLDERS", folders)
         self.patch.setattr(stored_trees, "LISTED_CHILDREN", names)
-        self.patch.setattr(stored_trees, "FEW_ROWS", waiting[0])
-        self.patch.setattr(stored_trees, "MANY_ROWS", waiting[1])
+        self.patch.setattr(row_store, "FEW_ROWS", waiting[0])
+        self.patch.setattr(row_store, "MANY_ROWS", waiting[1])
 
     def teardown(self) -> None:
         if hasattr(self, "patch"):
@@ -360,7 +361,7 @@ def a_new_file(number: int) -> Row:
 def test_more_new_files_than_are_kept_in_memory_cost_no_more_each(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stored_trees, "CACHED_ROWS", 2_000)
+    monkeypatch.setattr(row_store, "CACHED_ROWS", 2_000)
     with closing(StateDatabase(tmp_path / "state.db")) as state:
         trees = StoredTrees(state, 1, ROOT)
         seconds = []
