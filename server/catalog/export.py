@@ -43,7 +43,8 @@ _PEOPLE = (
     " LEFT JOIN users ON users.id = person_labels.user WHERE person_labels.space = ? AND person_labels.node IN"
 )
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # how a spreadsheet knows one
+_FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")  # how a spreadsheet knows one
+_CELLS = re.compile(r"([;\t\r\n]+)")  # where one of another language begins a new cell
 
 
 def table(session: Session, principal: Principal, view: ReadableView, query: Query) -> tuple[bytes, int]:
@@ -78,8 +79,14 @@ def table(session: Session, principal: Principal, view: ReadableView, query: Que
 
 
 def harmless(cell: str) -> str:
-    """A spreadsheet takes it for text.  A number stays one, a negative one too."""
-    return "'" + cell if cell.startswith(_FORMULA) and _NUMBER.fullmatch(cell) is None else cell
+    """A spreadsheet takes it for text, and each part where it may cut it.  A number stays one, a negative one too."""
+    parts = [_as_text(part) for part in _CELLS.split(cell)]
+    return "".join(parts) if parts[0] or len(parts) == 1 else "'" + "".join(parts)
+
+
+def _as_text(part: str) -> str:
+    plain = part.strip()
+    return "'" + part if plain.startswith(_FORMULA) and _NUMBER.fullmatch(plain) is None else part
 
 
 def _said(

@@ -12,13 +12,13 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from protocol.catalog import Labels, LabelsChanged, LabelShown, Said
-from protocol.errors import BadRequest, NotFound
+from protocol.errors import BadRequest, NotFound, Refused
 from protocol.ids import NodeId, UserId
-from protocol.limits import MAX_LABELLED_FILES
+from protocol.limits import MAX_LABELLED_FILES, MAX_LABELS_AT_ONCE, MAX_LABELS_OF_A_FILE
 from protocol.messages import Kind, Revision
 from server.access.ancestry import folders_above, is_live
 from server.access.rights import ReadableView
@@ -101,10 +101,13 @@ def set_label(
 ) -> Changed:
     """In place of what people said under this name before, of a file or of all files that lie in a folder now.
 
-    values: none says that no value is right.  Raises NotFound.  Raises BadRequest: a value that may not be, no file.
+    values: none says that no value is right.  Raises NotFound.  Raises BadRequest: a value that may not be, no file,
+    too many at once.  Raises Refused: a file has too many already.
     """
     given = kinds.checked(session, view.space, name, values) or [""]
-    changed = _taken_back(session, view, _files(session, view, node), name)
+    files = _files(session, view, node)
+    _check_room(session, view, files, name, len(given))
+    changed = _taken_back(session, view, files, name)
     rows = [(view.space, file, name, value, user.bytes, now_ms) for file in changed.files for value in given]
     insert_rows(session, PersonLabelRow, rows)
     entries.relabel(session, view.space, changed.files)
@@ -118,6 +121,28 @@ def remove_label(session: Session, view: ReadableView, node: NodeId, name: str) 
         raise NotFound(f"No person said anything of {name} there", hint="`mb-sync label list` shows what is.")
     entries.relabel(session, view.space, list(changed.before))
     return Changed(sorted(changed.before), changed.before)
+
+
+def _check_room(session: Session, view: ReadableView, files: Sequence[bytes], name: str, values: int) -> None:
+    """Raises BadRequest: so many values for so many files.  Raises Refused: one of them has too many labels."""
+    if len(files) * values > MAX_LABELS_AT_ONCE:
+        raise BadRequest(
+            f"{values} values for {len(files):,} files are more than {MAX_LABELS_AT_ONCE:,} labels at once",
+            hint="Label its folders one by one, or say fewer values.",
+        )
+    for group in in_groups(files):
+        others = (
+            (PersonLabelRow.space == view.space)
+            & PersonLabelRow.node.in_(group)
+            & (PersonLabelRow.name != name)
+        )
+        names = func.count(PersonLabelRow.name.distinct())
+        full = select(PersonLabelRow.node).where(others).group_by(PersonLabelRow.node)
+        if session.scalar(full.having(names >= MAX_LABELS_OF_A_FILE).limit(1)) is not None:
+            raise Refused(
+                f"People say something of a file under {MAX_LABELS_OF_A_FILE} names already",
+                hint="Take one back that is not needed.",
+            )
 
 
 def _taken_back(session: Session, view: ReadableView, files: Sequence[bytes], name: str) -> Changed:

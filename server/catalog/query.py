@@ -318,6 +318,8 @@ def _test(names: tuple[str, ...], text: str) -> Test:
             return _between(low, high, is_date=is_date)
         if is_date and (day := _date(plain)) is not None:
             return Between(*day)
+        if is_date and not any(name not in KINDS for name in names):
+            raise _wrong(f"{plain[:20]!r} is no date", hint="Write 2020, 2020-03 or 2020-03-31.")
     return Is(plain.casefold(), _as_number(plain))
 
 
@@ -343,6 +345,8 @@ def _date(text: str) -> tuple[float, float] | None:
     if found is None:
         return None
     year, month, day = found.groups()
+    if not ("01" <= (month or "01") <= "12" and "01" <= (day or "01") <= "31"):
+        return None
     return float(f"{year}{month or '00'}{day or '00'}"), float(f"{year}{month or '99'}{day or '99'}")
 
 

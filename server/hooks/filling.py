@@ -206,7 +206,8 @@ class Filling:
             return False
         step = _Step(session, cohort, self._clock())
         step.take_away(missing.too_much[:AT_ONCE], _fitting(session, view, cohort, step.entries_of(missing)))
-        wanted = [*missing.older, *missing.lacks][:AT_ONCE]
+        # what fits no more goes first and by itself: it must not wait for room
+        wanted = [] if missing.too_much else [*missing.older, *missing.lacks][:AT_ONCE]
         fitting = _fitting(session, view, cohort, {one.entry for one in wanted})
         for one in wanted:
             if fitting.get(one.source) == one.revision:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import math
+import time
+from contextlib import suppress
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -104,6 +108,15 @@ def test_it_does_not_fit(text: str) -> None:
         ("EchoTime=a..b", "is no range"),
         ("StudyDate=x..2020", "dates such as"),
         ("EchoTime=..", "is no range"),
+        ("EchoTime=nan..5", "is no range"),
+        ("EchoTime=..inf", "is no range"),
+        ("EchoTime=1e999..", "is no range"),
+        ("EchoTime=0x10..", "is no range"),
+        ("EchoTime=1_0..", "is no range"),
+        ("StudyDate=2020-13", "is no date"),
+        ("StudyDate=2020-00-01..", "is no range"),
+        ("StudyDate=2020-02-32", "is no date"),
+        ("StudyDate=yesterday", "is no date"),
         ("(region=knee", "a ) is missing"),
         ("region=knee)", "a ) too many"),
         ("or region=knee", "a condition is missing"),
@@ -131,6 +144,38 @@ def test_bounds() -> None:
     parse("a=" + "b" * (MAX_QUERY - 2))
     with pytest.raises(BadRequest, match="characters"):
         parse("a=" + "b" * (MAX_QUERY - 1))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "(a+)+$",
+        "region=(.*)*x",
+        "region=" + "a?" * 500 + "a" * 500,
+        "region=%' OR 1=1 --",
+        "region=" + ",".join(["a"] * 900),
+        '"' * 1_998,
+        '"a' * 900,
+        "region=" + "*" * 1_900,
+        "region=" + "." * 1_900,
+        "EchoTime=" + "9" * 1_900 + "..",
+        "not " * 9 + "region=" + "\U0010ffff" * 1_000,
+        "\x00 \ud800 region=\x00",
+    ],
+)
+def test_what_looks_like_another_language_costs_nothing(text: str) -> None:
+    began = time.process_time()
+    with suppress(BadRequest):
+        satisfies(KNEE, parse(text))
+    assert (
+        time.process_time() - began < 2.0
+    )  # a fraction of a millisecond, on a machine that does nothing else
+
+
+def test_numbers_at_the_edge_fit_as_they_should() -> None:
+    assert satisfies({"EchoTime": (1.7e308,)}, parse("EchoTime=1e308.."))
+    assert not satisfies({"EchoTime": (math.nan,)}, parse("EchoTime=..1e308"))
+    assert not satisfies(KNEE, parse("EchoTime=80..20"))
 
 
 def test_who_sees_labels_alone_asks_for_labels_alone() -> None:

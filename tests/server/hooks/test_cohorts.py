@@ -14,6 +14,9 @@ import pytest
 from protocol.catalog import Cohort, Cohorts, NewCohort
 from protocol.errors import AccessDenied, BadRequest, Refused
 from protocol.messages import Delete, Kind, Part, Revision, WantedContent
+from protocol.names import refusal
+from server.access.users import set_quota
+from server.hooks import filling
 from server.hooks.filling import Filling
 from server.hooks.withdrawing import withdraw
 from tests.server.hooks.test_intake import a_slice, put
@@ -233,3 +236,92 @@ async def test_many_files_come_in_steps_and_each_once(server: ServiceUnderTest) 
     assert sorted(data for path, data in found.items() if path != "cohort.json") == sorted(
         b"%d" % number for number in range(130)
     )
+
+
+async def test_without_room_what_fits_no_more_still_goes(server: ServiceUnderTest) -> None:
+    ada = Person(await server.sign_in("ada"))
+    [first] = await a_series(server, ada, "P1", 1, files=1)
+    await say(ada, first, "region", "knee")
+    await make(ada, "Cohorts", "Knees")
+    await fill(server)
+    [second] = await a_series(server, ada, "P2", 1, files=1)
+    await say(ada, second, "region", "knee")
+    quota_of(server, 1)
+    await fill(server)
+    [one] = await listed(ada)
+    assert (one.files, one.state) == (1, "full")
+    await say(ada, first, "region", "hip")
+    await fill(server)
+    assert (await inside(ada)).keys() == {"cohort.json"}
+    quota_of(server, None)
+    await fill(server)
+    assert {path.partition("/")[0] for path in await inside(ada)} == {"cohort.json", "P2"}
+    assert [(one.files, one.state) for one in await listed(ada)] == [(1, "open")]
+
+
+def quota_of(server: ServiceUnderTest, size: int | None) -> None:
+    with server.service.database.writing() as session:
+        set_quota(session, "ada", size)
+
+
+async def test_a_cohort_holds_so_many_files_and_says_so(
+    server: ServiceUnderTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(filling, "MAX_COHORT_FILES", 3)
+    ada = Person(await server.sign_in("ada"))
+    nodes = await a_series(server, ada, "P1", 1, files=4)
+    for node in nodes:
+        await say(ada, node, "region", "knee")
+    await make(ada, "Cohorts", "Knees")
+    await fill(server)
+    assert [(one.files, one.state) for one in await listed(ada)] == [(3, "full")]
+    await delete(ada, nodes[0])
+    await fill(server)
+    assert [(one.files, one.state) for one in await listed(ada)] == [(3, "open")]
+
+
+async def test_names_of_patients_lead_nowhere_else(server: ServiceUnderTest) -> None:
+    """Where nothing was de-identified they are any text."""
+    ada = Person(await server.sign_in("ada"))
+    patients = [
+        "../../etc",
+        "/a/b",
+        "CON",
+        "..",
+        "x" * 64,
+        "\u202eevil",
+        "P\u00e4r\u0000",
+        "Cohorts",
+        ". .",
+        "a" * 3,
+    ]
+    for number, patient in enumerate(patients):
+        node = await ada.file(f"{number}.dcm", b"%d" % number)
+        a_block_read(server, node, PatientID=patient, SeriesInstanceUID=f"1.{number}")
+        await say(ada, node, "region", "knee")
+    made = await make(ada, "Cohorts", "Knees", query="region=knee")
+    await make(ada, "Cohorts", "Knees", "Again", query="region=knee or region=*")  # one in another
+    await fill(server)
+    found = await inside(ada)
+    mine = {path: data for path, data in found.items() if not path.startswith("Again/")}
+    assert sorted(data for path, data in mine.items() if path != "cohort.json") == sorted(
+        b"%d" % number for number in range(len(patients))
+    )
+    assert len([path for path in found if path.startswith("Again/") and path.endswith(".dcm")]) == len(
+        patients
+    )
+    for path in mine:
+        assert all(refusal(part) is None for part in path.split("/")), path
+        assert len(path.split("/")) <= 4
+    assert [one.files for one in await listed(ada)] == [len(patients)] * 2
+    assert made.state == "open"
+
+
+async def test_what_is_no_folder_is_refused_and_changes_nothing(server: ServiceUnderTest) -> None:
+    ada = Person(await server.sign_in("ada"))
+    for path in ([""], ["..", "x"], ["a/b"], ["CON\n"], ["x" * 256], ["x"] * 121, [".mb-sync"], []):
+        with pytest.raises(BadRequest):
+            await make(ada, *path)
+    assert await listed(ada) == []
+    await ada.follow()
+    assert [state.name for state in ada.known.values() if state.parent == ada.caller.view.root] == []  # type: ignore[union-attr] # she looks at one

@@ -14,6 +14,7 @@ from protocol.ids import NodeId
 from protocol.limits import MAX_LABEL_KINDS, MAX_LABEL_NAME, MAX_LABEL_VALUE, MAX_LABEL_VALUES
 from protocol.messages import Revision
 from protocol.resources import Activity
+from server.catalog import people
 from server.catalog.labels import Label, Source, Version, set_labels
 from server.database.session import insert_rows
 from server.database.tables import AuditRow, LabelKindRow
@@ -200,6 +201,28 @@ async def test_labels_up_to_their_bounds(server: ServiceUnderTest) -> None:
     await ada.caller.ask("PUT", f"{kinds}/last", answer=LabelKinds, body=SetLabelKind(max_length=5))
     with pytest.raises(Refused):
         await ada.caller.ask("PUT", f"{kinds}/one-more", answer=LabelKinds, body=SetLabelKind())
+
+
+async def test_a_file_has_so_many_labels_and_a_request_so_many(
+    server: ServiceUnderTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(people, "MAX_LABELS_OF_A_FILE", 3)
+    monkeypatch.setattr(people, "MAX_LABELS_AT_ONCE", 4)
+    ada = Person(await server.sign_in("ada"))
+    folder = await ada.folder("Study")
+    node, other = await ada.file("a.dcm", b"one", folder), await ada.file("b.dcm", b"two", folder)
+    for name in ("one", "two", "three"):
+        await say(ada, node, name, "x", "y", "z", "w")
+    await say(ada, node, "three", "again")
+    for at in (node, folder):
+        with pytest.raises(Refused, match="3 names already"):
+            await say(ada, at, "four", "x")
+    await say(ada, other, "four", "x")
+    await take_back(ada, node, "one")
+    await say(ada, folder, "four", "x", "y")
+    with pytest.raises(BadRequest, match="3 values for 2 files"):
+        await say(ada, folder, "four", "x", "y", "z")
+    assert set(await told(ada, node)) == {"two", "three", "four"}
 
 
 async def test_the_log_names_the_label_and_never_its_value(server: ServiceUnderTest) -> None:

@@ -17,6 +17,7 @@ from protocol.catalog import CountedValue, Counts, Found
 from protocol.errors import AccessDenied, BadRequest
 from protocol.ids import NodeId, SpaceId
 from protocol.messages import Delete, Restore, Revision
+from server.catalog import export
 from server.catalog.entries import describe, relabel
 from server.catalog.export import harmless
 from server.catalog.labels import Label
@@ -324,7 +325,7 @@ async def test_a_table_says_where_it_came_from_and_holds_no_formula(server: Serv
     assert line["path"] == "/=Study/P1-1/0.dcm"
     assert line["SeriesDescription"] == "'=cmd|' /C calc'!A0"
     assert line["EchoTime"] == "-3.5"
-    assert (line["label remark"], line["label remark by"]) == ("'+49 30; @home", "user:ada")
+    assert (line["label remark"], line["label remark by"]) == ("'+49 30;' @home", "user:ada")
     assert (line["label region"], line["label region by"]) == ("knee", "classify 2 body-part")
     assert line["made_by"] == ""
     assert line["version"] == "1.1"
@@ -334,10 +335,67 @@ async def test_a_table_says_where_it_came_from_and_holds_no_formula(server: Serv
 
 
 @pytest.mark.parametrize(
-    "cell", ["=1+1", "+1+1", "-1+1", "@a", "\tx", "\rx", "-", "=", "+a", "-nan", "+inf", "-1_0"]
+    "cell",
+    [
+        "=1+1",
+        "+1+1",
+        "-1+1",
+        "@a",
+        "\tx",
+        "\rx",
+        "-",
+        "=",
+        "+a",
+        "-nan",
+        "+inf",
+        "-1_0",
+        " =1",
+        "\n=1",
+        ";=1",
+        "\uff1d1",
+    ],
 )
 def test_what_a_spreadsheet_would_run_is_text(cell: str) -> None:
-    assert harmless(cell) == "'" + cell
+    assert harmless(cell) in ("'" + cell, "'" + cell[0] + "'" + cell[1:])
+
+
+@pytest.mark.parametrize(
+    ("cell", "text"),
+    [
+        ("knee; =cmd|' /C calc'!A0", "knee;' =cmd|' /C calc'!A0"),
+        ("one\n@two\r\n+three", "one\n'@two\r\n'+three"),
+        ("-3.5; -4; +1e3", "-3.5; -4; +1e3"),
+        ("t1, +C", "t1, +C"),
+    ],
+)
+def test_also_where_a_spreadsheet_of_another_language_cuts_a_cell(cell: str, text: str) -> None:
+    assert harmless(cell) == text
+
+
+async def test_bytes_that_are_no_text_are_no_trouble(server: ServiceUnderTest) -> None:
+    ada = Person(await server.sign_in("ada"))
+    for q in ("%ED%A0%80", "region=%00", "%FF%FE", "region=%F4%8F%BF%BF*", "a=%E2%80%AE", "%25"):
+        for what in ("search", "counts", "search.csv"):
+            assert (await ada.caller.raw("GET", f"{ada.caller.at}/{what}?q={q}"))[0] in (200, 400)
+
+
+async def test_a_table_holds_any_text_and_has_an_end(
+    server: ServiceUnderTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada = Person(await server.sign_in("ada"))
+    odd = 'a "b", \u202e\u00e4\U0001f9b4\u3000;\n=1'
+    nodes = await a_series(server, ada, "P1", 1, SeriesDescription=odd, StudyDescription="x" * 5_000)
+    await say(ada, nodes[0], "remark", "\U0001f9b4 M\u00fcller; =1+1")
+    _, body, _ = await ada.caller.raw("GET", f"{ada.caller.at}/search.csv")
+    first, second = csv.DictReader(io.StringIO(body.decode(), newline=""))
+    assert first["SeriesDescription"] == odd.replace("=1", "'=1")
+    assert {first["label remark"], second["label remark"]} == {"\U0001f9b4 M\u00fcller;' =1+1", ""}
+    assert len(first["StudyDescription"]) == 5_000
+    monkeypatch.setattr(export, "MAX_EXPORTED", 2)
+    assert (await ada.caller.raw("GET", f"{ada.caller.at}/search.csv"))[0] == 200
+    monkeypatch.setattr(export, "MAX_EXPORTED", 1)
+    status, body, _ = await ada.caller.raw("GET", f"{ada.caller.at}/search.csv")
+    assert (status, b"More than 1 files fit" in body) == (409, True)
 
 
 @pytest.mark.parametrize("cell", ["", "a=b", "-1", "+2.5", "-1e3", "1-2"])
