@@ -7,6 +7,7 @@ token_keeping.
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -109,6 +110,8 @@ def login(
         home.make()
         kept = Kept.GIVEN
         save_account(home, account, kept=kept, token_file=str(token_file.expanduser().absolute()))
+        if os.name == "posix" and token_file.expanduser().stat().st_mode & 0o077:
+            notice(f"Others on this computer may use {token_file}: `chmod 600` keeps the token to you.")
     else:
         assert user is not None
         password = _password(user, from_stdin=password_stdin)

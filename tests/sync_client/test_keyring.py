@@ -139,7 +139,14 @@ def test_a_batch_job_signs_in_with_a_token_out_of_a_file(server: RunningServer, 
     secret = tmp_path / "secret"
     secret.write_text((tmp_path / "first" / "token").read_text())
     job = MbSync(tmp_path / "scratch" / "home")
-    told = json.loads(job.done("login", server.url, "--token-file", secret, "--json"))
+    secret.chmod(0o640)
+    assert (
+        f"Others on this computer may use {secret}" in job("login", server.url, "--token-file", secret).stderr
+    )
+    secret.chmod(0o600)
+    ran = job("login", server.url, "--token-file", secret, "--json")
+    assert (ran.returncode, ran.stderr) == (0, "")
+    told = json.loads(ran.stdout)
     assert (told["user"], told["device_name"], told["token"]) == ("ana", "cluster", "given")
     assert list((tmp_path / "scratch" / "home").glob("token")) == []
     job.done("add", "/Home/job", tmp_path / "data", "--create")
