@@ -477,10 +477,29 @@ class FolderSync:
             if not self._queue or self._queue[0][0] > end:
                 break
             after, node = self._queue.popleft()
-            if not self.troubles.is_put_off(node, now=now):
+            if not self.troubles.is_put_off(node, now=now) and not self._has_no_folder(node, now=now):
                 taken.append((after, node))
                 size += _bytes_to_move(self.trees.row(node))
         return taken
+
+    def _has_no_folder(self, node: NodeId, *, now: float) -> bool:
+        """The folder it belongs in cannot be made on this disk for now: its next try is not before that one's."""
+        if not self.troubles:
+            return False
+        row = self.trees.row(node)
+        if row is None or row.remote is None:
+            return False
+        place = row.remote.place
+        if row.local is not None and row.local.place.parent == place.parent:
+            return False
+        for _ in range(DEEPEST):
+            above = self.trees.row(place.parent)
+            if above is None or above.remote is None or above.local is not None:
+                return False
+            if self.troubles.backs_off(above.node, now=now):
+                return True
+            place = above.remote.place
+        return False
 
     def _fill_queue(self, after: int) -> None:
         self._queue.extend(self.trees.dirty_slice(after, QUEUED_NODES))

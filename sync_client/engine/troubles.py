@@ -126,8 +126,10 @@ class Troubles:
         ]
 
     def is_put_off(self, node: NodeId, *, now: float) -> bool:
-        if self._held and node in self._held:
-            return True
+        return (bool(self._held) and node in self._held) or self.backs_off(node, now=now)
+
+    def backs_off(self, node: NodeId, *, now: float) -> bool:
+        """Not of what a person has to decide."""
         trouble = self._by_node.get(node) if self._by_node else None
         return trouble is not None and trouble.due_at > now
 

@@ -89,7 +89,7 @@ class Choosing:
         excluded = {
             one["node"]: one
             for one in await asyncio.to_thread(ask, self._home.path, "exclude")
-            if one["folder"] == local
+            if one["folder"] == local and not one["grown"]  # of which some is here
         }
         parent = UUID(text_of(asked, "node")) if inside else None
         here = await asyncio.to_thread(sizes_here, self._home, local, parent)

@@ -131,3 +131,34 @@ def test_what_cannot_be_put_in_its_place_is_named_and_the_rest_arrives(
         (study / "series").chmod(0o755)
         until(lambda: ana.json("status")["state"] == "synced", "it goes on by itself", 15)
     assert (study / "series" / "new.dcm").read_bytes() == b"new"
+
+
+def test_what_lies_in_a_folder_that_cannot_be_made_waits_with_it(
+    server: RunningServer, ana: MbSync, tmp_path: Path
+) -> None:
+    study, other = tmp_path / "study", tmp_path / "other"
+    elsewhere = MbSync(tmp_path / "home elsewhere")
+    elsewhere.login(server.url, "ana", PASSWORD, device_name="elsewhere")
+    ana.done("add", "/Home/unmade", study, "--create")
+    elsewhere.done("add", "/Home/unmade", other)
+    (study / "series").mkdir()
+    (study / "moves.dcm").write_bytes(b"moves")
+    ana.done("once")
+    elsewhere.done("once")
+    (study / "series").chmod(0o555)
+    (other / "series" / "day" / "deep").mkdir(parents=True)
+    for number in range(5):
+        (other / "series" / "day" / "deep" / f"{number}.dcm").write_bytes(b"%d" % number)
+    (other / "moves.dcm").rename(other / "series" / "day" / "moved.dcm")
+    (other / "beside.dcm").write_bytes(b"beside")
+    elsewhere.done("once")
+    with ana.running():
+        assert ana("wait", "--timeout", "60").returncode == 3, "it comes to rest"
+        assert (study / "beside.dcm").read_bytes() == b"beside"
+        [folder] = ana.json("status")["folders"]
+        assert "series/day" in {one["path"] for one in folder["problems"]}
+        assert all(one["tries"] < 10 for one in folder["problems"]), folder["problems"]
+        (study / "series").chmod(0o755)
+        until(lambda: ana.json("status")["state"] == "synced", "it goes on by itself", 30)
+    assert (study / "series" / "day" / "deep" / "4.dcm").read_bytes() == b"4"
+    assert (study / "series" / "day" / "moved.dcm").read_bytes() == b"moves"
