@@ -103,7 +103,7 @@ PLANTED: dict[str, Bug] = {
         ],
     ),
     "a .swap is cleaned away": Bug(
-        Faults(actions=40, edits_between_calls=0.15, crashes_between_calls=0.05),
+        Faults(actions=40, raced_swaps=0.3),
         [(engine_round, "discard_leftovers", _clean_everything)],
     ),
 }

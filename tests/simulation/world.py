@@ -47,6 +47,7 @@ class Faults:
     exchanges: bool = True
     edits_between_calls: float = 0.0
     crashes_between_calls: float = 0.0
+    raced_swaps: float = 0.0  # an edit just before an exchange, and a crash before it is looked at
     power: float = 0.0  # how many of the crashes are power cuts
     slow_jobs: float = 0.0
     deaf: float = 0.0
@@ -90,7 +91,10 @@ class World:
         self.chance_of_clocks = random.Random(f"clocks {seed}")  # its own: old seeds keep their histories
         self.clocks_are_wrong = self.chance_of_clocks.random() < 0.4
         self.loop = VirtualLoop(self.chance)
+        self.chance_of_races = random.Random(f"races {seed}")  # its own, too
         self.faults = faults or Faults.of(self.chance)
+        if faults is None and not self.faults.alone and self.chance_of_races.random() < 0.3:
+            self.faults.raced_swaps = self.chance_of_races.uniform(0, 0.3)
         self.system = faked_os.System()
         self.network = Network(self.chance, self.tell)
         self.server = ServerMachine(base, template, self.network, self.tell)
@@ -109,6 +113,7 @@ class World:
         names = NO_TWINS if self.faults.alone else NAMES
         self.people = [Person(one.name, one.disk, self.memory, self.tell, names) for one in self.computers]
         self._dead: list[Computer] = []
+        self._raced: set[str] = set()  # computers that end before their next call
         self._peace = False
         self._interruptions = 0
         for one, person in zip(self.computers, self.people, strict=True):
@@ -128,7 +133,17 @@ class World:
             self.tell(f"{computer.name} {call} {name if len(name) < 40 else name[:12] + '…' + name[-6:]}")
             if self._peace:
                 return
+            if computer.name in self._raced:
+                self._raced.remove(computer.name)
+                self._kill(computer)
+                return
             chance, faults = self.chance, self.faults
+            races = writes and call == "exchange" and self._interruptions < MOST_INTERRUPTIONS
+            if races and self.chance_of_races.random() < faults.raced_swaps:
+                self._interruptions += 1
+                person.edit_named(name)
+                self._raced.add(computer.name)
+                return
             likely = 3 if call in NAMED_CALLS else 1
             # where names cannot be exchanged, two windows are left (docs/durability.md)
             may_edit = writes and (faults.exchanges or call not in ("rename", "unlink"))
