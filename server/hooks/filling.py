@@ -1,6 +1,6 @@
 """Folders of cohorts, kept as their queries say.
 
-Owns: what a folder lacks and has too much of, the names in it, one step of the way there in one transaction.
+Owns: when a cohort is looked at and by whose right, its passes, the file that tells its definition.
 May import: the standard library, sqlalchemy, protocol, server.access, server.catalog, server.chunks, server.database,
 server.hooks, server.spaces.
 
@@ -18,97 +18,53 @@ import asyncio
 import hashlib
 import json
 import logging
-import re
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import PurePosixPath
-from uuid import UUID, uuid4
+from uuid import UUID
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from protocol.errors import AccessDenied, MedicalBlocksError, NotFound, Refused, Unavailable
+from protocol.errors import AccessDenied, MedicalBlocksError, NotFound
 from protocol.frames import Frame, frame_of
-from protocol.ids import ChunkId, NodeId, SpaceId, UserId, ViewId
-from protocol.limits import MAX_COHORT_FILES
+from protocol.ids import ChunkId, SpaceId, ViewId
 from protocol.messages import (
     AnyOp,
-    Commit,
     Committed,
     Content,
-    Delete,
     Kind,
     Make,
     Manifest,
-    Put,
-    Revision,
-    Status,
 )
-from protocol.names import name_key, refusal
+from protocol.names import name_key
 from server.access.cursors import Cursors
 from server.access.devices import COHORTS
 from server.access.new_spaces import fresh_id
-from server.access.rights import Action, Principal, ReadableView, Role, rights_of
+from server.access.rights import Action, Principal, ReadableView, rights_of
 from server.access.views import readable_view
-from server.catalog import carrying, cohorts
+from server.catalog import cohorts
 from server.catalog.cohorts import Definition
 from server.catalog.entries import changes_in
-from server.catalog.query import Query, parse, satisfies
-from server.catalog.searching import matching
-from server.catalog.visible import SeenFile, seen_files
 from server.chunks.store import ChunkStore
-from server.database.session import AnyRow, Database, insert_rows, rows_of_sql
+from server.database.session import Database, rows_of_sql
 from server.database.tables import (
-    BatchRow,
-    CohortLinkRow,
     CohortRow,
-    ProvenanceRow,
     SpaceRow,
     UserRow,
     ViewRow,
 )
-from server.spaces.commit import commit
-from server.spaces.rows import load_with_ancestors, versions_named
-from server.spaces.staging import StagedNode
+from server.hooks.fitting import Difference, difference, fitting_now
+from server.hooks.linking import AT_ONCE, CHILD, Step, committed
+from server.spaces.rows import load_with_ancestors
 
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 0.25
 GENTLE = 4  # so many times as long as a pass took nothing is done
-AT_ONCE = 100  # files of one transaction
 DEFINITION = "cohort.json"
-_BLOCK, _BLOCK_VERSION = "cohort", "1"  # as provenance names it
-_FOLDER = Content(kind=Kind.FOLDER)
-_CHILD = "SELECT id, kind FROM nodes WHERE space = ? AND parent = ? AND name_key = ?"
-_UNFIT = re.compile(r"[^\w.-]+")
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """A file that fits, and the folders and name under which it is linked."""
-
-    source: bytes
-    entry: int
-    revision: Revision
-    place: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """What a folder lacks, has in an older version, and has too much of (the links' rows)."""
-
-    lacks: Sequence[Wanted]
-    older: Sequence[Wanted]
-    too_much: Sequence[bytes]
-    is_full: bool = False
-
-    @property
-    def is_empty(self) -> bool:
-        return not (self.lacks or self.older or self.too_much)
 
 
 class Filling:
@@ -191,7 +147,7 @@ class Filling:
     def _told(self, session: Session, *, cohort: Definition, manifest: Manifest) -> None:
         if _is_told(session, cohort=cohort):
             return
-        if not rows_of_sql(session, _CHILD, cohort.space, cohort.folder.bytes, name_key(DEFINITION)):
+        if not rows_of_sql(session, CHILD, cohort.space, cohort.folder.bytes, name_key(DEFINITION)):
             content = Content(kind=Kind.FILE, manifest=manifest, mtime_ns=self._clock() * 1_000_000)
             make = Make(node=fresh_id(self._clock()), parent=cohort.folder, name=DEFINITION, content=content)
             self._commit(session, cohort.space, [make])
@@ -204,11 +160,13 @@ class Filling:
         view = _view_of(session, cohort)
         if view is None or session.get(CohortRow, cohort.id.bytes) is None:
             return False
-        step = _Step(session, cohort, self._clock())
-        step.take_away(missing.too_much[:AT_ONCE], _fitting(session, view, cohort, step.entries_of(missing)))
+        step = Step(session, cohort, self._clock())
+        step.take_away(
+            missing.too_much[:AT_ONCE], fitting_now(session, view, cohort, step.entries_of(missing))
+        )
         # what fits no more goes first and by itself: it must not wait for room
         wanted = [] if missing.too_much else [*missing.older, *missing.lacks][:AT_ONCE]
-        fitting = _fitting(session, view, cohort, {one.entry for one in wanted})
+        fitting = fitting_now(session, view, cohort, {one.entry for one in wanted})
         for one in wanted:
             if fitting.get(one.source) == one.revision:
                 step.bring(one)
@@ -219,7 +177,7 @@ class Filling:
         return True
 
     def _commit(self, session: Session, space: SpaceId, ops: Sequence[AnyOp]) -> Committed:
-        return _committed(
+        return committed(
             session,
             self._store,
             self._cursors,
@@ -228,295 +186,6 @@ class Filling:
             now_ms=self._clock(),
             default_quota=self._default_quota,
         )
-
-
-def _committed(
-    session: Session,
-    store: ChunkStore,
-    cursors: Cursors,
-    space: SpaceId,
-    ops: Sequence[AnyOp],
-    *,
-    now_ms: int,
-    default_quota: int | None,
-) -> Committed:
-    """As the device of the cohorts, in the caller's transaction.  Raises Unavailable: not all of it could be done."""
-    last = session.scalar(select(func.max(BatchRow.number)).where(BatchRow.device == COHORTS.bytes)) or 0
-    batch = Commit(operation=uuid4(), number=last + 1, ops=list(ops))
-    view = _whole(session, space)
-    answer = commit(session, store, cursors, _WHO, view, batch, now_ms=now_ms, default_quota=default_quota)
-    assert isinstance(answer, Committed), "a batch without revisions of another epoch meets no reset"
-    for result in answer.results:
-        if result.status is not Status.DONE:
-            raise Unavailable(
-                f"A cohort could not be filled ({result.status.value})", hint="It is tried again."
-            )
-    return answer
-
-
-def make_folder(
-    session: Session,
-    store: ChunkStore,
-    cursors: Cursors,
-    view: ReadableView,
-    path: Sequence[str],
-    *,
-    now_ms: int,
-    default_quota: int | None,
-) -> NodeId:
-    """The last of these folders, which is new; those above it are made where they are missing.
-
-    Raises Refused: it is there already, or a file stands in the way.
-    """
-    ops: list[AnyOp] = []
-    at: UUID = view.root
-    is_new = False
-    for depth, name in enumerate(path):
-        rows = [] if is_new else rows_of_sql(session, _CHILD, view.space, at.bytes, name_key(name))
-        if rows and (depth == len(path) - 1 or rows[0].kind != Kind.FOLDER.value):
-            raise Refused(f"There is a {name} already", hint="Choose another name for the cohort.")
-        if rows:
-            at = UUID(bytes=rows[0].id)
-            continue
-        is_new, made = True, fresh_id(now_ms)
-        ops.append(Make(node=made, parent=at, name=name, content=_FOLDER))
-        at = made
-    _committed(session, store, cursors, view.space, ops, now_ms=now_ms, default_quota=default_quota)
-    return NodeId(at)
-
-
-@dataclass
-class _Step:
-    """The operations of one transaction, and what is to be noted of them."""
-
-    session: Session
-    cohort: Definition
-    now_ms: int
-    ops: list[AnyOp] = field(default_factory=list)
-    _brought: list[tuple[int, Wanted]] = field(default_factory=list)  # by the number of the operation
-    _made: dict[tuple[UUID, str], tuple[UUID, str]] = field(default_factory=dict)
-    _dropped: list[bytes] = field(default_factory=list)
-
-    def entries_of(self, missing: Difference) -> set[int]:
-        """Of the files whose links are too much."""
-        rows = [
-            rows_of_sql(
-                self.session,
-                "SELECT entry FROM catalog_files WHERE space = ? AND node = ?",
-                self.cohort.space,
-                source,
-            )
-            for source in missing.too_much[:AT_ONCE]
-        ]
-        return {row.entry for found in rows for row in found}
-
-    def take_away(self, sources: Sequence[bytes], fitting: Mapping[bytes, Revision]) -> None:
-        """Links of what fits no more; one that a person changed stays, as theirs."""
-        links = self._links(sources)
-        nodes = self._nodes(link.node for link in links.values())
-        for source, link in links.items():
-            if source in fitting:
-                continue
-            node = nodes.get(link.node)
-            if node is not None and _is_ours(node, link, nodes, self.cohort):
-                self.ops.append(
-                    Delete(node=UUID(bytes=node.id), place_revision=node.place, content_revision=node.content)
-                )
-            self._dropped.append(source)
-
-    def bring(self, one: Wanted) -> None:
-        """A link, or a new version of the one that there is."""
-        content = versions_named(
-            self.session, self.cohort.space, [(one.source, one.revision.epoch, one.revision.number)]
-        )
-        [found] = content.values()
-        link = self._links([one.source]).get(one.source)
-        if link is None:
-            *folders, name = one.place
-            parent: UUID = self.cohort.folder
-            for folder in folders:
-                parent = self._folder(parent, folder)
-            made = fresh_id(self.now_ms)
-            name = self._free(parent, name)
-            self._made[parent, name_key(name)] = made, Kind.FILE.value
-            self._brought.append((len(self.ops), one))
-            self.ops.append(Make(node=made, parent=parent, name=name, content=found.content))
-            return
-        nodes = self._nodes([link.node])
-        node = nodes.get(link.node)
-        if node is None or not _is_ours(node, link, nodes, self.cohort):
-            link.is_ours = False  # deleted, edited or moved out by a person
-            link.source_epoch, link.source_number = one.revision.epoch, one.revision.number
-            return
-        self._brought.append((len(self.ops), one))
-        self.ops.append(Put(node=UUID(bytes=node.id), content_revision=node.content, content=found.content))
-
-    def finish(self, answer: Committed | None) -> None:
-        """Write down what was done, in the same transaction."""
-        cohort = self.cohort
-        for source in self._dropped:
-            mine = (CohortLinkRow.cohort == cohort.id.bytes) & (CohortLinkRow.source == source)
-            self.session.execute(delete(CohortLinkRow).where(mine))
-        digest = hashlib.sha256(cohort.query.encode()).digest()
-        lineage = []
-        for number, one in self._brought:
-            assert answer is not None, "what was brought was committed"
-            op, made = self.ops[number], answer.results[number].content_revision
-            assert made is not None, "a file has a content"
-            assert isinstance(op, Make | Put), "see bring"
-            self.session.merge(
-                CohortLinkRow(
-                    cohort=cohort.id.bytes,
-                    source=one.source,
-                    space=cohort.space,
-                    node=op.node.bytes,
-                    epoch=made.epoch,
-                    number=made.number,
-                    source_epoch=one.revision.epoch,
-                    source_number=one.revision.number,
-                    is_ours=True,
-                )
-            )
-            lineage.append(
-                (
-                    *(cohort.space, op.node.bytes, made.epoch, made.number, cohort.id.bytes),
-                    *(cohort.space, one.source, one.revision.epoch, one.revision.number),
-                    *(_BLOCK, _BLOCK_VERSION, digest, self.now_ms),
-                )
-            )
-        insert_rows(self.session, ProvenanceRow, lineage, renew=True)
-        self.session.flush()
-        carrying.bring_along(self.session, [row[:4] for row in lineage])
-
-    def _links(self, sources: Sequence[bytes]) -> dict[bytes, CohortLinkRow]:
-        query = select(CohortLinkRow).where(
-            CohortLinkRow.cohort == self.cohort.id.bytes, CohortLinkRow.source.in_(sources)
-        )
-        return {row.source: row for row in self.session.scalars(query)}
-
-    def _nodes(self, nodes: Iterator[bytes] | Sequence[bytes]) -> dict[bytes, StagedNode]:
-        return load_with_ancestors(self.session, self.cohort.space, nodes)
-
-    def _folder(self, parent: UUID, name: str) -> UUID:
-        """The folder of this name, made if there is none; beside a file of that name it gets a number."""
-        while (there := self._at(parent, name)) is not None:
-            node, kind = there
-            if kind == Kind.FOLDER.value:
-                return node
-            name = f"{name}-2"
-        node = fresh_id(self.now_ms)
-        self.ops.append(Make(node=node, parent=parent, name=name, content=_FOLDER))
-        self._made[parent, name_key(name)] = node, Kind.FOLDER.value
-        return node
-
-    def _free(self, parent: UUID, name: str) -> str:
-        path, count, wanted = PurePosixPath(name), 1, name
-        while self._at(parent, wanted) is not None:
-            count += 1
-            wanted = f"{path.stem}-{count}{path.suffix}"
-        return wanted
-
-    def _at(self, parent: UUID, name: str) -> tuple[UUID, str] | None:
-        made = self._made.get((parent, name_key(name)))
-        if made is not None:
-            return made
-        rows = rows_of_sql(self.session, _CHILD, self.cohort.space, parent.bytes, name_key(name))
-        return (UUID(bytes=rows[0].id), rows[0].kind) if rows else None
-
-
-# ---- what is, and what should be ---------------------------------------------------------------------------
-
-
-def difference(session: Session, *, cohort: Definition, view: ReadableView) -> Difference:
-    """Between what fits now and what is linked."""
-    own = _path_of(session, cohort)
-    wanted: dict[bytes, Wanted] = {}
-    is_full = False
-    for entry, files in matching(session, view, parse(cohort.query), may_read=True):
-        for file in files:
-            if file.path[: len(own)] == own:
-                continue  # what people put into the folder itself
-            if len(wanted) == MAX_COHORT_FILES:
-                is_full = True
-                break
-            wanted[file.node] = Wanted(file.node, entry.id, file.revision, _place(entry, file))
-        if is_full:
-            break
-    links = {
-        row.source: Revision(row.source_epoch, row.source_number)
-        for row in session.scalars(select(CohortLinkRow).where(CohortLinkRow.cohort == cohort.id.bytes))
-    }
-    return Difference(
-        lacks=[one for source, one in wanted.items() if source not in links],
-        older=[one for source, one in wanted.items() if source in links and links[source] != one.revision],
-        too_much=[source for source in links if source not in wanted],
-        is_full=is_full,
-    )
-
-
-def _fitting(
-    session: Session, view: ReadableView, cohort: Definition, entries: set[int]
-) -> dict[bytes, Revision]:
-    """The files of these entries that fit in this very transaction."""
-    query: Query = parse(cohort.query)
-    own = _path_of(session, cohort)
-    seen = seen_files(session, view, entries, with_contents=True)
-    return {
-        file.node: file.revision
-        for files in seen.values()
-        for file in files
-        if file.path[: len(own)] != own and satisfies(file.facts, query)
-    }
-
-
-def _is_ours(
-    node: StagedNode, link: CohortLinkRow, nodes: Mapping[bytes, StagedNode], cohort: Definition
-) -> bool:
-    """It is live, lies in the cohort's folder, and holds what was put into it."""
-    if (node.content.epoch, node.content.number) != (link.epoch, link.number):
-        return False
-    at: StagedNode | None = node
-    is_inside = False
-    while at is not None:
-        if at.is_deleted:
-            return False
-        is_inside = is_inside or at.id == cohort.folder.bytes
-        at = nodes.get(at.parent)
-    return is_inside
-
-
-def _place(entry: AnyRow, file: SeenFile) -> tuple[str, ...]:
-    """patient/study/series/file, where the file says them."""
-    if not file.is_current:
-        return ("others", file.path[-1])
-    if not entry.series:
-        return (_fit(entry.patient) or "others", file.path[-1])
-    number = file.attributes.get("SeriesNumber", (0,))[0]
-    modality = _fit(str(file.attributes.get("Modality", ("",))[0]))
-    study = "-".join(filter(None, ("study", _fit(entry.date), _word(entry.study))))
-    series = "-".join(filter(None, ("series", f"{int(number):03}", modality, _word(entry.series))))
-    return (_fit(entry.patient) or "others", study, series, file.path[-1])
-
-
-def _word(uid: str) -> str:
-    return hashlib.sha256(uid.encode()).hexdigest()[:8]
-
-
-def _fit(text: str) -> str:
-    """As a name of a folder on every system; what cannot be one is replaced."""
-    name = _UNFIT.sub("_", text).strip("._ ")[:60]
-    return name if name and refusal(name) is None else ""
-
-
-def _path_of(session: Session, cohort: Definition) -> tuple[str, ...]:
-    """Of its folder, from the root of its scope."""
-    nodes = load_with_ancestors(session, cohort.space, [cohort.folder.bytes])
-    names: list[str] = []
-    at = nodes.get(cohort.folder.bytes)
-    while at is not None and at.id != cohort.scope.bytes:
-        names.insert(0, at.name)
-        at = nodes.get(at.parent)
-    return tuple(names)
 
 
 # ---- when, and by whose right ------------------------------------------------------------------------------
@@ -595,29 +264,3 @@ def _definition_file(cohort: Definition) -> tuple[bytes, Manifest]:
     }
     data = json.dumps(told, ensure_ascii=False, indent=2).encode() + b"\n"
     return data, Manifest(size=len(data), chunks=hashlib.sha256(data).digest(), lengths=[len(data)])
-
-
-_WHO = Principal(
-    user=UserId(UUID(int=0)),
-    user_name="",
-    device=COHORTS,
-    device_name="cohort",
-    is_admin=False,
-    last_seen_at_ms=0,
-)
-
-
-def _whole(session: Session, space: SpaceId) -> ReadableView:
-    row = session.execute(
-        select(ViewRow.id, ViewRow.root, ViewRow.kind, ViewRow.name)
-        .join(SpaceRow, (SpaceRow.id == ViewRow.space) & (SpaceRow.root == ViewRow.root))
-        .where(ViewRow.space == space)
-    ).one()
-    return ReadableView(
-        id=ViewId(UUID(bytes=row.id)),
-        space=space,
-        root=NodeId(UUID(bytes=row.root)),
-        kind=row.kind,
-        name=row.name,
-        roles=frozenset({Role.EDITOR}),
-    )

@@ -17,7 +17,7 @@ from protocol.ids import UserId
 from server.access.rights import Action, rights_of
 from server.audit.rows import Did, pack_nodes, record
 from server.catalog import cohorts
-from server.hooks.filling import make_folder
+from server.hooks.linking import make_folder
 from server.http.routes import Call, On, route
 from server.http.search import asked_for_text
 

@@ -16,7 +16,7 @@ from protocol.errors import AccessDenied, BadRequest, Refused
 from protocol.messages import Delete, Kind, Part, Revision, WantedContent
 from protocol.names import refusal
 from server.access.users import set_quota
-from server.hooks import filling
+from server.hooks import fitting
 from server.hooks.filling import Filling
 from server.hooks.withdrawing import withdraw
 from tests.server.hooks.test_intake import a_slice, put
@@ -267,7 +267,7 @@ def quota_of(server: ServiceUnderTest, size: int | None) -> None:
 async def test_a_cohort_holds_so_many_files_and_says_so(
     server: ServiceUnderTest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(filling, "MAX_COHORT_FILES", 3)
+    monkeypatch.setattr(fitting, "MAX_COHORT_FILES", 3)
     ada = Person(await server.sign_in("ada"))
     nodes = await a_series(server, ada, "P1", 1, files=4)
     for node in nodes:
