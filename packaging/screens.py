@@ -206,6 +206,7 @@ def receiving(browser: Browser, folder: Path, camera: Camera, locale: str) -> No
 
 def open_list(page: Page) -> None:
     page.click(".sample summary")
+    page.wait_for_selector(".long-list li")
 
 
 def open_tree(page: Page) -> None:

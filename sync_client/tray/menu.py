@@ -212,9 +212,9 @@ def _guards(guards: tuple[Json, ...]) -> Iterator[Item]:
 
 _MASS = {  # `what` of a guard, for one and for many
     "deleted-here": ("deletion", "deletions"),
-    "deleted-there": ("deletion by others", "deletions by others"),
+    "deleted-there": ("deletion on the server", "deletions on the server"),
     "rewritten-here": ("rewritten file", "rewritten files"),
-    "rewritten-there": ("file rewritten by others", "files rewritten by others"),
+    "rewritten-there": ("file rewritten on the server", "files rewritten on the server"),
 }
 
 

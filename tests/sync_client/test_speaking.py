@@ -312,7 +312,7 @@ def test_every_line_of_the_menu_is_german_where_the_desktop_is() -> None:
         told += zip(labels(english.menu), labels(german.menu), strict=True)
         assert [one for one, other in told if one == other and one not in NAMES] == []
     german = labels(face_of(FULL, say).menu)
-    assert "214 Löschungen durch andere in Study warten auf Sie" in german
+    assert "214 Löschungen auf dem Server in Study warten auf Sie" in german
     assert "↓ added (hinzugefügt von ben)" in german
     assert "↓ changed (geändert von Ihnen auf lab-2)" in german
     assert "Meine behalten (1,2 kB, ana)" in german

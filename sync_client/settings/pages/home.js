@@ -36,14 +36,17 @@ export class Home {
   }
 
   stateCard(status) {
-    const words = h("div", { class: "words" }, h("p", { class: "big" }, status.running || !status.server ? t(`state.${status.state}`) : t("state.stopped")));
+    const words = h("div", { class: "words" }, h("p", { class: "big" }, stateWords(status)));
     words.append(...this.detail(status));
     if (status.user) words.append(h("p", { class: "hint" }, t("home.account", { user: shown(status.user), device: shown(status.device ?? ""), server: shown(status.server.replace(/^https?:\/\//, "")) })));
     return [mark(status.running ? status.state : "offline"), words, h("div", { class: "buttons" }, ...this.deeds(status))];
   }
 
   detail(status) {
-    if (status.state === "error" || (status.state === "offline" && status.running)) return [foreign(h("p", {}), status.words)];
+    if (status.state === "error" || (status.state === "offline" && status.running)) {
+      const why = foreign(h("p", {}), status.words);
+      if (why.textContent !== t(`state.${status.state}`)) return [why]; // else a folder says why, below
+    }
     if (status.state === "paused" && status.paused_until) return [h("p", {}, t("home.paused_until", { time: clock(status.paused_until * 1000) }))];
     if (!status.progress) {
       const files = status.folders.reduce((sum, one) => sum + one.files, 0);
@@ -121,6 +124,10 @@ export class Home {
     if (!found.length) return [];
     return [h("h2", {}, t("home.notes")), h("ul", { class: "card notes" }, ...found.map(([words, command]) => h("li", {}, foreign(h("p", {}), words), command ? h("code", {}, shown(command)) : null)))];
   }
+}
+
+export function stateWords(status) {
+  return t(status.running || !status.server ? `state.${status.state}` : "state.stopped");
 }
 
 export function troubleCount(status) {

@@ -4,7 +4,7 @@ import { Ended, Refusal, ask } from "./asking.js";
 import { fill, h, mark, picture, say } from "./dom.js";
 import { Folders } from "./folders.js";
 import { FirstRun } from "./first_run.js";
-import { Home, troubleCount } from "./home.js";
+import { Home, stateWords, troubleCount } from "./home.js";
 import { Activity } from "./activity.js";
 import { Conflicts } from "./conflicts.js";
 import { Problems } from "./problems.js";
@@ -160,7 +160,7 @@ class Page {
       if (name === this.name) link.setAttribute("aria-current", "page");
       else link.removeAttribute("aria-current");
     }
-    fill(this.frame.state, [status.state, status.user, currentLanguage()], () => [mark(status.state), h("span", {}, t(`state.${status.state}`))]);
+    fill(this.frame.state, [status.state, status.running, status.user, currentLanguage()], () => [mark(status.state), h("span", {}, stateWords(status))]);
     const counts = { conflicts: status.conflicts, problems: troubleCount(status) + guards.length };
     for (const [name, count] of Object.entries(counts)) {
       const found = this.frame.links[name];

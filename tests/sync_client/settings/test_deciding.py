@@ -117,7 +117,7 @@ def test_a_mass_delete_waits_for_an_answer_and_gets_it(
     here.opens(window, heading="Overview")
     page.get_by_role("link", name="changes wait until you decide").click()
     here.shows(window, "Problems")
-    guard = page.get_by_role("region", name="121 deletions by others wait")
+    guard = page.get_by_role("region", name="121 deletions on the server wait")
     expect(guard).to_contain_text("100 %")
     guard.get_by_text("Show all of them").press("Enter")
     lines = guard.locator(".long-list li")

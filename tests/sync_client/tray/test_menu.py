@@ -123,7 +123,7 @@ def test_a_mass_change_that_waits_is_decided_from_the_menu() -> None:
     folder = a_folder(problems=[{"path": "", "code": "guard", "message": "214 deletions by others wait."}])
     menu = face_of(Seen(a_status(state="attention", folders=[folder]), guards=(guard,))).menu
     assert not any("in trouble" in line for line in lines(menu))
-    waiting = at(menu, "214 deletions by others wait for you in Study")
+    waiting = at(menu, "214 deletions on the server wait for you in Study")
     where = ("folder", "/home/ana/Study")
     assert at(waiting.items, "Go on").action == Ask("guard-decide", (where, ("apply", True)))
     assert at(waiting.items, "Put everything back").action == Ask("guard-decide", (where, ("apply", False)))
