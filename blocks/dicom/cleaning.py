@@ -12,12 +12,10 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any
 
-from pydicom.charset import convert_encodings, decode_bytes
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
-from pydicom.tag import BaseTag, Tag
+from pydicom.tag import BaseTag
 
 from blocks.dicom.annex_e import safe_private
 from blocks.dicom.content import ContentItem
@@ -26,11 +24,22 @@ from blocks.dicom.decisions import (
     CHARACTER_SET,
     CONTENT_SEQUENCES,
     ENUMERATED,
-    PIXEL_DATA,
     Act,
     Decision,
     Decisions,
     Place,
+)
+from blocks.dicom.elements import (
+    NAME_TAGS,
+    Charset,
+    CutShort,
+    encoded,
+    is_sequence,
+    items_of,
+    own_charset,
+    raw_bytes,
+    raw_element,
+    text_of,
 )
 from blocks.dicom.identifiers import DATE_TAGS, ID_TAGS, Identifiers, Needles, folded
 from blocks.dicom.pseudonyms import Pseudonyms
@@ -41,23 +50,15 @@ from blocks.dicom.words import only_known_words
 MAX_DEPTH = 64
 UNDEFINED = 0xFFFFFFFF
 OLDEST_AGE_YEARS = 89
-_DELIMITERS = {"PN": {0x5C, 0x5E, 0x3D}}
-_DEFAULT_DELIMITERS = {0x5C, 0x0D, 0x0A, 0x09, 0x0C}
 _AGE = re.compile(rb"(\d{3})Y")
 _OFFSET = re.compile(rb"[+-](0\d|1[0-4])[0-5]\d ?")  # PS3.3 C.12.1.1.8
 _CODE_KEYWORDS = {0x00080100: b"REMOVED", 0x00080102: b"99MB", 0x00080104: b"Removed"}
 _MAIL = re.compile(r"[\w.+-]@[\w-]")
 _KEPT = frozenset({Act.KEEP, Act.RECURSE})
 
-Charset = list[str]
-
 
 class TooDeep(ValueError):
     """Sequences are nested deeper than any honest file nests them."""
-
-
-class CutShort(ValueError):
-    """A value is shorter than the file says: the rest of it is missing."""
 
 
 @dataclass(slots=True)
@@ -95,7 +96,7 @@ def gather(dataset: Dataset, identifiers: Identifiers, charset: Charset, depth: 
             identifiers.add_id(text_of(element, charset))
         elif number in DATE_TAGS:
             identifiers.add_date(text_of(element, charset))
-        elif element.VR == "PN" or number in _NAME_TAGS:
+        elif element.VR == "PN" or number in NAME_TAGS:
             identifiers.add_name(text_of(element, charset))
         elif is_sequence(element, number):
             for item in items_of(dataset, tag):
@@ -421,92 +422,3 @@ class Cleaner:
         vr = text.dataset.get_item(tag).VR or text.vr
         value = b"" if vr == "UI" else _CODE_KEYWORDS.get(int(tag), b"REMOVED" if len(text.path) > 1 else b"")
         self._set(text.dataset, tag, vr, value, text.path, "cleared", "identifier found in text")
-
-
-def own_charset(dataset: Dataset, above: Charset) -> Charset:
-    """The encodings of this data set's text: its own if it names some, else those above it."""
-    if CHARACTER_SET not in dataset:
-        return above
-    value = dataset[CHARACTER_SET].value
-    return list(convert_encodings(value or ""))
-
-
-def is_sequence(element: Any, number: int) -> bool:
-    return element.VR == "SQ" or (element.VR in {None, "UN"} and number in _SEQUENCE_TAGS)
-
-
-def items_of(dataset: Dataset, tag: BaseTag) -> Any:
-    """The items of a sequence, also of one that came as UN or as bytes; none if it turns out to be something else."""
-    element = dataset[tag]
-    return element.value if element.VR == "SQ" and element.value is not None else []
-
-
-def raw_bytes(dataset: Dataset, tag: BaseTag) -> bytes:
-    """The element's value as it stands in the file."""
-    element = dataset.get_item(tag)
-    if element.is_raw:
-        return bytes(element.value or b"")
-    value = element.value
-    if isinstance(value, bytes):
-        return value
-    if value is None:
-        return b""
-    parts = value if isinstance(value, list | tuple) or hasattr(value, "append") else [value]
-    return "\\".join(map(str, parts)).encode("utf-8", "replace")
-
-
-def text_of(element: Any, charset: Charset) -> str:
-    """The element's value as text, in whatever character set; bytes that are none become signs of replacement."""
-    if not element.is_raw:
-        value = element.value
-        if value is None:
-            return ""
-        parts = value if isinstance(value, list | tuple) or hasattr(value, "append") else [value]
-        return "\\".join(str(part) for part in parts)
-    value = element.value or b""
-    if value.isascii() and b"\x1b" not in value:
-        return str(value.decode("ascii").rstrip(" \0"))
-    delimiters = _DELIMITERS.get(element.VR or "", _DEFAULT_DELIMITERS)
-    try:
-        return decode_bytes(value, charset, delimiters).rstrip(" \0")
-    except (UnicodeError, LookupError):
-        return str(value.decode("latin-1").rstrip(" \0"))
-
-
-def encoded(text: str, charset: Charset) -> bytes:
-    """For words of ours and what they left of a text; what the file's character set cannot hold is left out."""
-    if text.isascii():
-        return text.encode()
-    try:
-        return text.encode(charset[0], "ignore")
-    except (LookupError, UnicodeError):
-        return text.encode("ascii", "ignore")
-
-
-def raw_element(dataset: Dataset, tag: BaseTag, vr: str, value: bytes) -> RawDataElement:
-    """An element that is written as these bytes."""
-    implicit, little = dataset.original_encoding
-    return RawDataElement(
-        Tag(tag), vr or None, len(value), value, 0, bool(implicit), little is not False, is_raw=True
-    )
-
-
-def _tags_of(vr: str) -> frozenset[int]:
-    from pydicom._dicom_dict import DicomDictionary  # noqa: PLC0415 - pydicom has no public walk over it
-
-    return frozenset(tag for tag, entry in DicomDictionary.items() if entry[0] == vr)
-
-
-_NAME_TAGS = _tags_of("PN")
-_SEQUENCE_TAGS = _tags_of("SQ")
-__all__ = [
-    "PIXEL_DATA",
-    "Cleaner",
-    "CutShort",
-    "Patient",
-    "TooDeep",
-    "gather",
-    "own_charset",
-    "raw_bytes",
-    "text_of",
-]

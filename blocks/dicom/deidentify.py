@@ -24,18 +24,9 @@ from blocks.contract.result import FileResult, Output, OutputKind, Reason, Resul
 from blocks.dicom import boxes, files, notices, risks
 from blocks.dicom.annex_e import BASIC_PROFILE, CLEAN_PIXELS, OPTIONS, annex_e
 from blocks.dicom.attributes import attributes_of
-from blocks.dicom.cleaning import (
-    Charset,
-    Cleaner,
-    CutShort,
-    Patient,
-    TooDeep,
-    gather,
-    own_charset,
-    raw_bytes,
-    text_of,
-)
+from blocks.dicom.cleaning import Cleaner, Patient, TooDeep, gather
 from blocks.dicom.decisions import PATIENT_ID, PATIENT_NAME, PIXEL_DATA, Decisions
+from blocks.dicom.elements import Charset, CutShort, own_charset, raw_bytes, text_of
 from blocks.dicom.files import Unreadable
 from blocks.dicom.identifiers import Identifiers, Needles
 from blocks.dicom.pseudonyms import Pseudonyms, identity, read_key

@@ -19,9 +19,10 @@ import pytest
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from blocks.contract.sniff import HEAD_BYTES, sniff
-from blocks.dicom.cleaning import gather, raw_bytes
+from blocks.dicom.cleaning import gather
 from blocks.dicom.decisions import PIXEL_DATA, Decisions
 from blocks.dicom.deidentify import Cleaned, deidentify
+from blocks.dicom.elements import raw_bytes
 from blocks.dicom.identifiers import Identifiers
 from blocks.dicom.pseudonyms import Pseudonyms
 from tests.support.dicom_studies import KEY, a_template
