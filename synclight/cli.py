@@ -60,14 +60,18 @@ def _run(given: list[str]) -> int:
         return _print_completion(given)
     if word in _PARSERS:
         asked = _PARSERS[word]().parse_args(given)
-        from synclight.commands import COMMANDS  # noqa: PLC0415 - `--help` need not load the engine
+        from synclight import desktop  # noqa: PLC0415 - `--help` need load neither this
+
+        if word in desktop.COMMANDS:
+            return desktop.COMMANDS[word](asked)
+        from synclight.commands import COMMANDS  # noqa: PLC0415 - nor the engine
 
         return COMMANDS[word](asked)
     asked = _follow_parser().parse_args(given)
     if asked.window:
         if asked.code is not None:
             _follow_parser().error("paste the link in the window")
-        from synclight.commands import window  # noqa: PLC0415 - as above
+        from synclight.desktop import window  # noqa: PLC0415 - as above
 
         return window(asked)
     if (asked.code is None) != (asked.folder is None):

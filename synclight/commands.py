@@ -1,8 +1,7 @@
-"""What each command of `mb-synclight` does.
+"""The commands of `mb-synclight` that bring, read or let go of files.
 
 Owns: which of them works itself and which asks the process that works in the same home.
-May import: asyncio, argparse, protocol, sync_client.{autostart,lock,logs,operations,screens,tray}, engine.claiming,
-synclight.
+May import: asyncio, argparse, protocol, sync_client.{lock,logs,operations,screens}, engine.claiming, synclight.
 """
 
 from __future__ import annotations
@@ -14,21 +13,16 @@ import os
 import sys
 import time
 from contextlib import suppress
-from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 
 from protocol.errors import LocalProblem, MedicalBlocksError, NotSignedIn
 from protocol.http import ServerApi
 from protocol.names import shown
-from sync_client import autostart as at_login
 from sync_client import screens
 from sync_client.engine.claiming import let_go, refuse_others
 from sync_client.lock import HomeInUse, holder, is_held, only_one
 from sync_client.logs import log_to
 from sync_client.operations import check_local
-from sync_client.showing import show as show_on_desktop
-from sync_client.tray.program import show
 from synclight.cli import DONE, ERROR, ITEMS_IN_ERROR
 from synclight.hiding import read_secret
 from synclight.home import Follow, LightHome, find_home
@@ -36,15 +30,11 @@ from synclight.keeping import Keeper
 from synclight.progress import Teller
 from synclight.redeeming import given_trust, read_code, redeem
 from synclight.running import forget, run_all
-from synclight.tray import MbSyncLight
 from synclight.verifying import Verified, checksum_line, verify_files
-from synclight.words import answer_of, in_our_words, list_screen
+from synclight.words import answer_of, in_our_words
 
 ASKED_SECONDS = 30.0  # how long the process that works is given to do what it is asked
 LOG_NAME = "mb-synclight.log"
-MB_SYNCLIGHT = at_login.Program(
-    "mb-synclight", "MB-SyncLight", "MB-SyncLight keeps shared folders up to date", "synclight"
-)
 
 
 def follow(asked: argparse.Namespace) -> int:
@@ -129,19 +119,6 @@ def _once(home: LightHome, new: Follow | None, teller: Teller, *, as_json: bool)
     return code
 
 
-def show_list(asked: argparse.Namespace) -> int:
-    home = find_home(asked.home)
-    running = is_held(home.lock)
-    answers = [answer_of(one, running=running) for one in home.follows()]
-    if asked.json:
-        print(json.dumps(answers))
-    elif answers:
-        print(list_screen(answers, screens.painter(colours=screens.has_colours())))
-    else:
-        print("No folder is followed yet. Begin with: mb-synclight - FOLDER", file=sys.stderr)
-    return DONE
-
-
 def verify(asked: argparse.Namespace) -> int:
     found = _followed(find_home(asked.home), asked.folder)
     results = asyncio.run(_verify(found))
@@ -211,80 +188,6 @@ def remove(asked: argparse.Namespace) -> int:
     return DONE
 
 
-def tray(asked: argparse.Namespace) -> int:
-    home = find_home(asked.home)
-    if not has_icon():
-        raise LocalProblem(
-            "What draws the icon is not installed", hint="`mb-synclight list` says the same in a terminal."
-        )
-    home.make()
-    try:
-        with only_one(home.path / "tray.lock"):
-            program = MbSyncLight(home)
-            if any(not one.shared.ended for one in home.follows()) and not is_held(home.lock):
-                program.start()
-            show(program, tells=not asked.quiet)
-    except HomeInUse as error:
-        raise LocalProblem(
-            "The tray icon is there already", hint="Look at the edge of the screen."
-        ) from error
-    return DONE
-
-
-def window(asked: argparse.Namespace) -> int:
-    """`mb-synclight --window`."""
-    from synclight.window import serve_window, window_address  # noqa: PLC0415 - the web server behind it
-
-    home = find_home(asked.home)
-    if asked.serve:
-        serve_window(home)
-        return DONE
-    address = window_address(home)
-    if asked.no_browser:
-        print(address)
-    else:
-        show_on_desktop(address)
-        print("The window opens in your browser.", file=sys.stderr)
-    return DONE
-
-
-def has_icon() -> bool:
-    """Whether the library that shows one is there: the base install does without."""
-    return find_spec("dbus_fast" if sys.platform == "linux" else "pystray") is not None
-
-
-def autostart(asked: argparse.Namespace) -> int:
-    home = find_home(asked.home)
-    if asked.wanted == "on":
-        with_icon = has_icon() and not asked.no_tray
-        _end_autostart(home)  # the other way, if that was chosen before
-        print(
-            f"MB-SyncLight starts at login: {at_login.turn_on(_at_login(home, with_icon=with_icon))}",
-            file=sys.stderr,
-        )
-    else:
-        _end_autostart(home)
-        print("MB-SyncLight does not start at login any more.", file=sys.stderr)
-    return DONE
-
-
-def _end_autostart(home: LightHome) -> None:
-    for with_icon in (True, False):
-        at_login.turn_off(_at_login(home, with_icon=with_icon))
-
-
-def _at_login(home: LightHome, *, with_icon: bool) -> at_login.StartFile | at_login.RunValue:
-    command = at_login.own_command(MB_SYNCLIGHT, home.path)
-    return at_login.start_at_login(
-        replace(MB_SYNCLIGHT, has_window=with_icon),
-        sys.platform,
-        [command[0], *command[1:-2], "tray", *command[-2:]] if with_icon else command,
-        home=Path.home(),
-        variables=os.environ,
-        has_systemd=Path("/run/systemd/system").is_dir(),
-    )
-
-
 def _followed(home: LightHome, folder: Path) -> Follow:
     found = home.following(folder.expanduser())
     if found is None:
@@ -293,10 +196,7 @@ def _followed(home: LightHome, folder: Path) -> Follow:
 
 
 COMMANDS = {
-    "list": show_list,
     "verify": verify,
     "apply": apply,
     "remove": remove,
-    "autostart": autostart,
-    "tray": tray,
 }

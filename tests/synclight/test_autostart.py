@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from sync_client.autostart import RunValue, StartFile, start_at_login, turn_off, turn_on
-from synclight.commands import MB_SYNCLIGHT
+from synclight.desktop import MB_SYNCLIGHT
 
 COMMAND = ["/opt/my apps/python", "-P", "-m", "synclight", "--home", '/home/ana/100% "light"']
 

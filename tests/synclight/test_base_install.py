@@ -48,3 +48,11 @@ def test_it_says_how_it_is_used() -> None:
     assert "mb-synclight - ~/Study" in ran.stdout
     told = run("from synclight.cli import main; main(['--version'])")
     assert (told.returncode, told.stdout) == (0, f"mb-synclight, version {version('medical-blocks')}\n")
+
+
+def test_how_things_stand_is_told_without_an_engine() -> None:
+    """An icon is there all day, and a list is asked for often."""
+    loaded = run("import sys, synclight.desktop; print(*(name for name in sys.modules))")
+    assert loaded.returncode == 0, loaded.stderr
+    heavy = {"aiohttp", "sqlite3", "xxhash", "zstandard", "sync_client.engine.engine"}
+    assert heavy.isdisjoint(loaded.stdout.split())
