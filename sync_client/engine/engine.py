@@ -55,6 +55,7 @@ log = logging.getLogger(__name__)
 
 SETTLE_SECONDS = 0.05  # after the first event
 GATHER_SECONDS = 1.0  # while events go on
+REST_SECONDS = 1.0  # without anything to do
 PAUSE_LOOK_SECONDS = 1.0
 ROOM_LOOK_SECONDS = 30.0
 LOOK_AGAIN_AT_FOLDER_SECONDS = 3.0
@@ -205,9 +206,18 @@ class Engine:
                 sync.look_at_all()
                 continue
             events = sync.disk_events
-            await _wait_at_most(sync.woken, sync.seconds_to_next())
+            await self._rest(sync)
             if sync.disk_events != events:
                 await self._settle(sync)
+
+    async def _rest(self, sync: FolderSync) -> None:
+        """Until there is something to do.  Rows that wait beside their table are written into it when nothing comes at
+        once: in the middle of a first sync they would wait for it, and the other computers for this one."""
+        if sync.seconds_to_next() > REST_SECONDS:
+            await _wait_at_most(sync.woken, REST_SECONDS)
+            if not sync.woken.is_set():
+                self.state.write_rows()
+        await _wait_at_most(sync.woken, sync.seconds_to_next())
 
     async def _greet(self) -> None:
         """Once a start, before anything goes up.  Raises LocalProblem: the server cuts files another way."""

@@ -399,7 +399,8 @@ class FolderSync:
             )
             if not (did or looked or self.looker.is_due):
                 break
-        self._state.write_rows()  # whatever was only observed lasts from here on
+        with self.trees.transaction():
+            pass  # whatever was only observed lasts from here on
         self._name_the_stuck()
         if not self.trees.dirty_slice(0, 1):
             self.looker.authors.forget()
@@ -409,6 +410,7 @@ class FolderSync:
         self.stopped = None
         self._quiet = not self.looker.is_due
         if time.process_time() - began > MUCH_WORK_SECONDS:
+            self._state.write_rows()
             self.trees.let_go()
             await in_thread(give_memory_back)
 
