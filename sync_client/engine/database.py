@@ -25,7 +25,7 @@ from msgspec import msgpack
 from protocol.errors import LocalProblem
 from protocol.ids import Cursor, NodeId, ViewId
 from protocol.messages import Manifest
-from sync_client.engine.sealing import Seal, StateDamaged
+from sync_client.engine.sealing import Seal, StateMalformed
 
 log = logging.getLogger(__name__)
 
@@ -128,7 +128,7 @@ def state_trouble(error: sqlite3.Error) -> LocalProblem:
     the database, which holds whole transactions only."""
     code = getattr(error, "sqlite_errorname", "") or ""
     if is_damage_code(code):
-        return StateDamaged(str(error))
+        return StateMalformed(str(error))
     if code.startswith("SQLITE_FULL"):
         return LocalProblem(
             "There is no room left on the disk for MB-Sync's own records",
@@ -218,7 +218,7 @@ class StateDatabase:
             raise state_trouble(error) from error
         except sqlite3.DatabaseError as error:
             self._db.close()
-            raise StateDamaged(str(error)) from error
+            raise StateMalformed(str(error)) from error
         if version > FORMAT:
             self._db.close()
             raise LocalProblem(

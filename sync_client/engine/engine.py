@@ -35,7 +35,7 @@ from sync_client.engine import conflicts, exclusion, history, marks, reporting
 from sync_client.engine.account import Account
 from sync_client.engine.batches import is_cloned, note_device
 from sync_client.engine.claiming import claim, let_go, refuse_others
-from sync_client.engine.database import StateDatabase
+from sync_client.engine.database import StateDatabase, state_trouble
 from sync_client.engine.disk import FollowedRoot
 from sync_client.engine.file_systems import lies_on_a_network
 from sync_client.engine.limits import Limits, read_limits, write_limits
@@ -101,9 +101,11 @@ class Engine:
         try:
             return await cls._open(state, account)
         except (StateDamaged, sqlite3.DatabaseError) as error:
-            if not set_aside_if_damaged(state, error):
-                raise
-            return await cls._open(state, account)
+            if set_aside_if_damaged(state, error):
+                return await cls._open(state, account)
+            if isinstance(error, sqlite3.Error):
+                raise state_trouble(error) from error
+            raise
 
     @classmethod
     async def _open(cls, state: Path, account: Account) -> Engine:

@@ -1,7 +1,7 @@
 """A damaged or lost `state.db`: set aside, and begun anew from a note of what was followed.
 
 Owns: `followed.json` in the client home, `state.db.damaged`, which errors are damage.
-May import: the standard library, msgspec, protocol, engine.database, engine.sealing, engine.stored_trees, engine.trees.
+May import: the standard library, msgspec, protocol, engine.database, row_bytes, sealing, stored_trees and trees.
 
 What `state.db` knows of files is observed again: equal bytes are adopted, nothing is deleted, nothing is sent or
 fetched twice.  Only what a person said cannot be observed; that is noted a second time whenever it changes.
@@ -13,7 +13,7 @@ import logging
 import os
 import sqlite3
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from uuid import UUID
 
@@ -21,7 +21,8 @@ import msgspec
 
 from protocol.ids import Cursor, NodeId, ViewId
 from sync_client.engine.database import StateDatabase, is_damage_code
-from sync_client.engine.sealing import StateDamaged
+from sync_client.engine.row_bytes import RowDamaged
+from sync_client.engine.sealing import StateDamaged, StateMalformed
 from sync_client.engine.stored_trees import StoredTrees
 from sync_client.engine.trees import root_row
 
@@ -73,11 +74,33 @@ def set_aside_if_damaged(home: Path, error: BaseException) -> bool:
     """Whether it was.  Nobody may have it open; the damaged one of an earlier time goes."""
     if not is_damage(error):
         return False
+    if _is_word_of_sqlite(error) and _reads_well(home / STATE):
+        log.warning("state.db could not be read once, and is whole")
+        return False
     log.error("state.db is damaged: it is set aside and begun anew")
     for part in _PARTS:
         with suppress(FileNotFoundError):
             os.replace(home / f"{STATE}{part}", home / f"{_ASIDE}{part}")
     return True
+
+
+def _is_word_of_sqlite(error: BaseException) -> bool:
+    """It calls a database malformed also when a single read has failed (SQLITE_IOERR_CORRUPTFS)."""
+    if isinstance(error, StateDamaged):
+        return isinstance(error, StateMalformed)
+    return is_damage_code(getattr(error, "sqlite_errorname", "")) and not isinstance(error, RowDamaged)
+
+
+def _reads_well(path: Path) -> bool:
+    """All of it, now; also if it cannot be read at all, which proves nothing.
+
+    Opened only to be read: whoever closes a database last would take its log away.
+    """
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
+            return bool(database.execute("PRAGMA integrity_check(1)").fetchone() == ("ok",))
+    except sqlite3.Error as error:
+        return not is_damage_code(getattr(error, "sqlite_errorname", ""))
 
 
 def told(state: StateDatabase) -> str:

@@ -31,6 +31,18 @@ class StateDamaged(LocalProblem):
         )
 
 
+class StateMalformed(StateDamaged):
+    """SQLite says so, which it does too when a single read has failed."""
+
+    def __init__(self, why: str) -> None:
+        LocalProblem.__init__(
+            self,
+            f"MB-Sync's own records (state.db) could not be read ({why})",
+            hint="They are looked at as a whole: if they are damaged they are made anew by themselves; nothing is"
+            " deleted or sent twice.",
+        )
+
+
 class Seal:
     def __init__(self, path: Path) -> None:
         self._path = path

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from sync_client.engine.database import StateDatabase
 from sync_client.engine.engine import Engine
 from sync_client.engine.rebuilding import is_damage, set_aside_if_damaged
 from tests.support.one_engine import Setting, names, shown
@@ -177,6 +178,33 @@ async def test_waiting_rows_that_are_none_are_damage_too(setting: Setting, rows:
         database.execute("INSERT INTO waiting (folder, rows) VALUES (1, ?)", (bytes.fromhex(rows),))
     path.with_name("state.db-sum").unlink()
     await goes_on_by_itself(setting, study)
+
+
+def test_a_read_that_failed_once_is_not_taken_for_damage(tmp_path: Path) -> None:
+    """SQLite calls that malformed too.  What is whole stays, with the log that a crash has left."""
+    whole, bad = tmp_path / "whole", tmp_path / "bad"
+    for home in (whole, bad, tmp_path / "at work"):
+        home.mkdir()
+    with closing(StateDatabase(tmp_path / "at work" / "state.db")) as state:
+        for number in range(500):
+            state.set_fact(f"fact {number}", "x" * 500)
+        for file in (tmp_path / "at work").iterdir():
+            shutil.copy(file, whole)
+            shutil.copy(file, bad)
+    with closing(sqlite3.connect(bad / "state.db")) as database:
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    data = bytearray((bad / "state.db").read_bytes())
+    data[4096:] = bytes(len(data) - 4096)
+    (bad / "state.db").write_bytes(data)
+    with closing(sqlite3.connect(bad / "state.db")) as database, pytest.raises(sqlite3.DatabaseError) as met:
+        database.execute("SELECT count(*) FROM meta").fetchone()
+    assert met.value.sqlite_errorname.startswith("SQLITE_CORRUPT")
+    assert not set_aside_if_damaged(whole, met.value)
+    assert (whole / "state.db-wal").stat().st_size > 0
+    with closing(StateDatabase(whole / "state.db")) as state:
+        assert state.fact("fact 499") == "x" * 500
+    assert set_aside_if_damaged(bad, met.value)
+    assert not (bad / "state.db").exists()
 
 
 async def test_a_disk_that_fails_is_not_taken_for_damage(setting: Setting) -> None:
