@@ -170,6 +170,8 @@ def shown(name: str) -> str:
 
 def _spell_out(found: re.Match[str]) -> str:
     number = ord(found.group())
+    if 0xDC80 <= number <= 0xDCFF:  # a byte of a name that is not text, as Python holds it (PEP 383)
+        number -= 0xDC00
     return f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}"
 
 

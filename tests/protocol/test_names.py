@@ -207,7 +207,7 @@ def test_a_foreign_spelling_never_becomes_a_path_or_a_control_character(disk_nam
 def test_signs_that_deceive_are_spelled_out() -> None:
     assert shown("report\u202efdp.exe") == "report\\u202efdp.exe"
     assert shown("a\x1b[31m\n") == "a\\x1b[31m\\x0a"
-    assert shown("bytes \udcff") == "bytes \\udcff"
+    assert shown("bytes \udcff") == "bytes \\xff"
     assert shown("Müller 漢字 👩‍🔬") == "Müller 漢字 👩‍🔬"
 
 
