@@ -185,14 +185,14 @@ class World:
 
         before = of_people()
         computer.disk.cut_power(self.chance)
-        after = {inode.data for _, inode, _, _ in computer.disk.walk()}
-        self.excused |= before - after
+        inodes = [inode for _, inode, _, _ in computer.disk.walk()]
+        self.excused |= before - {inode.data for inode in inodes}
+        # What it left of a person's file comes back as that person's, also from where an exchange had put it.
+        self.memory.made |= {
+            inode.data for inode in inodes if inode.by == "person" and stat.S_ISREG(inode.mode)
+        }
         for path, inode in computer.shown():
-            if not stat.S_ISREG(inode.mode):
-                continue
-            if inode.by == "person":
-                self.memory.made.add(inode.data)
-            elif inode.data not in self.memory.made:
+            if stat.S_ISREG(inode.mode) and inode.by != "person" and inode.data not in self.memory.made:
                 self.broken.append(f"P4: after a power cut {path!r} holds {inode.data[:40]!r}")
 
     def _bury_soon(self) -> None:
