@@ -15,6 +15,7 @@ import os
 import signal
 import sqlite3
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from protocol.errors import BadRequest, MedicalBlocksError, NotSignedIn, Unavailable
@@ -42,6 +43,7 @@ LAST_RETRY_SECONDS = 300.0
 MAX_WATCH_SECONDS = 50.0
 WATCH_LOOK_SECONDS = 0.25
 RENEW_SECONDS = 2.0  # while too much is on its way to name it
+STARTING_SECONDS = 3.0
 STEADY_SECONDS = 60.0  # an engine that ran this long is well: its next fault is a first one
 
 
@@ -90,16 +92,16 @@ class Daemon:
                 return {"pid": os.getpid()}
             case "status":
                 return self._status() | {"pid": os.getpid()}
-            case "watch" if self._engine is not None:
-                return await self._watch(arguments)
             case "wait":
                 self._hurry()
-                await self._engine_there()
+                await self._known.wait()  # its caller sets the limit
+            case _:
+                await self._engine_on_its_way()
         if self._engine is None:
             raise Unavailable(
                 "MB-Sync cannot do that now", hint=self._trouble or "It is starting: try again in a moment."
             )
-        return await perform(self._engine, do, arguments)
+        return await (self._watch(arguments) if do == "watch" else perform(self._engine, do, arguments))
 
     async def _watch(self, arguments: dict[str, Json]) -> Json:
         """Answer when the state of a file has changed after the number that is given, or when time is up.
@@ -138,9 +140,12 @@ class Daemon:
             self._known.clear()
             self._reload.set()
 
-    async def _engine_there(self) -> None:
-        """`wait` waits for an engine that is on its way; its caller sets the limit."""
-        await self._known.wait()
+    async def _engine_on_its_way(self) -> None:
+        """It is opened within a second: whoever asks just after the start is not sent away."""
+        if self._engine is None and self._trouble is None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(STARTING_SECONDS):
+                    await self._known.wait()
 
     def _status(self) -> dict[str, Json]:
         if self._engine is not None:

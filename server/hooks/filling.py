@@ -39,7 +39,6 @@ from protocol.messages import (
     Make,
     Manifest,
 )
-from protocol.names import name_key
 from server.access.cursors import Cursors
 from server.access.devices import COHORTS
 from server.access.new_spaces import fresh_id
@@ -49,15 +48,17 @@ from server.catalog import cohorts
 from server.catalog.cohorts import Definition
 from server.catalog.entries import changes_in
 from server.chunks.store import ChunkStore
-from server.database.session import Database, rows_of_sql
+from server.database.session import Database
 from server.database.tables import (
     CohortRow,
     SpaceRow,
     UserRow,
     ViewRow,
 )
+from server.hooks.committing import FILLING, commit_as
 from server.hooks.fitting import Difference, difference, fitting_now
-from server.hooks.linking import AT_ONCE, CHILD, Step, committed
+from server.hooks.linking import AT_ONCE, Step
+from server.hooks.placing import child_named
 from server.spaces.rows import load_with_ancestors
 
 log = logging.getLogger(__name__)
@@ -147,7 +148,7 @@ class Filling:
     def _told(self, session: Session, *, cohort: Definition, manifest: Manifest) -> None:
         if _is_told(session, cohort=cohort):
             return
-        if not rows_of_sql(session, CHILD, cohort.space, cohort.folder.bytes, name_key(DEFINITION)):
+        if child_named(session, cohort.space, cohort.folder, DEFINITION) is None:
             content = Content(kind=Kind.FILE, manifest=manifest, mtime_ns=self._clock() * 1_000_000)
             make = Make(node=fresh_id(self._clock()), parent=cohort.folder, name=DEFINITION, content=content)
             self._commit(session, cohort.space, [make])
@@ -177,10 +178,11 @@ class Filling:
         return True
 
     def _commit(self, session: Session, space: SpaceId, ops: Sequence[AnyOp]) -> Committed:
-        return committed(
+        return commit_as(
             session,
             self._store,
             self._cursors,
+            FILLING,
             space,
             ops,
             now_ms=self._clock(),

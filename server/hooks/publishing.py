@@ -17,40 +17,35 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import PurePosixPath
-from uuid import UUID, uuid4
+from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from blocks.contract.manifest import Manifest
 from blocks.contract.result import Label, OutputKind, Reason
 from protocol.attributes import check_attributes
 from protocol.errors import Refused, Unavailable
-from protocol.ids import NodeId, SpaceId, UserId, ViewId
+from protocol.ids import NodeId, SpaceId
 from protocol.limits import MAX_BATCH_OPS
-from protocol.messages import AnyOp, Commit, Committed, Content, Kind, Make, Put, Revision, Status
-from protocol.names import conflict_name, name_key
+from protocol.messages import AnyOp, Committed, Content, Kind, Make, Put, Revision
+from protocol.names import conflict_name
 from server.access.cursors import Cursors
-from server.access.devices import HOOKS
 from server.access.new_spaces import fresh_id
-from server.access.rights import INTAKE, Principal, ReadableView, Role
 from server.catalog import carrying, entries, labels
 from server.chunks.store import ChunkStore
-from server.database.session import insert_rows, rows_of_sql
-from server.database.tables import BatchRow, ProvenanceRow, PublishedRow, SpaceRow, ViewRow
+from server.database.session import insert_rows
+from server.database.tables import ProvenanceRow, PublishedRow
 from server.hooks import shadowing
+from server.hooks.committing import BLOCKS, commit_as
 from server.hooks.job_folder import Chunked
 from server.hooks.jobs import Leased, State, are_current, end, give_back
-from server.hooks.rules import Folder, Rule
+from server.hooks.placing import Places
+from server.hooks.rules import Rule
 from server.hooks.tracing import refuse_loop
 from server.hooks.units import Part, parts_of
-from server.spaces.commit import commit
 from server.spaces.rows import load_with_ancestors, versions_named
 from server.spaces.staging import StagedNode
-
-_FOLDER = Content(kind=Kind.FOLDER)
-_CHILD = "SELECT id, kind FROM nodes WHERE space = ? AND parent = ? AND name_key = ?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,14 +120,28 @@ def publish(
     if batch is not None and batch.ops:
         if len(batch.ops) > MAX_BATCH_OPS:
             raise Refused("The block made too many files of one", hint="It needs to be mended.")
-        answer = commit_here(
-            session, store, cursors, rule.target, batch.ops, now_ms=now_ms, default_quota=default_quota
+        answer = commit_as(
+            session,
+            store,
+            cursors,
+            BLOCKS,
+            rule.target.space,
+            batch.ops,
+            now_ms=now_ms,
+            default_quota=default_quota,
         )
         batch.note(answer, every[0].block)
     if versions:
         ops = _new_versions(session, rule, versions, now_ms=now_ms)
-        answer = commit_here(
-            session, store, cursors, rule.source, ops, now_ms=now_ms, default_quota=default_quota
+        answer = commit_as(
+            session,
+            store,
+            cursors,
+            BLOCKS,
+            rule.source.space,
+            ops,
+            now_ms=now_ms,
+            default_quota=default_quota,
         )
         described = {
             job.node: (result.content_revision, check_attributes(output.output.attributes))
@@ -200,59 +209,6 @@ def _digest_of(rule: Rule) -> bytes:
     return hashlib.sha256(json.dumps(dict(rule.parameters), sort_keys=True).encode()).digest()
 
 
-def commit_here(
-    session: Session,
-    store: ChunkStore,
-    cursors: Cursors,
-    target: Folder,
-    ops: Sequence[AnyOp],
-    *,
-    now_ms: int,
-    default_quota: int | None,
-) -> Committed:
-    """As the device of the hooks, in the caller's transaction.  Raises Unavailable: not all of it could be done."""
-    last = session.scalar(select(func.max(BatchRow.number)).where(BatchRow.device == HOOKS.bytes)) or 0
-    batch = Commit(operation=uuid4(), number=last + 1, ops=list(ops))
-    view = _whole_view(session, target)
-    answer = commit(session, store, cursors, _HOOKS, view, batch, now_ms=now_ms, default_quota=default_quota)
-    assert isinstance(answer, Committed), "a batch without revisions of another epoch meets no reset"
-    for result in answer.results:
-        if result.status is not Status.DONE:
-            raise Unavailable(
-                f"The results could not be put into their folder ({result.status.value})",
-                hint="It is tried again.",
-            )
-    return answer
-
-
-_HOOKS = Principal(
-    user=UserId(UUID(int=0)),
-    user_name="",
-    device=HOOKS,
-    device_name="block",
-    is_admin=False,
-    last_seen_at_ms=0,
-)
-
-
-def _whole_view(session: Session, target: Folder) -> ReadableView:
-    """The space of the target, as one who may write there sees it."""
-    row = session.execute(
-        select(ViewRow.id, ViewRow.root, ViewRow.kind, ViewRow.name)
-        .join(SpaceRow, (SpaceRow.id == ViewRow.space) & (SpaceRow.root == ViewRow.root))
-        .where(ViewRow.space == target.space)
-    ).one()
-    role = Role.CLINICIAN if row.kind == INTAKE else Role.EDITOR
-    return ReadableView(
-        id=ViewId(UUID(bytes=row.id)),
-        space=target.space,
-        root=NodeId(UUID(bytes=row.root)),
-        kind=row.kind,
-        name=row.name,
-        roles=frozenset({role}),
-    )
-
-
 @dataclass
 class _Batch:
     """The operations that bring some outputs into a folder."""
@@ -268,9 +224,6 @@ class _Batch:
         default_factory=dict
     )  # by the number of the operation
     _said: list[Made] = field(default_factory=list)  # whose labels each has, in shadow mode
-    _made: dict[tuple[UUID, str], tuple[UUID, str]] = field(
-        default_factory=dict
-    )  # what this batch puts where
     _asked: dict[int, dict[str, PublishedRow]] = field(default_factory=dict)  # by the number of their job
     _rows: list[tuple[int, PublishedRow]] = field(default_factory=list)  # by the number of their operation
 
@@ -281,6 +234,7 @@ class _Batch:
             raise Unavailable(
                 "The folder for the results is in the trash", hint="Restore it, or remove the rule."
             )
+        self._places = Places(self.session, self.target.space, self.ops, self.now_ms)
 
     def add(self, made: Made, output: Chunked) -> None:
         """What is made of this job's file goes to its place, or becomes a version of what it made before."""
@@ -356,21 +310,18 @@ class _Batch:
         word = output.output.output
         generation = 0 if known is None else known.generation + 1
         *folders, name = output.output.path or [f"{job.node.hex[-8:]}-{word}"]
-        parent: UUID = self.target.node
-        for folder in folders:
-            parent = self._folder(parent, folder)
+        parent = self._places.folder(self.target.node, folders)
         node = derived_id(self.rule.id, job.node, word, generation)
         row = known or PublishedRow(rule=self.rule.id.bytes, source=job.node.bytes, output=word)
         row.generation, row.space, row.node = generation, self.target.space, node.bytes
-        name = self._free(parent, name)
-        self._made[parent, name_key(name)] = node, Kind.FILE.value
+        name = self._places.take(parent, name, node)
         self._note(Make(node=node, parent=parent, name=name, content=content), row)
 
     def _make_beside(self, node: StagedNode, content: Content) -> None:
         parent = UUID(bytes=node.parent)
         when = datetime.fromtimestamp(self.now_ms / 1_000, tz=UTC)
         name = conflict_name(
-            node.name, device="block", when=when, taken=lambda wanted: self._at(parent, wanted) is not None
+            node.name, device="block", when=when, taken=lambda name: self._places.at(parent, name) is not None
         )
         self.ops.append(
             Make(
@@ -385,35 +336,6 @@ class _Batch:
     def _note(self, op: Make | Put, row: PublishedRow) -> None:
         self._rows.append((len(self.ops), row))
         self.ops.append(op)
-
-    def _folder(self, parent: UUID, name: str) -> UUID:
-        """The folder of this name, made if there is none; beside a file of that name it gets a number."""
-        while True:
-            there = self._at(parent, name)
-            if there is None:
-                node = fresh_id(self.now_ms)
-                self.ops.append(Make(node=node, parent=parent, name=name, content=_FOLDER))
-                self._made[parent, name_key(name)] = node, Kind.FOLDER.value
-                return node
-            node, kind = there
-            if kind == Kind.FOLDER.value:
-                return node
-            name = f"{name}-2"
-
-    def _free(self, parent: UUID, name: str) -> str:
-        path, count, wanted = PurePosixPath(name), 1, name
-        while self._at(parent, wanted) is not None:
-            count += 1
-            wanted = f"{path.stem}-{count}{path.suffix}"
-        return wanted
-
-    def _at(self, parent: UUID, name: str) -> tuple[UUID, str] | None:
-        """What stands under this name, in the tree or in this batch."""
-        made = self._made.get((parent, name_key(name)))
-        if made is not None:
-            return made
-        rows = rows_of_sql(self.session, _CHILD, self.target.space, parent.bytes, name_key(name))
-        return (UUID(bytes=rows[0].id), rows[0].kind) if rows else None
 
 
 def note_provenance(

@@ -26,8 +26,8 @@ from server.access.rights import ReadableView
 from server.chunks.store import ChunkStore
 from server.database.session import in_groups, rows_in
 from server.database.tables import JobRow, RuleRow
+from server.hooks.committing import BLOCKS, commit_as
 from server.hooks.jobs import State
-from server.hooks.publishing import commit_here
 from server.hooks.rules import Folder, path_of
 from server.spaces.rows import load_with_ancestors
 from server.spaces.withdrawn import mark_withdrawn
@@ -174,7 +174,7 @@ def _bury(
             )
             for node in group
         ]
-        commit_here(session, store, cursors, folder, ops, now_ms=now_ms, default_quota=None)
+        commit_as(session, store, cursors, BLOCKS, folder.space, ops, now_ms=now_ms, default_quota=None)
 
 
 def _copies(session: Session, derived: Collection[Named], every: Collection[Named]) -> set[str]:

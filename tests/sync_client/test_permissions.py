@@ -108,14 +108,20 @@ def test_a_folder_that_cannot_be_written_is_not_followed(ana: MbSync, tmp_path: 
     assert list((tmp_path / "locked").iterdir()) == []
 
 
-def test_what_cannot_be_put_in_its_place_is_named_and_the_rest_arrives(
-    server: RunningServer, ana: MbSync, tmp_path: Path
-) -> None:
+def two_follow(server: RunningServer, ana: MbSync, tmp_path: Path, remote: str) -> tuple[MbSync, Path, Path]:
+    """Another computer of ana's, her folder and that one's."""
     study, other = tmp_path / "study", tmp_path / "other"
     elsewhere = MbSync(tmp_path / "home elsewhere")
     elsewhere.login(server.url, "ana", PASSWORD, device_name="elsewhere")
-    ana.done("add", "/Home/locked", study, "--create")
-    elsewhere.done("add", "/Home/locked", other)
+    ana.done("add", remote, study, "--create")
+    elsewhere.done("add", remote, other)
+    return elsewhere, study, other
+
+
+def test_what_cannot_be_put_in_its_place_is_named_and_the_rest_arrives(
+    server: RunningServer, ana: MbSync, tmp_path: Path
+) -> None:
+    elsewhere, study, other = two_follow(server, ana, tmp_path, "/Home/locked")
     (study / "series").mkdir()
     (study / "series" / "old.dcm").write_bytes(b"old")
     ana.done("once")
@@ -136,11 +142,7 @@ def test_what_cannot_be_put_in_its_place_is_named_and_the_rest_arrives(
 def test_what_lies_in_a_folder_that_cannot_be_made_waits_with_it(
     server: RunningServer, ana: MbSync, tmp_path: Path
 ) -> None:
-    study, other = tmp_path / "study", tmp_path / "other"
-    elsewhere = MbSync(tmp_path / "home elsewhere")
-    elsewhere.login(server.url, "ana", PASSWORD, device_name="elsewhere")
-    ana.done("add", "/Home/unmade", study, "--create")
-    elsewhere.done("add", "/Home/unmade", other)
+    elsewhere, study, other = two_follow(server, ana, tmp_path, "/Home/unmade")
     (study / "series").mkdir()
     (study / "moves.dcm").write_bytes(b"moves")
     ana.done("once")
